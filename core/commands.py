@@ -1,0 +1,127 @@
+"""What dispatchers and crews order over the dispatch protocol, as typed and validated structs.
+
+A command is decided by the engine like an event and is committed in the same transaction as what it changes. Its `command_id`
+makes a retry safe: the engine answers a known id with the stored `CommandAnswer` and changes nothing. The struct's tag is the
+`command` field on the wire. Requirements: OCC-4, CITY-10, CITY-16, CITY-18.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from core.events import Fix, Key, OptionalKey, Words
+from core.vocabulary import PRIORITY_HIGHEST, PRIORITY_LOWEST
+
+Priority = Annotated[int, Meta(ge=PRIORITY_HIGHEST, le=PRIORITY_LOWEST)]
+IncidentNumber = Annotated[int, Meta(ge=1)]
+
+
+class Command(msgspec.Struct, tag_field="command", kw_only=True, frozen=True):
+    """What every command has: an id that its client chose, unique for ever (a UUID is expected)."""
+
+    command_id: Key
+
+
+class Accept(Command, tag="accept", kw_only=True, frozen=True):
+    """The crew takes the assignment offered to it."""
+
+    incident: IncidentNumber
+    crew: Key
+
+
+class Decline(Command, tag="decline", kw_only=True, frozen=True):
+    """The crew cannot take the assignment; the next one is looked for."""
+
+    incident: IncidentNumber
+    crew: Key
+    reason: Words = ""
+
+
+class EnRoute(Command, tag="en_route", kw_only=True, frozen=True):
+    """The crew has set out."""
+
+    incident: IncidentNumber
+    crew: Key
+
+
+class OnScene(Command, tag="on_scene", kw_only=True, frozen=True):
+    """The crew has arrived."""
+
+    incident: IncidentNumber
+    crew: Key
+
+
+class Clear(Command, tag="clear", kw_only=True, frozen=True):
+    """The crew has finished its task and is free again."""
+
+    incident: IncidentNumber
+    crew: Key
+
+
+class Close(Command, tag="close", kw_only=True, frozen=True):
+    """The incident is over; `result` says how it ended. Crews still on it are freed."""
+
+    incident: IncidentNumber
+    result: Annotated[str, Meta(min_length=1, max_length=4000)]
+
+
+class Reassign(Command, tag="reassign", kw_only=True, frozen=True):
+    """Withdraws `crew` (if given) and sends `to` (if given) or else the best other crew."""
+
+    incident: IncidentNumber
+    crew: OptionalKey = ""
+    to: OptionalKey = ""
+
+
+class AddNote(Command, tag="add_note", kw_only=True, frozen=True):
+    """Words of the dispatcher kept with the incident (CITY-10)."""
+
+    incident: IncidentNumber
+    words: Annotated[str, Meta(min_length=1, max_length=4000)]
+
+
+class CreateIncident(Command, tag="create_incident", kw_only=True, frozen=True):
+    """Opens an incident without a call."""
+
+    category: OptionalKey = ""
+    words: Words = ""
+    place: Fix | None = None
+    address: Annotated[str, Meta(max_length=400)] = ""
+    phone: OptionalKey = ""
+    priority: Priority | None = None
+
+
+class Merge(Command, tag="merge", kw_only=True, frozen=True):
+    """`incident` is the same happening as `into`: its events and crews go there, and it ends as merged."""
+
+    incident: IncidentNumber
+    into: IncidentNumber
+
+
+class Split(Command, tag="split", kw_only=True, frozen=True):
+    """These events, each as `SOURCE/SEQ`, are another happening: they go to a new incident."""
+
+    incident: IncidentNumber
+    events: Annotated[tuple[str, ...], Meta(min_length=1, max_length=1000)]
+
+
+class ChangePriority(Command, tag="change_priority", kw_only=True, frozen=True):
+    """The dispatcher sets the priority; the centre no longer changes it by itself."""
+
+    incident: IncidentNumber
+    priority: Priority
+
+
+AnyCommand = (
+    Accept | Decline | EnRoute | OnScene | Clear | Close | Reassign | AddNote | CreateIncident | Merge | Split | ChangePriority
+)
+
+
+class Order(msgspec.Struct, frozen=True):
+    """A command with who gives it, as the dispatch session hands it to the engine."""
+
+    operator: str
+    command: AnyCommand

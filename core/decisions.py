@@ -1,0 +1,153 @@
+"""What the engine decides for one batch: everything the writer commits and, after the commit, acknowledges and publishes.
+
+The engine goes on deciding the next batch while this one is being committed, so nothing here refers to live state: rows are
+values and views are bytes already encoded. One `Decisions` is one transaction (invariants 1, 2, 3).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from core.events import Chunk, Rejected
+from core.instant import Micros
+from core.vocabulary import AssignmentId, AssignmentState, CategoryCode, CrewId, CrewState, IncidentId, IncidentState
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """One chunk as the engine took it.
+
+    `chunk.items[skip:]` are new; those before `skip` were taken earlier and are neither stored nor counted again.
+    `incidents` maps an item's index to the incident it belongs to; `rejected` maps an index to the reason the engine refused an
+    item that its codec had accepted (items that are `Rejected` already are not repeated there).
+    """
+
+    chunk: Chunk
+    skip: int
+    incidents: dict[int, IncidentId]
+    rejected: dict[int, Rejected]
+
+
+class LogEntry(msgspec.Struct, frozen=True):
+    """One line of an incident's append-only log. `version` rises by one from 1 within an incident."""
+
+    incident_id: IncidentId
+    version: int
+    at_us: Micros
+    fact: str
+    """The fact's tag, for example `opened`, `crew_assigned` (`core.facts`)."""
+    actor: str
+    """Who or what caused it: `engine`, `source:NAME`, `crew:CALLSIGN`, `operator:NAME`."""
+    cause: str
+    """What caused it: `event:SOURCE/SEQ`, `command:ID`, `term:KIND`, `crew_freed:CALLSIGN`."""
+    body: bytes
+    """The fact as JSON, enough to fold the log into the incident again (invariant 7)."""
+
+
+class IncidentChange(msgspec.Struct, frozen=True):
+    """An incident's newest state after a batch: columns to query by, and `view`, the whole incident as JSON."""
+
+    incident_id: IncidentId
+    version: int
+    created: bool
+    """Whether this batch opened it: a new row, not an update."""
+    opened_us: Micros
+    updated_us: Micros
+    closed_us: Micros | None
+    state: IncidentState
+    category: CategoryCode
+    priority: int
+    territory: str
+    latitude_deg: float | None
+    longitude_deg: float | None
+    crews: tuple[str, ...]
+    """Crews with an active assignment to it."""
+    phone: str
+    """The first caller's number in E.164 where readable, `""` where none."""
+    view: bytes
+
+
+class AssignmentChange(msgspec.Struct, frozen=True):
+    """An assignment's newest state after a batch. `created` as in `IncidentChange`."""
+
+    assignment_id: AssignmentId
+    incident_id: IncidentId
+    crew_id: CrewId
+    capability: str
+    state: AssignmentState
+    created: bool
+    offered_us: Micros
+    accepted_us: Micros | None
+    en_route_us: Micros | None
+    on_scene_us: Micros | None
+    ended_us: Micros | None
+    distance_m: float
+    explanation: bytes
+    """Why this crew, and which nearer ones were passed over and why, as JSON."""
+
+
+class CrewChange(msgspec.Struct, frozen=True):
+    """A crew's newest state after a batch (not its position: that is `PositionRow`). `view` is the whole crew as JSON."""
+
+    crew_id: CrewId
+    state: CrewState
+    territory: str
+    incident_id: IncidentId | None
+    updated_us: Micros
+    view: bytes
+
+
+class PositionRow(msgspec.Struct, frozen=True):
+    """A position to keep: thinned, the latest a crew in each interval (CITY-12)."""
+
+    crew_id: CrewId
+    at_us: Micros
+    latitude_deg: float
+    longitude_deg: float
+    accuracy_m: float
+    speed_mps: float | None
+    course_deg: float | None
+
+
+class CommandAnswer(msgspec.Struct, frozen=True):
+    """What became of a dispatcher's command; stored, so that a repeated `command_id` gets the same answer."""
+
+    command_id: str
+    operator: str
+    at_us: Micros
+    done: bool
+    incident_id: IncidentId | None
+    reason: str
+    """Empty when done; else an enumerated reason, for example `unknown_incident`, `illegal_move`, `crew_not_free`."""
+    text: str
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """Something a person must be told: a term has passed."""
+
+    incident_id: IncidentId
+    at_us: Micros
+    to: Literal["shift_lead"]
+    term: str
+    territory: str
+    text: str
+
+
+class Decisions(msgspec.Struct, frozen=True):
+    """All that one batch changes. `batch_no` rises by one a commit and is the cursor of dispatch clients."""
+
+    batch_no: int
+    now_us: Micros
+    taken: list[Taken]
+    high_water: dict[str, int]
+    """Source → last `seq` taken, for the sources of this batch."""
+    log: list[LogEntry]
+    incidents: list[IncidentChange]
+    assignments: list[AssignmentChange]
+    crews: list[CrewChange]
+    positions: list[PositionRow]
+    commands: list[CommandAnswer]
+    notices: list[Notice]
+    live_positions: list[PositionRow]
+    """Latest position of every crew that moved in this batch, for clients; not stored."""

@@ -1,0 +1,38 @@
+"""Every bound in one place, with its unit and why it is what it is. A full queue's policy stands beside its bound."""
+
+from __future__ import annotations
+
+from typing import Final
+
+PASSED_OVER_MAX: Final = 8
+"""Nearer crews an assignment's explanation names; a dispatcher reads no more."""
+FRAME_MAX_BYTES: Final = 256 * 1024
+"""One ingest frame (a JSON line or a MessagePack body). A longer one is refused before it is buffered."""
+JSON_DEPTH_MAX: Final = 64
+"""Nesting of an event; deeper is refused (msgspec itself stops near the interpreter's recursion limit)."""
+HELLO_TIMEOUT_S: Final = 10.0
+"""A connection that has said no valid hello by then is closed (half-open connections)."""
+IDLE_TIMEOUT_S: Final = 60.0
+"""Silence after which a peer is taken for dead; the centre sends a heartbeat at a third of it."""
+CONNECTIONS_MAX: Final = 4096
+"""Open ingest connections; one more is answered with goodbye `too_many_connections`."""
+HALF_OPEN_MAX: Final = 512
+"""Connections before their hello; one more makes the oldest of them go."""
+WINDOW_EVENTS: Final = 16_384
+"""Events a source may have unacknowledged; beyond it its connection is not read (TCP pushes back)."""
+WINDOW_BYTES: Final = 4 * 1024 * 1024
+"""The same in bytes."""
+INLET_BYTES: Final = 256 * 1024 * 1024
+"""All chunks waiting for the engine. Beyond it, connections without urgent events are not read."""
+BATCH_EVENTS: Final = 8_192
+"""Events one batch takes; a larger one only makes the commit, and so the acknowledgement, later."""
+COMMAND_MEMORY: Final = 100_000
+"""Answered command ids kept in memory for safe retries; older ones are looked up nowhere and run anew."""
+CLIENTS_MAX: Final = 2_048
+"""Open dispatch connections."""
+CLIENT_PENDING_INCIDENTS: Final = 65_536
+"""Conflated incidents waiting for one slow client; beyond it the client is cut with goodbye `too_slow`."""
+CLIENT_BUFFER_BYTES: Final = 8 * 1024 * 1024
+"""Bytes handed to one client's socket and not yet sent; beyond it updates wait, conflated."""
+RESUME_BATCHES: Final = 8_192
+"""Batches whose changes are remembered for clients that resume; an older cursor gets a fresh snapshot."""

@@ -1,0 +1,121 @@
+"""What the engine needs of the world's geometry and of the registers, as protocols that `routing` and `storage` fill.
+
+Everything here is synchronous and in memory except where the shell has looked it up beforehand and hands it over with the
+batch (`Subscriber`): the engine never waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from core.vocabulary import AssignReason, CrewNo
+
+
+class Subscriber(msgspec.Struct, frozen=True, gc=False):
+    """What the telephone exchanges' subscriber base holds of a number (OCC-1)."""
+
+    phone: str
+    """E.164 digits with `+`."""
+    name: str
+    line: str
+    """Kind of line: `landline`, `mobile`, `payphone`, `voip`, `m2m`."""
+    address: str
+    latitude_deg: float | None
+    longitude_deg: float | None
+
+
+class Match(msgspec.Struct, frozen=True, gc=False):
+    """A place the gazetteer found for words. `score` is 0–100, 100 for an exact reading."""
+
+    name: str
+    latitude_deg: float
+    longitude_deg: float
+    accuracy_m: float
+    """Half the extent of what was matched: about 15 for a house, the street's half length for a street alone."""
+    score: float
+    match: str
+    """What was matched: `house`, `corner`, `street`, `place`."""
+
+
+class Gazetteer(Protocol):
+    """Addresses, corners, places and institutions of an imported map."""
+
+    def search(self, words: str, limit: int = 5) -> list[Match]:
+        """Places for an address or a name in words, best first; empty when nothing is near enough."""
+
+    def nearest(self, latitude_deg: float, longitude_deg: float) -> str:
+        """Address nearest to a point, for a person to read; `""` when none lies within 500 m."""
+
+
+class Territories(Protocol):
+    """The vertical's territories by polygon (CITY-13)."""
+
+    def find(self, latitude_deg: npt.NDArray[np.float64], longitude_deg: npt.NDArray[np.float64]) -> list[str]:
+        """Deepest territory that holds each point, `""` where none does. One call a batch."""
+
+
+class Demand(msgspec.Struct, frozen=True):
+    """One crew wanted for one incident."""
+
+    key: int
+    """The caller's own handle, given back in `Choice.key`."""
+    latitude_deg: float
+    longitude_deg: float
+    capability: str
+    territory: str
+    priority: int
+    """1 is the most urgent."""
+    excluded: frozenset[CrewNo] = frozenset()
+
+
+class PassedOver(msgspec.Struct, frozen=True):
+    """A nearer crew that was not chosen, and why."""
+
+    crew_no: CrewNo
+    distance_m: float
+    reason: AssignReason
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """The crew for one demand, or none (`crew_no` None, reason `NO_CREW`)."""
+
+    key: int
+    crew_no: CrewNo | None
+    distance_m: float
+    reason: AssignReason
+    passed_over: tuple[PassedOver, ...]
+    """Nearest first, at most `limits.PASSED_OVER_MAX`."""
+
+
+class CrewIndex(Protocol):
+    """Positions, capabilities and availability of all crews, and the choice among them.
+
+    Rows are addressed by `CrewNo`, dense from 0. A territory serves itself and everything below it in the path
+    (`kz/almaty` serves `kz/almaty/medeu`); a crew with territory `""` or `outside` set serves everywhere.
+    """
+
+    def put(self, crew_no: CrewNo, capabilities: Sequence[str], territory: str, *, outside: bool) -> None:
+        """Adds a crew (`crew_no` equal to the present size) or replaces its profile. A new crew is off duty, nowhere."""
+
+    def set_availability(self, crew_no: CrewNo, hindrance: AssignReason | None) -> None:
+        """Marks a crew free (`None`) or not, with the reason a passed-over line will show."""
+
+    def move(
+        self,
+        crew_nos: npt.NDArray[np.int64],
+        latitude_deg: npt.NDArray[np.float64],
+        longitude_deg: npt.NDArray[np.float64],
+    ) -> None:
+        """Moves crews, one row each, no crew twice. Later choices see the new places exactly."""
+
+    def choose(self, demands: Sequence[Demand]) -> list[Choice]:
+        """One choice a demand, in the order given, all decided together.
+
+        More urgent priorities choose first; among demands of one priority the total distance is least. No crew is chosen
+        twice. The index itself is not changed: the caller marks the chosen crews as taken with `set_availability`.
+        """

@@ -1,0 +1,142 @@
+"""The centre's nouns: identifiers, kinds, states and reasons. One word for one thing, the glossary's.
+
+Every enumeration here is stored, sent and shown by its `value`; a decision's reason is the same word as the metric's label,
+the audit text and what a dispatcher's client translates. Values are never renamed, only added.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, IntEnum
+from typing import Final, NewType
+
+SourceId = NewType("SourceId", str)
+CrewId = NewType("CrewId", str)
+"""A crew's call sign as its source spells it, unique in the centre."""
+CrewNo = NewType("CrewNo", int)
+"""A crew's dense row number in the crew index, 0 upward; never reused while the process lives, never stored."""
+IncidentId = NewType("IncidentId", int)
+AssignmentId = NewType("AssignmentId", int)
+TerritoryId = NewType("TerritoryId", str)
+"""Path of a territory in the vertical, for example `kz/almaty/medeu`; `""` where none is known."""
+CategoryCode = NewType("CategoryCode", str)
+Capability = NewType("Capability", str)
+"""What a crew can do, for example `patrol`, `fire`, `ambulance`, `rescue`, `gas`."""
+
+
+class EventKind(IntEnum):
+    """What a source says. The number is stored in `event.kind`."""
+
+    CALL = 1
+    CALL_UPDATE = 2
+    ALARM = 3
+    SENSOR = 4
+    PLATE = 5
+    VIDEO = 6
+    POSITION = 7
+    CREW_STATUS = 8
+
+
+class CrewState(Enum):
+    """Where a crew is in its life cycle; the moves between them are `core.crew.MOVES`."""
+
+    OFF_DUTY = "off_duty"
+    FREE = "free"
+    ASSIGNED = "assigned"
+    EN_ROUTE = "en_route"
+    ON_SCENE = "on_scene"
+    RETURNING = "returning"
+    BUSY = "busy"
+    OUT_OF_SERVICE = "out_of_service"
+
+
+class IncidentState(Enum):
+    """Where an incident is in its life cycle; the moves are `core.incident.MOVES`."""
+
+    OPENED = "opened"
+    QUEUED = "queued"
+    ASSIGNED = "assigned"
+    EN_ROUTE = "en_route"
+    ON_SCENE = "on_scene"
+    CLEARED = "cleared"
+    CLOSED = "closed"
+    MERGED = "merged"
+
+
+class AssignmentState(Enum):
+    """Where one crew's task is; the moves are `core.assignment.MOVES`."""
+
+    OFFERED = "offered"
+    ACCEPTED = "accepted"
+    EN_ROUTE = "en_route"
+    ON_SCENE = "on_scene"
+    CLEARED = "cleared"
+    DECLINED = "declined"
+    EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
+
+
+class TermKind(Enum):
+    """What a running term waits for; the word says what must happen before it is due."""
+
+    ACCEPT = "accept"
+    """A crew accepts its assignment."""
+    CREW = "crew"
+    """Some crew is found for a need of the incident."""
+    ON_SCENE = "on_scene"
+    """The assigned crew is on scene."""
+    REVIEW = "review"
+    """The owner looks again at an incident that nothing else watches."""
+
+
+class LocationSource(Enum):
+    """Where evidence of a place came from, most trusted first (OCC-1)."""
+
+    DEVICE_FIX = "device_fix"
+    GIVEN = "given"
+    DEVICE_PLACE = "device_place"
+    """The registered place of the camera, panel or button itself."""
+    ADDRESS = "address"
+    SUBSCRIBER = "subscriber"
+    CELL = "cell"
+    NONE = "none"
+
+
+class AssignReason(Enum):
+    """Why a crew was chosen, or passed over, for a need."""
+
+    NEAREST_CAPABLE = "nearest_capable"
+    """No eligible crew is nearer."""
+    BEST_FOR_ALL = "best_for_all"
+    """Not the nearest, but the choice with which all incidents decided together have the least total distance."""
+    NO_CREW = "no_crew"
+    ORDERED = "ordered"
+    """A dispatcher named this crew."""
+    # Why a nearer crew was passed over:
+    OFF_DUTY = "off_duty"
+    NOT_FREE = "not_free"
+    LACKS_CAPABILITY = "lacks_capability"
+    OTHER_TERRITORY = "other_territory"
+    EXCLUDED = "excluded"
+    """It declined this incident, let its term pass, or was withdrawn from it."""
+    TAKEN = "taken"
+    """It goes to another incident decided in the same batch."""
+    STALE_POSITION = "stale_position"
+
+
+class RejectCode(Enum):
+    """Why an event was not accepted. Sent to the source and stored in `rejected_event.code`."""
+
+    MALFORMED = "malformed"
+    UNKNOWN_KIND = "unknown_kind"
+    INVALID_FIELD = "invalid_field"
+    TIME_OUT_OF_RANGE = "time_out_of_range"
+    FRAME_TOO_LARGE = "frame_too_large"
+    UNKNOWN_CREW = "unknown_crew"
+    UNKNOWN_CALL = "unknown_call"
+    ILLEGAL_MOVE = "illegal_move"
+    SEQ_DECLARED_LOST = "seq_declared_lost"
+    """The source said in its hello that it no longer has these events."""
+
+
+PRIORITY_HIGHEST: Final = 1
+PRIORITY_LOWEST: Final = 9
