@@ -135,7 +135,7 @@ class Position(Event, tag="position", kw_only=True, frozen=True, gc=False):
 
 
 class CrewStatus(Event, tag="crew_status", kw_only=True, frozen=True, gc=False):
-    """A crew's terminal reports a state. The first one of a crew, which gives its capabilities, makes it known to the centre."""
+    """A crew's terminal reports a state. A crew becomes known by the first one that gives its capabilities."""
 
     crew: Key
     status: Literal["off_duty", "free", "accepted", "declined", "en_route", "on_scene", "cleared", "busy", "out_of_service"]
