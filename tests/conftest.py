@@ -1,0 +1,74 @@
+"""What holds for the whole suite: nothing is skipped in silence, and real files are there or named.
+
+A session with a skipped, xfailed or unexpectedly passing test fails, as does one that collected nothing: a test that does not
+run is a promise nobody keeps. Tests marked `real` get the folder of real files from the fixture `real_data`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REAL_FILES = ("almaty.osm.pbf", "cad-san-francisco-2020.csv.gz", "calls-montgomery.csv")
+"""What `make test-real` reads in REAL_DATA."""
+
+
+class NothingInSilence:
+    """Counts the reports of a session and fails it for every test that did not run to its end."""
+
+    def __init__(self) -> None:
+        self._ran = 0
+        self._silent: list[str] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if hasattr(report, "wasxfail"):
+            self._silent.append(f"{report.nodeid} is marked xfail")
+        elif report.skipped:
+            self._silent.append(f"{report.nodeid} was skipped")
+        elif report.when == "call":
+            self._ran += 1
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.skipped:
+            self._silent.append(f"{report.nodeid} was skipped as a whole")
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        # An outcome that is bad already stays what it is; listing tests runs none.
+        if session.exitstatus != pytest.ExitCode.OK or session.config.option.collectonly:
+            return
+        if self._silent or not self._ran:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        for line in self._silent:
+            terminalreporter.write_line(f"FAILED: {line}; a test runs or is deleted", red=True)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Under xdist the workers' reports all come to the controller, which alone decides.
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(NothingInSilence(), "nothing-in-silence")
+
+
+def _real_folder() -> Path:
+    return Path(os.environ.get("REAL_DATA", "../shared/data"))
+
+
+@pytest.hookimpl(trylast=True)  # after -m and -k have deselected
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if not any(item.get_closest_marker("real") for item in items):
+        return
+    folder = _real_folder()
+    if not folder.is_dir():
+        raise pytest.UsageError(f"tests marked `real` need the folder REAL_DATA={folder}, and it does not exist")
+    missing = [name for name in REAL_FILES if not (folder / name).is_file()]
+    if missing:
+        raise pytest.UsageError(f"tests marked `real` need in REAL_DATA={folder}: {', '.join(missing)}")
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real files, checked at collection to hold all of `REAL_FILES`."""
+    return _real_folder()

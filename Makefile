@@ -1,0 +1,80 @@
+# The same verbs for people and for CI: `make help` lists them.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup check test test-real sim bench demo serve lock clean
+
+VENV := .venv
+PY := $(VENV)/bin/python
+JEDEL := $(VENV)/bin/jedel
+INSTALLED := $(VENV)/.installed
+# Test processes at once; the suite's own servers and databases are each test's own, so it may be raised.
+WORKERS ?= 2
+# The folder with the real files that `make test-real` reads; it is never copied into the project.
+REAL_DATA ?= ../shared/data
+
+help: ## lists the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(INSTALLED) ## makes .venv with everything pinned in requirements.lock
+
+# A venv that is half made is of no use to the next run, so the stamp is written last. A cloned file's time says nothing about
+# its content, so the stamp is a file that only a finished installation touches.
+$(INSTALLED): requirements.lock pyproject.toml
+	@set -eu; \
+	if [ ! -x "$(PY)" ]; then \
+	  chosen=""; \
+	  for candidate in $(PYTHON) python3.13 python3.12 python3.11 python3; do \
+	    if "$$candidate" -c 'import ensurepip, venv, sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then \
+	      chosen="$$candidate"; break; \
+	    fi; \
+	  done; \
+	  if [ -z "$$chosen" ]; then \
+	    echo "setup: needs Python 3.11 or newer with its venv module (Debian: apt-get install python3-venv);" \
+	         "or name one: make setup PYTHON=/path/to/python3" >&2; \
+	    exit 1; \
+	  fi; \
+	  echo "setup: $(VENV) with $$("$$chosen" --version)"; \
+	  "$$chosen" -m venv $(VENV); \
+	fi
+	@"$(PY)" -c 'import sys; sys.exit("setup: $(VENV) has Python %d.%d, needs 3.11 or newer: make clean setup" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+check: $(INSTALLED) ## lints, checks the format and the types
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+test: check ## check, then every test that needs nothing outside the project
+	$(PY) -m pytest -q -n $(WORKERS) -m "not real"
+
+test-real: $(INSTALLED) ## the tests on the real files in REAL_DATA
+	REAL_DATA="$(REAL_DATA)" $(PY) -m pytest -q -m real
+
+sim: $(INSTALLED) ## the seeded simulation on virtual time (SEEDS=500, or one SEED=17)
+	$(PY) -m pytest -q tests/simulation
+
+bench: $(INSTALLED) ## measures speed and memory against the baselines; results also in build/bench.json
+	$(PY) -m loadtest.bench
+
+demo: $(INSTALLED) ## a simulated city through real sockets, for DEMO_S seconds where there is no terminal
+	$(JEDEL) demo
+
+serve: $(INSTALLED) ## the service itself, on 127.0.0.1, with its own PostgreSQL in ./jedel-data
+	$(JEDEL) serve
+
+# pip-tools has a venv of its own: it must not shift what it pins.
+lock: ## pins the newest versions that pyproject.toml allows (deliberately: read the diff)
+	python3.11 -m venv --clear build/lock
+	build/lock/bin/python -m pip install --quiet --disable-pip-version-check pip-tools
+	build/lock/bin/pip-compile --quiet --upgrade --generate-hashes --all-extras --strip-extras --allow-unsafe \
+	  --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+	  --output-file requirements.lock pyproject.toml
+	rm -rf build/lock
+
+clean: ## removes what setup and the tests have made (not jedel-data)
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
