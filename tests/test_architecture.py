@@ -1,7 +1,7 @@
 """The rules of the folders, held on every import in the source: which package may import which, and who may touch the world.
 
-Imports are read from the syntax tree, wherever in a file they stand (inside functions and `if TYPE_CHECKING` too), so nothing is
-run and nothing hides. A new rule is a new row of a table here.
+Imports are read from the syntax tree, wherever in a file they stand (inside functions and `if TYPE_CHECKING` too), so nothing
+is run and nothing hides. A new rule is a new row of a table here.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def test_pure_modules_touch_no_world() -> None:
 def test_loadtest_never_reaches_trio() -> None:
     # A process patched by gevent cannot run Trio, so not even through another package of ours (imports inside functions count).
     modules = {dotted(path): path for path in FILES}
-    waiting = [(dotted(path), (dotted(path),)) for path in sources("loadtest")]
+    waiting: list[tuple[str, tuple[str, ...]]] = [(dotted(path), (dotted(path),)) for path in sources("loadtest")]
     seen: set[str] = set()
     while waiting:
         name, way = waiting.pop()

@@ -44,9 +44,9 @@ NO_TEST = "VALUE = 1\n"
 def run(folder: Path, *arguments: str, real_data: str = "") -> subprocess.CompletedProcess[str]:
     """A pytest session of its own over `folder`, with this suite's conftest and nothing else of it."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    plugins = ["-p", "tests.conftest", "-p", "no:cacheprovider"]
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "tests.conftest", "-p", "no:cacheprovider", "-c", os.devnull]
-        + ["--rootdir", str(folder), *arguments, str(folder)],
+        [sys.executable, "-m", "pytest", "-q", *plugins, "-c", os.devnull, "--rootdir", str(folder), *arguments, str(folder)],
         cwd=PROJECT,
         env=environment | {"REAL_DATA": real_data, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
