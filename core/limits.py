@@ -36,3 +36,13 @@ CLIENT_BUFFER_BYTES: Final = 8 * 1024 * 1024
 """Bytes handed to one client's socket and not yet sent; beyond it updates wait, conflated."""
 RESUME_BATCHES: Final = 8_192
 """Batches whose changes are remembered for clients that resume; an older cursor gets a fresh snapshot."""
+VIEW_EVENTS_MAX: Final = 200
+"""Latest events an incident's view names; an earthquake must not make one view grow with every call."""
+VIEW_CALLERS_MAX: Final = 20
+"""First callers an incident's view shows."""
+VIEW_WORDS_MAX: Final = 50
+"""First distinct words an incident's view shows; later ones stand in the log."""
+VIEW_EVIDENCE_MAX: Final = 40
+"""Pieces of evidence an incident's view keeps."""
+CORRELATE_SCAN_MAX: Final = 64
+"""Open incidents compared with an event in one cell of the grid, newest first."""

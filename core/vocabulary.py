@@ -44,7 +44,6 @@ class CrewState(Enum):
     ASSIGNED = "assigned"
     EN_ROUTE = "en_route"
     ON_SCENE = "on_scene"
-    RETURNING = "returning"
     BUSY = "busy"
     OUT_OF_SERVICE = "out_of_service"
 

@@ -1,0 +1,220 @@
+"""What has happened to an incident, as facts in the past tense: the lines of its append-only log.
+
+A fact holds everything that changes the incident and nothing that can be derived, so folding an incident's facts in order
+gives the incident (`core.incident.fold`, invariant 7). Deadlines are part of facts: replay reads no clock and no configuration.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import msgspec
+
+from core.identify import Caller
+from core.instant import Micros
+from core.vocabulary import (
+    AssignmentId,
+    AssignmentState,
+    AssignReason,
+    CategoryCode,
+    IncidentId,
+    LocationSource,
+    TermKind,
+)
+
+
+class CorrelateReason(Enum):
+    """Why an event belongs to its incident."""
+
+    FIRST = "first"
+    SAME_CALL = "same_call"
+    SAME_NUMBER = "same_number"
+    SAME_DEVICE = "same_device"
+    NEAR_SAME_CATEGORY = "near_same_category"
+    MERGED = "merged"
+    SPLIT = "split"
+
+
+class CategoryReason(Enum):
+    """Why an incident has its category."""
+
+    GIVEN = "given"
+    CODE = "code"
+    ALARM = "alarm"
+    ANALYTIC = "analytic"
+    THRESHOLD = "threshold"
+    WORDS = "words"
+    DEFAULT = "default"
+    OPERATOR = "operator"
+
+
+class Evidence(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """One indication of a place, kept whether or not it is the best (OCC-1)."""
+
+    source: LocationSource
+    latitude_deg: float
+    longitude_deg: float
+    accuracy_m: float
+    text: str = ""
+    """Address or name as found, for a person to read."""
+    event: str = ""
+
+
+class PassedOver(msgspec.Struct, frozen=True, gc=False):
+    """A nearer crew that was not sent, and why."""
+
+    crew: str
+    distance_m: float
+    reason: AssignReason
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """Why this crew: stored with the assignment and shown to the dispatcher."""
+
+    reason: AssignReason
+    distance_m: float
+    passed_over: tuple[PassedOver, ...]
+
+
+class Joined(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What one event adds to its incident."""
+
+    event: str
+    """`SOURCE/SEQ`, or `command:ID` for an incident opened by a dispatcher."""
+    kind: str
+    reason: CorrelateReason
+    caller: Caller | None = None
+    words: str = ""
+    call: str = ""
+    """`SOURCE/CALL_ID` by which call updates find the incident."""
+    device: str = ""
+    evidence: tuple[Evidence, ...] = ()
+
+
+class Opened(msgspec.Struct, frozen=True, tag="opened"):
+    """The incident exists."""
+
+    category: CategoryCode
+    category_reason: CategoryReason
+    priority: int
+    territory: str
+    owner: str
+    needs: tuple[str, ...]
+    review_due_us: Micros
+    joined: Joined
+
+
+class EventJoined(msgspec.Struct, frozen=True, tag="event_joined"):
+    """Another event tells of the same happening."""
+
+    joined: Joined
+    territory: str
+
+
+class Recategorised(msgspec.Struct, frozen=True, tag="recategorised"):
+    """Category, priority and needs follow from newer words."""
+
+    category: CategoryCode
+    category_reason: CategoryReason
+    priority: int
+    needs: tuple[str, ...]
+
+
+class PrioritySet(msgspec.Struct, frozen=True, tag="priority_set"):
+    """A dispatcher has fixed the priority."""
+
+    priority: int
+
+
+class Queued(msgspec.Struct, frozen=True, tag="queued"):
+    """No crew can go now; the incident waits in priority order."""
+
+    capability: str
+    crew_due_us: Micros
+    passed_over: tuple[PassedOver, ...]
+
+
+class CrewAssigned(msgspec.Struct, frozen=True, tag="crew_assigned"):
+    """A crew has been chosen and told."""
+
+    assignment_id: AssignmentId
+    crew: str
+    capability: str
+    explanation: Explanation
+    accept_due_us: Micros
+
+
+class AssignmentMoved(msgspec.Struct, frozen=True, tag="assignment_moved"):
+    """The crew has accepted, set out, arrived or finished. `on_scene_due_us` is set when arrival is awaited from now on."""
+
+    assignment_id: AssignmentId
+    to: AssignmentState
+    on_scene_due_us: Micros | None
+
+
+class AssignmentEnded(msgspec.Struct, frozen=True, tag="assignment_ended"):
+    """The crew does not go after all: declined, expired or withdrawn."""
+
+    assignment_id: AssignmentId
+    to: AssignmentState
+    text: str
+
+
+class TermFired(msgspec.Struct, frozen=True, tag="term_fired"):
+    """A term has passed and somebody was told. `next_due_us` is the repeated term's next deadline."""
+
+    term: TermKind
+    assignment_id: AssignmentId | None
+    due_us: Micros
+    told: str
+    next_due_us: Micros | None
+
+
+class Noted(msgspec.Struct, frozen=True, tag="noted"):
+    """A dispatcher has added words (CITY-10)."""
+
+    words: str
+
+
+class Absorbed(msgspec.Struct, frozen=True, tag="absorbed"):
+    """Another incident turned out to be this one: its events, callers and evidence are here now."""
+
+    other: IncidentId
+    joined: tuple[Joined, ...]
+
+
+class MergedInto(msgspec.Struct, frozen=True, tag="merged_into"):
+    """This incident turned out to be another one, which goes on alone."""
+
+    into: IncidentId
+
+
+class EventsLeft(msgspec.Struct, frozen=True, tag="events_left"):
+    """These events turned out to be another happening."""
+
+    events: tuple[str, ...]
+    to: IncidentId
+
+
+class Closed(msgspec.Struct, frozen=True, tag="closed"):
+    """The incident is over."""
+
+    result: str
+
+
+Fact = (
+    Opened
+    | EventJoined
+    | Recategorised
+    | PrioritySet
+    | Queued
+    | CrewAssigned
+    | AssignmentMoved
+    | AssignmentEnded
+    | TermFired
+    | Noted
+    | Absorbed
+    | MergedInto
+    | EventsLeft
+    | Closed
+)

@@ -1,0 +1,358 @@
+"""The incident: what it is, which moves its life allows, and how a fact changes it.
+
+`apply` is the only function that changes an incident. The live engine and `fold` both use it, so the log replayed is the live
+state (invariant 7). The state follows from the incident's assignments and needs; `MOVES` says which changes of state are legal,
+and anything else raises `IllegalMove` with the incident's story. Requirements: CITY-1, CITY-7, CITY-10.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, assert_never
+
+import msgspec
+
+from core import limits
+from core.decisions import LogEntry
+from core.facts import (
+    Absorbed,
+    AssignmentEnded,
+    AssignmentMoved,
+    CategoryReason,
+    Closed,
+    CrewAssigned,
+    EventJoined,
+    EventsLeft,
+    Evidence,
+    Explanation,
+    Fact,
+    Joined,
+    MergedInto,
+    Noted,
+    Opened,
+    PrioritySet,
+    Queued,
+    Recategorised,
+    TermFired,
+)
+from core.identify import Caller
+from core.instant import Micros
+from core.locate import best_place
+from core.vocabulary import AssignmentId, AssignmentState, CategoryCode, IncidentId, IncidentState, TermKind
+
+_S = IncidentState
+MOVES: Final[dict[IncidentState, frozenset[IncidentState]]] = {
+    _S.OPENED: frozenset({_S.QUEUED, _S.ASSIGNED, _S.CLOSED, _S.MERGED}),
+    _S.QUEUED: frozenset({_S.ASSIGNED, _S.OPENED, _S.CLEARED, _S.CLOSED, _S.MERGED}),
+    _S.ASSIGNED: frozenset({_S.QUEUED, _S.EN_ROUTE, _S.ON_SCENE, _S.CLEARED, _S.CLOSED, _S.MERGED}),
+    _S.EN_ROUTE: frozenset({_S.QUEUED, _S.ASSIGNED, _S.ON_SCENE, _S.CLEARED, _S.CLOSED, _S.MERGED}),
+    _S.ON_SCENE: frozenset({_S.QUEUED, _S.ASSIGNED, _S.EN_ROUTE, _S.CLEARED, _S.CLOSED, _S.MERGED}),
+    _S.CLEARED: frozenset({_S.QUEUED, _S.ASSIGNED, _S.CLOSED, _S.MERGED}),
+    _S.CLOSED: frozenset(),
+    _S.MERGED: frozenset(),
+}
+"""Legal changes of state; the last two are final."""
+
+_A = AssignmentState
+ASSIGNMENT_MOVES: Final[dict[AssignmentState, frozenset[AssignmentState]]] = {
+    _A.OFFERED: frozenset({_A.ACCEPTED, _A.EN_ROUTE, _A.ON_SCENE, _A.DECLINED, _A.EXPIRED, _A.WITHDRAWN}),
+    _A.ACCEPTED: frozenset({_A.EN_ROUTE, _A.ON_SCENE, _A.CLEARED, _A.DECLINED, _A.WITHDRAWN}),
+    _A.EN_ROUTE: frozenset({_A.ON_SCENE, _A.CLEARED, _A.DECLINED, _A.WITHDRAWN}),
+    _A.ON_SCENE: frozenset({_A.CLEARED, _A.WITHDRAWN}),
+    _A.CLEARED: frozenset(),
+    _A.DECLINED: frozenset(),
+    _A.EXPIRED: frozenset(),
+    _A.WITHDRAWN: frozenset(),
+}
+"""Legal moves of one crew's task. A crew may skip a report (arrive without having said that it set out)."""
+
+ACTIVE: Final = frozenset({_A.OFFERED, _A.ACCEPTED, _A.EN_ROUTE, _A.ON_SCENE})
+_SERVING: Final = ACTIVE | {_A.CLEARED}
+FINAL: Final = frozenset({_S.CLOSED, _S.MERGED})
+
+
+class IllegalMove(Exception):
+    """A move that the tables do not have: a fault of ours, told with the incident's story."""
+
+
+class Assignment(msgspec.Struct):
+    """One crew sent to one incident, as the incident carries it."""
+
+    assignment_id: AssignmentId
+    crew: str
+    capability: str
+    state: AssignmentState
+    explanation: Explanation
+    offered_us: Micros
+    accepted_us: Micros | None = None
+    en_route_us: Micros | None = None
+    on_scene_us: Micros | None = None
+    ended_us: Micros | None = None
+
+
+class Term(msgspec.Struct, frozen=True, gc=False):
+    """A running deadline of the incident or of one of its assignments."""
+
+    kind: TermKind
+    due_us: Micros
+    assignment_id: AssignmentId | None = None
+
+
+class Note(msgspec.Struct, frozen=True, gc=False):
+    """Words a dispatcher added."""
+
+    at_us: Micros
+    operator: str
+    words: str
+
+
+class Incident(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What the centre responds to. Its JSON is the view that clients get and that storage keeps.
+
+    Invariants: `version` counts its facts; `place` is an element of `evidence` or None; a non-final incident has an owner and at
+    least one term (invariant 6).
+    """
+
+    incident_id: IncidentId
+    version: int = 0
+    state: IncidentState = _S.OPENED
+    category: CategoryCode = CategoryCode("")
+    category_reason: CategoryReason = CategoryReason.DEFAULT
+    priority: int = 0
+    priority_fixed: bool = False
+    opened_us: Micros
+    updated_us: Micros
+    closed_us: Micros | None = None
+    territory: str = ""
+    owner: str = ""
+    needs: tuple[str, ...] = ()
+    place: Evidence | None = None
+    place_reason: str = ""
+    evidence: list[Evidence] = msgspec.field(default_factory=list)
+    callers: list[Caller] = msgspec.field(default_factory=list)
+    calls: list[str] = msgspec.field(default_factory=list)
+    devices: list[str] = msgspec.field(default_factory=list)
+    words: list[str] = msgspec.field(default_factory=list)
+    notes: list[Note] = msgspec.field(default_factory=list)
+    events: list[str] = msgspec.field(default_factory=list)
+    """The latest events, at most `limits.VIEW_EVENTS_MAX`; all of them stand in the log."""
+    event_count: int = 0
+    assignments: list[Assignment] = msgspec.field(default_factory=list)
+    terms: list[Term] = msgspec.field(default_factory=list)
+    merged_into: IncidentId | None = None
+    result: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the incident still needs anything of the centre."""
+        return self.state not in FINAL
+
+    def active(self, crew: str) -> Assignment | None:
+        """The crew's running assignment to this incident, or None."""
+        for assignment in reversed(self.assignments):
+            if assignment.crew == crew and assignment.state in ACTIVE:
+                return assignment
+        return None
+
+    def unmet(self) -> list[str]:
+        """Capabilities still wanted, one entry a crew."""
+        wanted = list(self.needs)
+        for assignment in self.assignments:
+            if assignment.state in _SERVING and assignment.capability in wanted:
+                wanted.remove(assignment.capability)
+        return wanted
+
+
+def apply(incident: Incident, fact: Fact, at_us: Micros, actor: str) -> None:
+    """Changes the incident by one fact. Raises `IllegalMove` for a fact that cannot follow its story."""
+    if incident.state in FINAL:
+        raise IllegalMove(f"incident {incident.incident_id} is {incident.state.value}: {type(fact).__name__} cannot follow")
+    incident.version += 1
+    incident.updated_us = at_us
+    match fact:
+        case Opened():
+            incident.category = fact.category
+            incident.category_reason = fact.category_reason
+            incident.priority = fact.priority
+            incident.territory = fact.territory
+            incident.owner = fact.owner
+            incident.needs = fact.needs
+            incident.terms = [Term(TermKind.REVIEW, fact.review_due_us)]
+            _join(incident, fact.joined)
+        case EventJoined():
+            _join(incident, fact.joined)
+            incident.territory = fact.territory
+        case Recategorised():
+            incident.category = fact.category
+            incident.category_reason = fact.category_reason
+            incident.priority = fact.priority
+            incident.needs = fact.needs
+            _settle(incident)
+        case PrioritySet():
+            incident.priority = fact.priority
+            incident.priority_fixed = True
+        case Queued():
+            if not any(term.kind is TermKind.CREW for term in incident.terms):
+                incident.terms.append(Term(TermKind.CREW, fact.crew_due_us))
+            _settle(incident)
+        case CrewAssigned():
+            incident.assignments.append(
+                Assignment(
+                    assignment_id=fact.assignment_id,
+                    crew=fact.crew,
+                    capability=fact.capability,
+                    state=_A.OFFERED,
+                    explanation=fact.explanation,
+                    offered_us=at_us,
+                )
+            )
+            incident.terms.append(Term(TermKind.ACCEPT, fact.accept_due_us, fact.assignment_id))
+            _settle(incident)
+        case AssignmentMoved() | AssignmentEnded():
+            _move_assignment(incident, fact, at_us)
+            _settle(incident)
+        case TermFired():
+            incident.terms = [
+                term for term in incident.terms if (term.kind, term.assignment_id) != (fact.term, fact.assignment_id)
+            ]
+            if fact.next_due_us is not None:
+                incident.terms.append(Term(fact.term, fact.next_due_us, fact.assignment_id))
+        case Noted():
+            incident.notes.append(Note(at_us, actor, fact.words))
+        case Absorbed():
+            for joined in fact.joined:
+                _join(incident, joined)
+        case MergedInto():
+            incident.merged_into = fact.into
+            _end(incident, _S.MERGED, at_us)
+        case EventsLeft():
+            _leave(incident, fact.events)
+        case Closed():
+            incident.result = fact.result
+            _end(incident, _S.CLOSED, at_us)
+        case _:
+            assert_never(fact)
+
+
+def fold(entries: Iterable[LogEntry]) -> bytes:
+    """The JSON view that an incident's log entries lead to, from version 1 on, in order.
+
+    Raises:
+        IllegalMove: the log is not one that the engine could have written.
+        msgspec.ValidationError: an entry's body is not a fact.
+    """
+    incident: Incident | None = None
+    for entry in entries:
+        fact = decode_fact(entry.body)
+        if incident is None:
+            incident = Incident(incident_id=entry.incident_id, opened_us=entry.at_us, updated_us=entry.at_us)
+        apply(incident, fact, entry.at_us, entry.actor)
+        if incident.version != entry.version:
+            raise IllegalMove(f"incident {entry.incident_id}: version {entry.version} follows {incident.version - 1}")
+    if incident is None:
+        raise IllegalMove("an incident without a log")
+    return encode_incident(incident)
+
+
+encode_incident = msgspec.json.Encoder().encode
+decode_incident = msgspec.json.Decoder(Incident).decode
+encode_fact = msgspec.json.Encoder().encode
+decode_fact = msgspec.json.Decoder(Fact).decode
+
+
+def _join(incident: Incident, joined: Joined) -> None:
+    incident.event_count += 1
+    incident.events.append(joined.event)
+    if len(incident.events) > limits.VIEW_EVENTS_MAX:
+        del incident.events[0]
+    caller = joined.caller
+    if caller is not None and len(incident.callers) < limits.VIEW_CALLERS_MAX and caller not in incident.callers:
+        incident.callers.append(caller)
+    if joined.words and len(incident.words) < limits.VIEW_WORDS_MAX and joined.words not in incident.words:
+        incident.words.append(joined.words)
+    if joined.call and joined.call not in incident.calls:
+        incident.calls.append(joined.call)
+    if joined.device and joined.device not in incident.devices:
+        incident.devices.append(joined.device)
+    if joined.evidence:
+        incident.evidence.extend(joined.evidence)
+        _settle_place(incident)
+
+
+def _leave(incident: Incident, events: tuple[str, ...]) -> None:
+    gone = set(events)
+    incident.events = [event for event in incident.events if event not in gone]
+    incident.event_count -= len(gone)
+    incident.evidence = [evidence for evidence in incident.evidence if evidence.event not in gone]
+    _settle_place(incident)
+
+
+def _settle_place(incident: Incident) -> None:
+    if len(incident.evidence) > limits.VIEW_EVIDENCE_MAX:
+        # The first and the newest tell most; what falls out stays in the log.
+        del incident.evidence[limits.VIEW_EVIDENCE_MAX // 2]
+    incident.place, reason = best_place(incident.evidence)
+    incident.place_reason = reason.value
+
+
+def _move_assignment(incident: Incident, fact: AssignmentMoved | AssignmentEnded, at_us: Micros) -> None:
+    assignment = next((a for a in incident.assignments if a.assignment_id == fact.assignment_id), None)
+    if assignment is None or fact.to not in ASSIGNMENT_MOVES[assignment.state]:
+        now = "absent" if assignment is None else assignment.state.value
+        raise IllegalMove(f"incident {incident.incident_id}: assignment {fact.assignment_id} is {now}, not to {fact.to.value}")
+    assignment.state = fact.to
+    if fact.to is _A.ACCEPTED:
+        assignment.accepted_us = at_us
+    elif fact.to is _A.EN_ROUTE:
+        assignment.accepted_us = assignment.accepted_us or at_us
+        assignment.en_route_us = at_us
+    elif fact.to is _A.ON_SCENE:
+        assignment.accepted_us = assignment.accepted_us or at_us
+        assignment.on_scene_us = at_us
+    else:
+        assignment.ended_us = at_us
+    keep_on_scene = isinstance(fact, AssignmentMoved) and fact.to is _A.EN_ROUTE and fact.on_scene_due_us is None
+    incident.terms = [
+        term
+        for term in incident.terms
+        if term.assignment_id != fact.assignment_id or (keep_on_scene and term.kind is TermKind.ON_SCENE)
+    ]
+    if isinstance(fact, AssignmentMoved) and fact.on_scene_due_us is not None:
+        incident.terms.append(Term(TermKind.ON_SCENE, fact.on_scene_due_us, fact.assignment_id))
+
+
+def _settle(incident: Incident) -> None:
+    """Brings state and the crew term in line with the assignments and needs."""
+    unmet = incident.unmet()
+    if not unmet and any(term.kind is TermKind.CREW for term in incident.terms):
+        incident.terms = [term for term in incident.terms if term.kind is not TermKind.CREW]
+    states = {assignment.state for assignment in incident.assignments}
+    if _A.ON_SCENE in states:
+        target = _S.ON_SCENE
+    elif _A.EN_ROUTE in states:
+        target = _S.EN_ROUTE
+    elif _A.OFFERED in states or _A.ACCEPTED in states:
+        target = _S.ASSIGNED
+    elif unmet:
+        target = _S.QUEUED
+    elif _A.CLEARED in states:
+        target = _S.CLEARED
+    else:
+        target = _S.OPENED
+    _to_state(incident, target)
+
+
+def _end(incident: Incident, state: IncidentState, at_us: Micros) -> None:
+    if any(assignment.state in ACTIVE for assignment in incident.assignments):
+        raise IllegalMove(f"incident {incident.incident_id} cannot end as {state.value}: crews are still on it")
+    _to_state(incident, state)
+    incident.closed_us = at_us
+    incident.terms = []
+
+
+def _to_state(incident: Incident, target: IncidentState) -> None:
+    if target is incident.state:
+        return
+    if target not in MOVES[incident.state]:
+        raise IllegalMove(f"incident {incident.incident_id}: {incident.state.value} to {target.value} is not a legal move")
+    incident.state = target
