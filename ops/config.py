@@ -1,0 +1,242 @@
+"""What can be configured, with defaults and ranges: the frozen structs that `jedel serve` runs on.
+
+Every value here comes from a TOML file, the environment or a flag (`ops.layers` merges and validates them); nothing else in the
+project reads any of the three. A range is part of the type, so a value outside it never reaches the service. Keys carry their
+unit. Requirements: CITY-10 (terms), OCC-1 (windows), CITY-12 (positions and retention).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from core import limits
+
+Address = Annotated[
+    str,
+    Meta(
+        pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+):\d{1,5}$",
+        description="HOST:PORT, for example 127.0.0.1:7111 or [::1]:7111",
+    ),
+]
+Digest = Annotated[
+    str, Meta(pattern=r"^([0-9a-f]{64})?$", description="64 lower-case hexadecimal digits (SHA-256 of the token)")
+]
+Token = Annotated[str, Meta(max_length=256, description="text of at most 256 characters")]
+Name = Annotated[str, Meta(min_length=1, max_length=64, description="1 to 64 characters")]
+TerritoryPath = Annotated[
+    str,
+    Meta(
+        pattern=r"^([a-z0-9_-]+(/[a-z0-9_-]+)*)?$", description="a path of a-z, 0-9, _ and - such as kz/almaty/medeu, or empty"
+    ),
+]
+Role = Literal["dispatcher", "crew", "observer", "shift_lead"]
+
+MASK = "***"
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """A rule that is broken: the key to blame, its value, and what is allowed."""
+
+    key: str
+    value: object
+    allowed: str
+
+
+class Centre(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whose centre this is."""
+
+    name: Name = "jedel"
+    region: Annotated[
+        str, Meta(pattern=r"^[A-Z]{2}$", description="a country of ISO 3166-1 in two capitals, for example KZ")
+    ] = "KZ"
+    """Whose numbering plan reads a telephone number without a country code."""
+    territory: TerritoryPath = ""
+    """The node of the vertical the centre answers for; the owner of an incident whose place is unknown."""
+
+
+class Database(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the centre's state is kept."""
+
+    dsn: Annotated[
+        str, Meta(pattern=r"^(postgres(ql)?://\S+)?$", description="postgresql://USER:PASSWORD@HOST:PORT/NAME, or empty")
+    ] = ""
+    """Any PostgreSQL from 14 on; empty for the embedded one."""
+    data_dir: Annotated[str, Meta(min_length=1, description="a folder")] = "jedel-data"
+    """Folder of the embedded PostgreSQL, made when absent; unused with a `dsn`."""
+
+    def __repr__(self) -> str:
+        return f"Database(dsn={mask_dsn(self.dsn)!r}, data_dir={self.data_dir!r})"
+
+
+class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where peers connect. With a certificate all three listeners speak TLS."""
+
+    ingest_tcp: Address = "127.0.0.1:7111"
+    ingest_ws: Address = "127.0.0.1:7112"
+    dispatch: Address = "127.0.0.1:7113"
+    tls_certificate: str = ""
+    """PEM file of the certificate chain; empty for no TLS."""
+    tls_key: str = ""
+    """PEM file of its private key."""
+
+
+class SourceEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A source that may push events. `id = "*"` lets its token speak for any source that has no entry of its own."""
+
+    id: Name
+    token: Token = ""
+    token_sha256: Digest = ""
+
+    def __repr__(self) -> str:
+        return f"SourceEntry(id={self.id!r})"
+
+
+class ClientEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A person or a crew's terminal that may connect to the dispatch protocol."""
+
+    operator: Name
+    role: Role
+    territory: TerritoryPath = ""
+    """What it may see: this node and everything below; empty for all."""
+    crew: Annotated[str, Meta(max_length=64, description="a crew's call sign of at most 64 characters")] = ""
+    """The crew it acts for; required in role `crew`."""
+    token: Token = ""
+    token_sha256: Digest = ""
+
+    def __repr__(self) -> str:
+        return f"ClientEntry(operator={self.operator!r}, role={self.role!r}, territory={self.territory!r}, crew={self.crew!r})"
+
+
+class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How long the centre waits before it escalates."""
+
+    accept_s: Annotated[int, Meta(ge=5, le=3600)] = 60
+    """A crew accepts, or the next one is sent and the shift lead is told."""
+    no_crew_s: Annotated[int, Meta(ge=5, le=3600)] = 30
+    """A crew is found, or the shift lead is told."""
+    on_scene_s: Annotated[int, Meta(ge=60, le=86_400)] = 900
+    """The crew is on scene, or the shift lead is told."""
+    review_s: Annotated[int, Meta(ge=60, le=604_800)] = 3600
+    """An incident that nothing else watches is looked at again."""
+
+
+class Correlate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When two events are one happening."""
+
+    radius_m: Annotated[float, Meta(ge=1, le=10_000)] = 250.0
+    window_s: Annotated[int, Meta(ge=10, le=86_400)] = 1800
+    repeat_window_s: Annotated[int, Meta(ge=10, le=604_800)] = 7200
+    """A number that calls again within it is recognised."""
+
+
+class Positions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How crews' positions are kept and trusted."""
+
+    keep_interval_s: Annotated[int, Meta(ge=1, le=3600)] = 10
+    """At most one position of a crew is stored in each such interval; the live one is always the newest."""
+    stale_s: Annotated[int, Meta(ge=5, le=86_400)] = 120
+    """A crew that has said nothing for longer is passed over."""
+
+
+class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How long days are kept before `jedel prune` drops them."""
+
+    keep_days: Annotated[int, Meta(ge=1, le=36_500)] = 1095
+    """Events and positions."""
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Bounds on peers that a centre may want wider or narrower; `core.limits` says why each is what it is."""
+
+    frame_max_bytes: Annotated[int, Meta(ge=1024, le=16 * 1024**2)] = limits.FRAME_MAX_BYTES
+    hello_timeout_s: Annotated[float, Meta(ge=0.1, le=300)] = limits.HELLO_TIMEOUT_S
+    idle_timeout_s: Annotated[float, Meta(ge=1, le=3600)] = limits.IDLE_TIMEOUT_S
+    connections_max: Annotated[int, Meta(ge=1, le=100_000)] = limits.CONNECTIONS_MAX
+    half_open_max: Annotated[int, Meta(ge=1, le=100_000)] = limits.HALF_OPEN_MAX
+    window_events: Annotated[int, Meta(ge=1, le=1_000_000)] = limits.WINDOW_EVENTS
+    window_bytes: Annotated[int, Meta(ge=64 * 1024, le=1024**3)] = limits.WINDOW_BYTES
+    inlet_bytes: Annotated[int, Meta(ge=1024**2, le=64 * 1024**3)] = limits.INLET_BYTES
+    batch_events: Annotated[int, Meta(ge=1, le=1_000_000)] = limits.BATCH_EVENTS
+    clients_max: Annotated[int, Meta(ge=1, le=100_000)] = limits.CLIENTS_MAX
+    client_buffer_bytes: Annotated[int, Meta(ge=64 * 1024, le=1024**3)] = limits.CLIENT_BUFFER_BYTES
+
+
+class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the process says about itself on standard error."""
+
+    format: Literal["auto", "console", "json"] = "auto"
+    """`auto` is console on a terminal and JSON elsewhere."""
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All of it."""
+
+    centre: Centre = Centre()
+    database: Database = Database()
+    listen: Listen = Listen()
+    terms: Terms = Terms()
+    correlate: Correlate = Correlate()
+    positions: Positions = Positions()
+    storage: Storage = Storage()
+    limits: Limits = Limits()
+    log: Log = Log()
+    sources: tuple[SourceEntry, ...] = ()
+    clients: tuple[ClientEntry, ...] = ()
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Host and port of an `Address`, an IPv6 host without its brackets."""
+    host, _, port = address.rpartition(":")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def mask_dsn(dsn: str) -> str:
+    """The DSN with its password masked, whether it stands before the `@` or in the query."""
+    head, at, tail = dsn.rpartition("@")
+    scheme, separator, user = head.partition("://")
+    if at and ":" in user:
+        head = f"{scheme}{separator}{user.partition(':')[0]}:{MASK}"
+    before, query_mark, query = f"{head}{at}{tail}".partition("?")
+    masked = [f"password={MASK}" if pair.startswith("password=") else pair for pair in query.split("&")]
+    return f"{before}{query_mark}{'&'.join(masked)}"
+
+
+def problems(config: Config) -> Iterator[Problem]:
+    """Every rule that a single value cannot break but several together do."""
+    listen = config.listen
+    taken: dict[str, str] = {}
+    for key in ("ingest_tcp", "ingest_ws", "dispatch"):
+        address: str = getattr(listen, key)
+        port = split_address(address)[1]
+        if port > 65_535:
+            yield Problem(f"listen.{key}", address, "a port is at most 65535")
+        # Port 0 is any free one, so it may stand twice.
+        if port and address in taken:
+            yield Problem(f"listen.{key}", address, f"{taken[address]} has this address already")
+        taken[address] = key
+    if bool(listen.tls_certificate) != bool(listen.tls_key):
+        given, other = ("tls_certificate", "tls_key") if listen.tls_certificate else ("tls_key", "tls_certificate")
+        yield Problem(f"listen.{given}", getattr(listen, given), f"needs {other} beside it")
+    yield from _entry_problems("sources", config.sources)
+    yield from _entry_problems("clients", config.clients)
+    for id_, times in Counter(entry.id for entry in config.sources).items():
+        if times > 1:
+            yield Problem("sources", id_, "a source has one entry")
+    for number, client in enumerate(config.clients):
+        if (client.role == "crew") != bool(client.crew):
+            allowed = (
+                "role crew needs the crew it acts for" if client.role == "crew" else f"role {client.role} acts for no crew"
+            )
+            yield Problem(f"clients[{number}].crew", client.crew, allowed)
+
+
+def _entry_problems(key: str, entries: Sequence[SourceEntry | ClientEntry]) -> Iterator[Problem]:
+    for number, entry in enumerate(entries):
+        if bool(entry.token) == bool(entry.token_sha256):
+            yield Problem(f"{key}[{number}]", entry, "needs one of token and token_sha256")
