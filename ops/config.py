@@ -7,8 +7,8 @@ unit. Requirements: CITY-10 (terms), OCC-1 (windows), CITY-12 (positions and ret
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
+from hashlib import sha256
 from typing import Annotated, Literal
 
 import msgspec
@@ -92,6 +92,10 @@ class SourceEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     token: Token = ""
     token_sha256: Digest = ""
 
+    def digest(self) -> str:
+        """SHA-256 of its token in hexadecimal: all that is ever compared."""
+        return self.token_sha256 or token_digest(self.token)
+
     def __repr__(self) -> str:
         return f"SourceEntry(id={self.id!r})"
 
@@ -107,6 +111,10 @@ class ClientEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The crew it acts for; required in role `crew`."""
     token: Token = ""
     token_sha256: Digest = ""
+
+    def digest(self) -> str:
+        """SHA-256 of its token in hexadecimal: all that is ever compared."""
+        return self.token_sha256 or token_digest(self.token)
 
     def __repr__(self) -> str:
         return f"ClientEntry(operator={self.operator!r}, role={self.role!r}, territory={self.territory!r}, crew={self.crew!r})"
@@ -196,6 +204,11 @@ def split_address(address: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
+def token_digest(token: str) -> str:
+    """SHA-256 of a token in hexadecimal, as `token_sha256` holds it (`printf %s TOKEN | sha256sum`)."""
+    return sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
 def mask_dsn(dsn: str) -> str:
     """The DSN with its password masked, whether it stands before the `@` or in the query."""
     head, at, tail = dsn.rpartition("@")
@@ -225,9 +238,12 @@ def problems(config: Config) -> Iterator[Problem]:
         yield Problem(f"listen.{given}", getattr(listen, given), f"needs {other} beside it")
     yield from _entry_problems("sources", config.sources)
     yield from _entry_problems("clients", config.clients)
-    for id_, times in Counter(entry.id for entry in config.sources).items():
-        if times > 1:
-            yield Problem("sources", id_, "a source has one entry")
+    yield from _shared_token_problems(config.clients)
+    ids: set[str] = set()
+    for number, source in enumerate(config.sources):
+        if source.id in ids:
+            yield Problem(f"sources[{number}].id", source.id, "has an entry already")
+        ids.add(source.id)
     for number, client in enumerate(config.clients):
         if (client.role == "crew") != bool(client.crew):
             allowed = (
@@ -240,3 +256,15 @@ def _entry_problems(key: str, entries: Sequence[SourceEntry | ClientEntry]) -> I
     for number, entry in enumerate(entries):
         if bool(entry.token) == bool(entry.token_sha256):
             yield Problem(f"{key}[{number}]", entry, "needs one of token and token_sha256")
+
+
+def _shared_token_problems(clients: Sequence[ClientEntry]) -> Iterator[Problem]:
+    """A client is known by its token alone, so no two may have the same."""
+    owners: dict[str, str] = {}
+    for number, client in enumerate(clients):
+        digest = client.digest()
+        if digest in owners:
+            yield Problem(
+                f"clients[{number}]", client, f"{owners[digest]} has this token; every client needs a token of its own"
+            )
+        owners.setdefault(digest, client.operator)
