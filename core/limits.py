@@ -46,3 +46,23 @@ VIEW_EVIDENCE_MAX: Final = 40
 """Pieces of evidence an incident's view keeps."""
 CORRELATE_SCAN_MAX: Final = 64
 """Open incidents compared with an event in one cell of the grid, newest first."""
+CLIENT_SUBSCRIPTIONS: Final = 16
+"""Subscriptions of one dispatch client; one more is refused."""
+CLIENT_COMMANDS: Final = 256
+"""Commands of one dispatch client still without an answer; one more is refused."""
+CLIENT_ERRORS: Final = 100
+"""Refused messages in a row after which a dispatch client is cut."""
+FILTER_ITEMS: Final = 256
+"""Territories, categories or crews that one filter lists."""
+SNAPSHOT_PART_BYTES: Final = 256 * 1024
+"""Views in one part of a snapshot; the next part waits until the client's socket takes it."""
+CHANGES_BYTES: Final = 1024 * 1024
+"""Views in one message of changes that is shared by all clients with the same filter; more of them go in parts."""
+SNAPSHOT_STEP: Final = 4_096
+"""Incidents, crews and positions looked at for one part, so that a large snapshot does not hold up the loop."""
+RESUME_CLOSED: Final = 262_144
+"""Closed incidents remembered for clients that resume; beyond it the window of batches shrinks."""
+RESUME_NOTICES: Final = 8_192
+"""Notices remembered for clients that resume; beyond it the window of batches shrinks."""
+CLOSE_GRACE_S: Final = 5.0
+"""How long a dispatch client has to take what was sent and the goodbye before its connection is aborted."""
