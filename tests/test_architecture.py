@@ -56,6 +56,7 @@ WORLD = {
 SHELLS = {
     "core/centre.py": {"trio", "time"},
     "core/bridge.py": {"trio", "asyncio", "uvloop", "signal"},
+    "routing/osm.py": {"tempfile"},  # the importer: node positions of a large map wait on disk
 }
 """Files of a pure package that run the world, and what of it each may touch."""
 

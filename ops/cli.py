@@ -1,0 +1,57 @@
+"""The command `jedel`.
+
+Exit status: 0 done, 1 failed, 2 wrong usage or configuration. An error is one readable line on standard error, or one for each
+fault of a configuration. Its commands stand in `ops.commands`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from cyclopts import App, CycloptsError
+
+from ops.commands import configuration, registers
+from ops.layers import ConfigError
+
+app = App(
+    name="jedel",
+    help="The incident-routing core of an emergency centre: calls and sensor events in, the right crew out, nothing lost.",
+    version=lambda: version("jedel"),
+)
+app.command(registers.subscribers)
+app.command(registers.devices)
+app.command(configuration.app)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command line, the process's own if None, and returns the exit status."""
+    try:
+        result = app(arguments, result_action="return_value", exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        _complain(" ".join(str(error).split()))
+        return 2
+    except ConfigError as error:
+        _complain(*error.lines)
+        return 2
+    except BrokenPipeError:
+        # Whoever read our output has gone (`jedel config show | head`): nothing is wrong, and nothing can be said.
+        sys.stderr.close()
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        from ops.commands.failures import readable
+
+        text = readable(error)
+        if text is None:
+            raise
+        _complain(text)
+        return 1
+    return result if isinstance(result, int) else 0
+
+
+def _complain(*lines: str) -> None:
+    for line in lines:
+        print(f"jedel: {line}", file=sys.stderr)

@@ -1,0 +1,95 @@
+"""What every command that needs a configuration takes: the file, the database, and any key by `--set`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from ops.config import Config, Database
+from ops.layers import ConfigError, Effective, load
+
+if TYPE_CHECKING:
+    import asyncpg
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Configured:
+    """Flags that say what the command runs on; a flag wins over a JEDEL_… variable, which wins over the file."""
+
+    config: Annotated[Path | None, Parameter(name="--config", help="TOML file with the configuration")] = None
+    dsn: Annotated[
+        str | None, Parameter(name="--dsn", help="PostgreSQL 14 or newer: postgresql://USER:PASSWORD@HOST:PORT/NAME")
+    ] = None
+    data_dir: Annotated[
+        Path | None, Parameter(name="--data-dir", help="folder of the embedded PostgreSQL, which is used without a DSN")
+    ] = None
+    values: Annotated[
+        tuple[str, ...],
+        Parameter(
+            name="--set",
+            negative=(),
+            show_default=False,
+            help="any key of the configuration, for example terms.accept_s=90; may be repeated",
+        ),
+    ] = ()
+
+    def load(self) -> Effective:
+        """The effective configuration. Raises `ConfigError`."""
+        flags: dict[str, str] = {}
+        for pair in self.values:
+            key, equals, value = pair.partition("=")
+            if not equals:
+                raise ConfigError([f"--set {pair}: must be SECTION.KEY=VALUE"])
+            flags[key.strip()] = value
+        if self.data_dir is not None:
+            flags["database.data_dir"] = str(self.data_dir)
+        if self.dsn is not None:
+            flags["database.dsn"] = self.dsn
+        elif self.data_dir is not None:
+            # Who names a folder means the embedded server, whatever DSN a file or variable has.
+            flags["database.dsn"] = ""
+        return load(self.config, os.environ, flags)
+
+    def read(self) -> Config:
+        """The effective configuration without its origins. Raises `ConfigError`."""
+        return self.load().config
+
+
+AS_GIVEN = Configured()
+"""What a command runs on when no flag is given."""
+
+
+@asynccontextmanager
+async def connected(database: Database) -> AsyncIterator[asyncpg.Connection]:
+    """A connection to the centre's migrated database, beside a running service if there is one.
+
+    The embedded server is started where it does not run, and stopped at the end where nobody else uses it.
+    Raises `StorageError`; a failure of asyncpg inside is translated into it.
+    """
+    import asyncpg
+
+    from storage import embedded, migrate
+    from storage.errors import StorageError, translate
+
+    server = None if database.dsn else embedded.start(Path(database.data_dir))
+    try:
+        connection = await asyncpg.connect(server.dsn if server else database.dsn, timeout=30)
+        try:
+            await migrate.migrate(connection)
+            yield connection
+        finally:
+            await connection.close()
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError, TimeoutError) as error:
+        if isinstance(error, StorageError):
+            raise
+        raise translate(error) from error
+    finally:
+        if server is not None:
+            server.stop()

@@ -1,0 +1,25 @@
+"""Which exceptions are the world's fault, and how each reads on one line; every other one is a bug and keeps its traceback."""
+
+from __future__ import annotations
+
+
+def readable(error: Exception) -> str | None:
+    """One line for a person, or None for an exception that only a bug raises."""
+    # Here and not above: only a command that has failed pays for these.
+    from routing.map_data import MapError
+    from storage.errors import StorageError
+    from storage.register_file import RegisterFileError
+    from storage.register_import import ImportRunning
+
+    match error:
+        case StorageError():
+            text = f"storage: {error}"
+        case MapError() | RegisterFileError() | ImportRunning():
+            text = str(error)
+        case OSError() if error.filename is not None:
+            text = f"{error.filename}: {error.strerror}"
+        case OSError():
+            text = str(error)
+        case _:
+            return None
+    return " ".join(text.split())
