@@ -50,13 +50,15 @@ class Problem(msgspec.Struct, frozen=True):
 class Centre(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whose centre this is."""
 
-    name: Name = "jedel"
+    name: Name = "centre"
     region: Annotated[
         str, Meta(pattern=r"^[A-Z]{2}$", description="a country of ISO 3166-1 in two capitals, for example KZ")
     ] = "KZ"
     """Whose numbering plan reads a telephone number without a country code."""
     territory: TerritoryPath = ""
-    """The node of the vertical the centre answers for; the owner of an incident whose place is unknown."""
+    """The node of the vertical the centre answers for: the territory of an incident whose place is unknown."""
+    categories: Annotated[str, Meta(description="a TOML file with a table of categories, or empty")] = ""
+    """The centre's own table of categories; empty for the one shipped, `core/categories.toml`."""
 
 
 class Database(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -134,21 +136,21 @@ class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Correlate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """When two events are one happening."""
+    """When two events are one happening, as far as it is not said of each category in their table."""
 
-    radius_m: Annotated[float, Meta(ge=1, le=10_000)] = 250.0
-    window_s: Annotated[int, Meta(ge=10, le=86_400)] = 1800
     repeat_window_s: Annotated[int, Meta(ge=10, le=604_800)] = 7200
-    """A number that calls again within it is recognised."""
+    """A number that calls again within it calls about the same thing."""
+    device_window_s: Annotated[int, Meta(ge=10, le=604_800)] = 1800
+    """A device that speaks again within it means the same thing."""
+    repeat_quiet_s: Annotated[int, Meta(ge=0, le=86_400)] = 60
+    """A sensor that repeats itself within it adds no line to its incident's log."""
 
 
 class Positions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How crews' positions are kept and trusted."""
+    """How crews' positions are kept."""
 
     keep_interval_s: Annotated[int, Meta(ge=1, le=3600)] = 10
     """At most one position of a crew is stored in each such interval; the live one is always the newest."""
-    stale_s: Annotated[int, Meta(ge=5, le=86_400)] = 120
-    """A crew that has said nothing for longer is passed over."""
 
 
 class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -168,6 +170,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     half_open_max: Annotated[int, Meta(ge=1, le=100_000)] = limits.HALF_OPEN_MAX
     window_events: Annotated[int, Meta(ge=1, le=1_000_000)] = limits.WINDOW_EVENTS
     window_bytes: Annotated[int, Meta(ge=64 * 1024, le=1024**3)] = limits.WINDOW_BYTES
+    events_per_s: Annotated[float, Meta(ge=0, le=10_000_000)] = 0.0
+    """Lasting rate of one source; 0 for no bound but its window."""
     inlet_bytes: Annotated[int, Meta(ge=1024**2, le=64 * 1024**3)] = limits.INLET_BYTES
     batch_events: Annotated[int, Meta(ge=1, le=1_000_000)] = limits.BATCH_EVENTS
     clients_max: Annotated[int, Meta(ge=1, le=100_000)] = limits.CLIENTS_MAX

@@ -67,7 +67,7 @@ FILE_FAULTS = [
     ("[terms]\naccept_s = 0", "FILE: terms.accept_s = 0: must be a whole number from 5 to 3600"),
     ("[terms]\naccept_s = true", "FILE: terms.accept_s = True: must be a whole number from 5 to 3600"),
     ('[terms]\naccept_s = "60"', "FILE: terms.accept_s = '60': must be a whole number from 5 to 3600"),
-    ("[correlate]\nradius_m = nan", "FILE: correlate.radius_m = nan: must be a number from 1 to 10000"),
+    ("[limits]\nidle_timeout_s = nan", "FILE: limits.idle_timeout_s = nan: must be a number from 1 to 3600"),
     ("[terms]\nacept_s = 60", "FILE: terms.acept_s: unknown key; did you mean accept_s?"),
     ("[term]\naccept_s = 60", "FILE: term: unknown section; did you mean terms?"),
     ("terms = 5", "FILE: terms = 5: must be a table: [terms]"),
@@ -134,7 +134,7 @@ def test_unreadable_file_is_named(tmp_path: Path) -> None:
 
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_any_flag_is_a_configuration_or_a_config_error(key: str, value: str) -> None:
-    for name in (key, "terms.accept_s", "listen.dispatch", "database.dsn", "correlate.radius_m"):
+    for name in (key, "terms.accept_s", "listen.dispatch", "database.dsn", "limits.events_per_s"):
         try:
             load(None, {}, {name: value})
         except ConfigError as error:

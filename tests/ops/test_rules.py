@@ -1,0 +1,45 @@
+"""Nothing configured is lost on its way to those who obey it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from core.correlate import CorrelateRules
+from core.state import CentreRules
+from core.terms import TermLengths
+from ops.config import Centre, Config, Correlate, Limits, Positions, Terms
+from ops.rules import centre_rules, session_limits
+from protocols.ingest.session import SessionLimits
+
+
+def test_defaults_are_those_of_the_engine_and_the_sessions() -> None:
+    assert centre_rules(Config()) == CentreRules()
+    assert session_limits(Config()) == SessionLimits()
+
+
+def test_every_value_arrives() -> None:
+    rules = centre_rules(
+        Config(
+            centre=Centre(name="almaty", region="KG", territory="kz/almaty"),
+            terms=Terms(accept_s=11, no_crew_s=12, on_scene_s=130, review_s=140),
+            correlate=Correlate(repeat_window_s=15, device_window_s=16, repeat_quiet_s=17),
+            positions=Positions(keep_interval_s=18),
+        )
+    )
+    assert rules == CentreRules(
+        centre="almaty",
+        region="KG",
+        territory="kz/almaty",
+        terms=TermLengths(accept_us=11_000_000, no_crew_us=12_000_000, on_scene_us=130_000_000, review_us=140_000_000),
+        correlate=CorrelateRules(repeat_window_us=15_000_000, device_window_us=16_000_000),
+        position_interval_us=18_000_000,
+        repeat_quiet_us=17_000_000,
+    )
+    # A field that joins the rules later and is not configured shows here.
+    unlike = [name for name in msgspec.structs.asdict(rules) if getattr(rules, name) == getattr(CentreRules(), name)]
+    assert unlike == []
+
+
+def test_rate_of_zero_is_no_bound() -> None:
+    assert session_limits(Config(limits=Limits(events_per_s=0))).events_per_s is None
+    assert session_limits(Config(limits=Limits(events_per_s=500))).events_per_s == 500
