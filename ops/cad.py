@@ -30,7 +30,9 @@ from core.instant import Micros, to_datetime, to_micros
 TIME_FORMAT: Final = "%m/%d/%Y %I:%M:%S %p"
 ZONE: Final = "America/Los_Angeles"
 STAGES: Final = ("Received DtTm", "Entry DtTm", "Dispatch DtTm", "Response DtTm", "On Scene DtTm", "Available DtTm")
-"""In the order in which they happen; the first three are never empty."""
+"""In the order in which they happen."""
+NEVER_EMPTY: Final = 3
+"""So many of the first stages every line has."""
 REQUIRED: Final = (
     "Call Number",
     "Unit ID",
@@ -198,44 +200,39 @@ def _read_line(cells: dict[str, str], line: int) -> _Line | CadFault:
             return CadFault(line, column, "", "is empty")
     if cells["Unit Type"] not in CAPABILITIES:
         return CadFault(line, "Unit Type", cells["Unit Type"], f"is none of {', '.join(CAPABILITIES)}")
-    stages: list[Micros | None] = []
-    latest: Micros | None = None
+    stages: dict[str, Micros] = {}
+    latest_us = Micros(0)
     for number, column in enumerate(STAGES):
         value = cells[column]
         if not value:
-            if number < 3:
+            if number < NEVER_EMPTY:
                 return CadFault(line, column, value, "is empty")
-            stages.append(None)
             continue
         try:
             instant = _instant(value)
         except ValueError:
             return CadFault(line, column, value, "is no time such as 04/07/2020 11:53:08 PM")
-        if latest is not None and instant < latest:
+        if instant < latest_us:
             return CadFault(line, column, value, "is earlier than the stage before it")
-        latest = instant
-        stages.append(instant)
+        stages[column] = latest_us = instant
     place = _place(cells["Location"])
     if place is None:
         return CadFault(line, "Location", cells["Location"], "is no place such as (37.73, -122.42)")
-    received_us, _, dispatched_us, response_us, on_scene_us, available_us = stages
-    if received_us is None or dispatched_us is None:
-        raise AssertionError("checked above")
     group = cells["Call Type Group"]
     return _Line(
         record=UnitRecord(
             unit=cells["Unit ID"],
             call=cells["Call Number"],
             capability=CAPABILITIES[cells["Unit Type"]][0],
-            dispatched_us=dispatched_us,
-            response_us=response_us,
-            on_scene_us=on_scene_us,
-            available_us=available_us,
+            dispatched_us=stages["Dispatch DtTm"],
+            response_us=stages.get("Response DtTm"),
+            on_scene_us=stages.get("On Scene DtTm"),
+            available_us=stages.get("Available DtTm"),
         ),
         unit_type=cells["Unit Type"],
         watch_date=cells["Watch Date"],
         kind=f"{cells['Call Type']} / {group}" if group else cells["Call Type"],
-        received_us=received_us,
+        received_us=stages["Received DtTm"],
         urgent=cells["Final Priority"] == "3",
         place=place,
         address=cells["Address"],
@@ -263,21 +260,23 @@ def _calls(lines: Sequence[_Line]) -> tuple[CadCall, ...]:
     by_call: dict[str, list[_Line]] = {}
     for line in lines:
         by_call.setdefault(line.record.call, []).append(line)
-    calls = [
-        CadCall(
-            number=number,
-            kind=first.kind,
-            received_us=first.received_us,
-            urgent=any(line.urgent for line in same),
-            place=first.place,
-            address=first.address,
-            station_area=first.station_area,
-            records=tuple(sorted((line.record for line in same), key=lambda record: (record.dispatched_us, record.unit))),
-        )
-        for number, same in by_call.items()
-        for first in same[:1]
-    ]
+    calls = [_call(same) for same in by_call.values()]
     return tuple(sorted(calls, key=lambda call: (call.received_us, call.number)))
+
+
+def _call(lines: Sequence[_Line]) -> CadCall:
+    """One call of all its lines; what they share is taken from the first."""
+    first = lines[0]
+    return CadCall(
+        number=first.record.call,
+        kind=first.kind,
+        received_us=first.received_us,
+        urgent=any(line.urgent for line in lines),
+        place=first.place,
+        address=first.address,
+        station_area=first.station_area,
+        records=tuple(sorted((line.record for line in lines), key=lambda record: (record.dispatched_us, record.unit))),
+    )
 
 
 def _units(lines: Sequence[_Line]) -> tuple[CadUnit, ...]:
