@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from ops.commands.configured import AS_GIVEN, Configured
 from ops.config import MASK, Config, mask_dsn
@@ -22,14 +23,8 @@ def show(*, configured: Configured = AS_GIVEN) -> None:
 
 
 @app.command
-def check(file: Path, /) -> None:
-    """Says whether a configuration file may be used, by itself: variables and flags are left out.
-
-    Parameters
-    ----------
-    file
-        the TOML file.
-    """
+def check(file: Annotated[Path, Parameter(help="the TOML file")], /) -> None:
+    """Says whether a configuration file may be used, by itself: variables and flags are left out."""
     config = load(file, {}, {}).config
     print(f"{file}: good; {len(config.sources)} sources, {len(config.clients)} clients")
 

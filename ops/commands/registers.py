@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 subscribers = App(name="subscribers", help="The telephone exchanges' subscriber base.")
 devices = App(name="devices", help="Where cameras, panels, buttons and sensors stand.")
 
+TextFile = Annotated[Path, Parameter(help="delimited text with a header line")]
 Mode = Annotated[
     Literal["replace", "merge"], Parameter(help="what becomes of rows the file does not mention: they go, or stay")
 ]
@@ -40,7 +41,7 @@ Errors = Annotated[Path | None, Parameter(name="--errors", help="file that gets 
 
 @subscribers.command(name="import")
 def import_subscribers(
-    file: Path,
+    file: TextFile,
     /,
     *,
     configured: Configured = AS_GIVEN,
@@ -50,13 +51,7 @@ def import_subscribers(
     delimiter: Delimiter = ",",
     errors: Errors = None,
 ) -> None:
-    """Imports subscribers: a header line, then phone, and where known name, line, address, latitude_deg, longitude_deg.
-
-    Parameters
-    ----------
-    file
-        delimited text.
-    """
+    """Imports subscribers: a header line, then phone, and where known name, line, address, latitude_deg, longitude_deg."""
     from storage.register_import import ImportMode
     from storage.subscribers import import_subscribers as import_file
 
@@ -82,7 +77,7 @@ def import_subscribers(
 
 @devices.command(name="import")
 def import_devices(
-    file: Path,
+    file: TextFile,
     /,
     *,
     configured: Configured = AS_GIVEN,
@@ -92,13 +87,7 @@ def import_devices(
     delimiter: Delimiter = ",",
     errors: Errors = None,
 ) -> None:
-    """Imports devices: a header line, then device_id, latitude_deg, longitude_deg, and where known kind and address.
-
-    Parameters
-    ----------
-    file
-        delimited text.
-    """
+    """Imports devices: a header line, then device_id, latitude_deg, longitude_deg, and where known kind and address."""
     from storage.devices import import_devices as import_file
     from storage.register_import import ImportMode
 
