@@ -1,0 +1,414 @@
+"""The WebSocket side of the dispatch protocol on the uvloop loop: connections, pace, timeouts, and commands' way home.
+
+The hub owns no state of the centre: `Publisher` says what a client is to be told next, `Session` what a client's message means,
+and the hub decides when. A client is given something only while its socket takes it: above half of `buffer_bytes` not yet sent
+it waits, conflated, and alone; what cannot be conflated (answers, errors) cuts it at `buffer_bytes` (invariant 8).
+
+Everything runs in one thread. `committed` may be called from a Trio task that is a guest on this loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl as tls
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Final
+
+from picows import (
+    WSCloseCode,
+    WSFrame,
+    WSListener,
+    WSMsgType,
+    WSTransport,
+    WSUpgradeRequest,
+    WSUpgradeResponse,
+    WSUpgradeResponseWithListener,
+    ws_create_server,
+)
+
+from core import limits
+from core.commands import Order
+from core.decisions import CommandAnswer, Decisions
+from protocols.dispatch import message as m
+from protocols.dispatch.codec import HEADROOM, encode
+from protocols.dispatch.message import ErrorCode, GoodbyeReason
+from protocols.dispatch.publisher import Publisher
+from protocols.dispatch.session import Authenticate, Give, Instruction, Leave, Say, Session, Watch
+from protocols.dispatch.subscription import Subscription
+
+_TURN_PARTS: Final = 4
+"""Messages one subscription gets before the others have their turn."""
+_CLOSE_CODES: Final = {
+    GoodbyeReason.BYE: WSCloseCode.OK,
+    GoodbyeReason.SHUTDOWN: WSCloseCode.GOING_AWAY,
+    GoodbyeReason.TOO_SLOW: WSCloseCode.TRY_AGAIN_LATER,
+    GoodbyeReason.MESSAGE_TOO_LARGE: WSCloseCode.MESSAGE_TOO_BIG,
+}
+"""The rest close with 1008, policy violation (RFC 6455, 7.4.1)."""
+
+
+class _Peer(WSListener):  # type: ignore[misc]
+    """One connection."""
+
+    def __init__(self, hub: DispatchHub, session: Session, now_s: float) -> None:
+        self.session = session
+        self.transport: WSTransport | None = None
+        self.paused = False
+        """Whether the socket takes no more for now."""
+        self.closing = False
+        self.opened_s = self.heard_s = self.said_s = self.beaten_s = now_s
+        self._hub = hub
+        self._fragments: bytearray | None = None
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self.transport = transport
+        high = self._hub.buffer_bytes // 2
+        transport.underlying_transport.set_write_buffer_limits(high=high, low=high // 4)
+        self._hub.opened(self)
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        self._hub.heard(self)
+        kind = frame.msg_type
+        if kind == WSMsgType.CLOSE:
+            self._hub.left(self)
+            transport.send_close(WSCloseCode.OK)
+            transport.disconnect()
+        elif self.closing:
+            return
+        elif kind == WSMsgType.PING:
+            transport.send_pong(frame.get_payload_as_bytes())
+            self._hub.check_buffer(self)
+        elif kind == WSMsgType.TEXT and frame.fin and self._fragments is None:
+            self._hub.obey(self, self.session.receive(frame.get_payload_as_bytes()))
+        elif kind != WSMsgType.PONG:
+            self._fragment(frame)
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        self._hub.lost(self)
+
+    def pause_writing(self) -> None:
+        self.paused = True
+
+    def resume_writing(self) -> None:
+        self.paused = False
+        self._hub.resumed(self)
+
+    def _fragment(self, frame: WSFrame) -> None:
+        """Binary messages, and text in fragments, which browsers never send and RFC 6455 allows."""
+        if self._fragments is None:
+            if frame.msg_type != WSMsgType.TEXT:
+                self._hub.obey(self, self.session.refuse(ErrorCode.MALFORMED, "messages are JSON text"))
+                return
+            self._fragments = bytearray()
+        self._fragments += frame.get_payload_as_memoryview()
+        if len(self._fragments) > self._hub.message_max_bytes:
+            self._hub.obey(self, [Leave(GoodbyeReason.MESSAGE_TOO_LARGE)])
+        elif frame.fin:
+            payload, self._fragments = bytes(self._fragments), None
+            self._hub.obey(self, self.session.receive(payload))
+
+
+class DispatchHub:
+    """All dispatch clients of one centre.
+
+    Args:
+        publisher: committed state, restored before `start`.
+        authenticate: whom a token stands for, None for nobody. Called once a hello; must not block.
+        order: hands a command to the centre, which will answer it in `Decisions.commands`.
+        now_us: the centre's clock, told to clients.
+    """
+
+    def __init__(
+        self,
+        publisher: Publisher,
+        authenticate: Authenticate,
+        order: Callable[[Order], None],
+        now_us: Callable[[], int],
+        *,
+        clients_max: int = limits.CLIENTS_MAX,
+        buffer_bytes: int = limits.CLIENT_BUFFER_BYTES,
+        message_max_bytes: int = limits.FRAME_MAX_BYTES,
+        hello_timeout_s: float = limits.HELLO_TIMEOUT_S,
+        idle_timeout_s: float = limits.IDLE_TIMEOUT_S,
+        close_grace_s: float = limits.CLOSE_GRACE_S,
+    ) -> None:
+        self.publisher = publisher
+        self.buffer_bytes = buffer_bytes
+        self.message_max_bytes = message_max_bytes
+        self.delivered_messages = 0
+        """Messages of subscriptions handed to sockets."""
+        self.delivered_bytes = 0
+        self.goodbyes: dict[GoodbyeReason, int] = dict.fromkeys(GoodbyeReason, 0)
+        self._authenticate = authenticate
+        self._order = order
+        self._now_us = now_us
+        self._clients_max = clients_max
+        self._hello_timeout_s = hello_timeout_s
+        self._idle_timeout_s = idle_timeout_s
+        self._close_grace_s = close_grace_s
+        self._allowed = m.Limits(
+            message_max_bytes=message_max_bytes,
+            subscriptions=limits.CLIENT_SUBSCRIPTIONS,
+            commands=limits.CLIENT_COMMANDS,
+            idle_timeout_s=idle_timeout_s,
+        )
+        self._peers: dict[int, _Peer] = {}
+        """Session number → connection; those that are closing have left."""
+        self._connections: set[_Peer] = set()
+        """All connections, the closing ones too."""
+        self._asked: dict[str, list[int]] = {}
+        """Command id → sessions that wait for its answer."""
+        self._paced: dict[float, dict[Subscription, None]] = {}
+        """Period → subscriptions that wait for its next beat."""
+        self._last_session = 0
+        self._draining = False
+        self._server: asyncio.Server | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ticking: asyncio.TimerHandle | None = None
+
+    @property
+    def clients(self) -> int:
+        """Sessions that are open or greeting."""
+        return len(self._peers)
+
+    async def start(self, host: str, port: int, ssl: tls.SSLContext | None = None) -> tuple[str, int]:
+        """Listens; gives the bound address. Raises `OSError` when the address cannot be bound."""
+        self._loop = asyncio.get_running_loop()
+        self._server = await ws_create_server(
+            self._route,
+            host,
+            port,
+            ssl=ssl,
+            max_frame_size=self.message_max_bytes,
+            # Our own pongs are bounded; picows's go out whether or not the peer reads.
+            enable_auto_pong=False,
+            websocket_handshake_timeout=self._hello_timeout_s,
+            logger_name="dispatch",
+        )
+        self._tick()
+        bound = self._server.sockets[0].getsockname()
+        return bound[0], bound[1]
+
+    async def drain(self, reason: GoodbyeReason = GoodbyeReason.SHUTDOWN) -> None:
+        """Stops listening, says goodbye to everybody and waits until they have gone, at most the grace."""
+        self._draining = True
+        if self._server is not None:
+            self._server.close()
+        for peer in list(self._peers.values()):
+            self._close(peer, reason)
+        deadline_s = self._time_s() + self._close_grace_s
+        while self._connections and self._time_s() < deadline_s:
+            transport = next(iter(self._connections)).transport
+            if transport is None:
+                break
+            await asyncio.wait([asyncio.ensure_future(transport.wait_disconnected())], timeout=deadline_s - self._time_s())
+        for peer in list(self._connections):
+            _abort(peer)
+        if self._ticking is not None:
+            self._ticking.cancel()
+
+    def committed(self, decisions: Decisions) -> None:
+        """Publishes a committed batch, then answers its commands. Raises what `Publisher.publish` raises."""
+        now_s = self._time_s()
+        for audience in self.publisher.publish(decisions):
+            for subscription in list(audience.members):
+                self._flush(subscription, now_s)
+        for answer in decisions.commands:
+            self._answer(answer)
+
+    # What a connection tells of itself.
+
+    def opened(self, peer: _Peer) -> None:
+        """A connection has been upgraded."""
+        if self._draining:
+            self._close(peer, GoodbyeReason.SHUTDOWN)
+
+    def heard(self, peer: _Peer) -> None:
+        """A connection has sent something."""
+        peer.heard_s = self._time_s()
+
+    def obey(self, peer: _Peer, instructions: list[Instruction]) -> None:
+        """Does what a session says."""
+        for instruction in instructions:
+            match instruction:
+                case Say():
+                    self._say(peer, instruction.frame)
+                case Watch():
+                    self._flush(instruction.subscription, self._time_s())
+                case Give():
+                    waiting = self._asked.setdefault(instruction.order.command.command_id, [])
+                    if peer.session.session_no not in waiting:
+                        waiting.append(peer.session.session_no)
+                    self._order(instruction.order)
+                case Leave():
+                    self._close(peer, instruction.reason, instruction.text)
+
+    def resumed(self, peer: _Peer) -> None:
+        """A socket takes again what it had no room for."""
+        self._loop_().call_soon(self._catch_up, peer)
+
+    def left(self, peer: _Peer) -> None:
+        """A client closes, or the centre has closed it."""
+        peer.closing = True
+        self._forget(peer)
+
+    def lost(self, peer: _Peer) -> None:
+        """A connection is gone."""
+        self.left(peer)
+        self._connections.discard(peer)
+
+    def check_buffer(self, peer: _Peer) -> None:
+        """Cuts a client that has not taken what could not be conflated."""
+        assert peer.transport is not None
+        if peer.transport.underlying_transport.get_write_buffer_size() > self.buffer_bytes:
+            self._close(peer, GoodbyeReason.TOO_SLOW)
+
+    # What the hub does.
+
+    def _route(self, request: WSUpgradeRequest) -> _Peer | WSUpgradeResponseWithListener | None:
+        if request.path.partition(b"?")[0] != m.PATH.encode():
+            return None
+        if self._draining or len(self._connections) >= self._clients_max:
+            response = WSUpgradeResponse.create_error_response(
+                HTTPStatus.SERVICE_UNAVAILABLE, b"too many clients, or shutting down"
+            )
+            return WSUpgradeResponseWithListener(response, None)
+        self._last_session += 1
+        session = Session(self._last_session, self.publisher, self._authenticate, now_us=self._now_us, allowed=self._allowed)
+        peer = _Peer(self, session, self._time_s())
+        # Counted from here: a listener that is never connected is told that it is lost.
+        self._peers[session.session_no] = peer
+        self._connections.add(peer)
+        return peer
+
+    def _flush(self, subscription: Subscription, now_s: float) -> None:
+        """Gives a subscription what is pending, if it may have it now."""
+        peer = self._peers.get(subscription.session)
+        if peer is None:
+            return
+        if subscription.lapsed:
+            self._close(peer, GoodbyeReason.TOO_SLOW)
+            return
+        if peer.paused:
+            return
+        period_s = subscription.period_s
+        in_walk = subscription.walk is not None
+        if period_s and not in_walk and now_s < subscription.due_s and not subscription.audience.crowded:
+            self._pace(subscription, now_s)
+            return
+        assert peer.transport is not None
+        for _ in range(_TURN_PARTS):
+            frame = self.publisher.take(subscription)
+            if frame is None:
+                break
+            peer.transport.send_reuse_external_bytearray(WSMsgType.TEXT, frame, HEADROOM)
+            peer.said_s = now_s
+            self.delivered_messages += 1
+            self.delivered_bytes += len(frame) - HEADROOM
+            if period_s:
+                # Beats are the same for all of one period, so that those who wait share their messages.
+                subscription.due_s = (now_s // period_s + 1.0) * period_s
+            if peer.paused or (period_s and subscription.walk is None):
+                break
+        if subscription.pending and not peer.paused and not subscription.scheduled:
+            subscription.scheduled = True
+            self._loop_().call_soon(self._again, subscription)
+
+    def _again(self, subscription: Subscription) -> None:
+        subscription.scheduled = False
+        self._flush(subscription, self._time_s())
+
+    def _pace(self, subscription: Subscription, now_s: float) -> None:
+        waiting = self._paced.get(subscription.period_s)
+        if waiting is None:
+            waiting = self._paced[subscription.period_s] = {}
+            self._loop_().call_at(max(subscription.due_s, now_s), self._beat, subscription.period_s)
+        waiting[subscription] = None
+
+    def _beat(self, period_s: float) -> None:
+        now_s = self._time_s()
+        for subscription in self._paced.pop(period_s, {}):
+            self._flush(subscription, now_s)
+
+    def _catch_up(self, peer: _Peer) -> None:
+        now_s = self._time_s()
+        for subscription in list(peer.session.subscriptions.values()):
+            if subscription.pending:
+                self._flush(subscription, now_s)
+
+    def _answer(self, answer: CommandAnswer) -> None:
+        for session_no in self._asked.pop(answer.command_id, ()):
+            peer = self._peers.get(session_no)
+            if peer is not None:
+                self._say(peer, peer.session.answered(answer))
+
+    def _say(self, peer: _Peer, frame: bytearray) -> None:
+        if peer.transport is None or peer.closing:
+            return
+        peer.transport.send_reuse_external_bytearray(WSMsgType.TEXT, frame, HEADROOM)
+        peer.said_s = self._time_s()
+        self.check_buffer(peer)
+
+    def _close(self, peer: _Peer, reason: GoodbyeReason, text: str = "") -> None:
+        if peer.closing:
+            return
+        self.goodbyes[reason] += 1
+        self.left(peer)
+        if peer.transport is not None:
+            goodbye = encode(m.Goodbye(reason=reason.value, text=text))
+            peer.transport.send_reuse_external_bytearray(WSMsgType.TEXT, goodbye, HEADROOM)
+            peer.transport.send_close(_CLOSE_CODES.get(reason, WSCloseCode.POLICY_VIOLATION))
+        # The client's own close ends the connection; one that sends none, or takes nothing, is aborted.
+        self._loop_().call_later(self._close_grace_s, _abort, peer)
+
+    def _forget(self, peer: _Peer) -> None:
+        session = peer.session
+        if self._peers.pop(session.session_no, None) is None:
+            return
+        for subscription in session.subscriptions.values():
+            self._paced.get(subscription.period_s, {}).pop(subscription, None)
+        for command_id in session.asked:
+            waiting = self._asked.get(command_id)
+            if waiting is not None:
+                waiting.remove(session.session_no)
+                if not waiting:
+                    del self._asked[command_id]
+        session.close()
+
+    def _tick(self) -> None:
+        now_s = self._time_s()
+        beat_s = self._idle_timeout_s / 3.0
+        for peer in list(self._peers.values()):
+            if peer.session.client is None and now_s - peer.opened_s >= self._hello_timeout_s:
+                self._close(peer, GoodbyeReason.HELLO_TIMEOUT)
+            elif now_s - peer.heard_s >= self._idle_timeout_s:
+                self._close(peer, GoodbyeReason.IDLE)
+            elif peer.session.client is not None and now_s - peer.beaten_s >= beat_s:
+                peer.beaten_s = now_s
+                self._keep_alive(peer, now_s, beat_s)
+        period_s = min(1.0, self._hello_timeout_s / 4.0, beat_s / 4.0)
+        self._ticking = self._loop_().call_later(period_s, self._tick)
+
+    def _keep_alive(self, peer: _Peer, now_s: float, beat_s: float) -> None:
+        if not peer.paused:
+            for subscription in peer.session.subscriptions.values():
+                frame = self.publisher.beat(subscription)
+                if frame is not None:
+                    self._say(peer, frame)
+                    if peer.closing:
+                        return
+        if now_s - peer.said_s >= beat_s:
+            self._say(peer, encode(m.Heartbeat(now_us=self._now_us())))
+
+    def _time_s(self) -> float:
+        return self._loop_().time()
+
+    def _loop_(self) -> asyncio.AbstractEventLoop:
+        assert self._loop is not None, "the hub has not been started"
+        return self._loop
+
+
+def _abort(peer: _Peer) -> None:
+    if peer.transport is not None and not peer.transport.is_disconnected:
+        peer.transport.disconnect(graceful=False)
