@@ -4,10 +4,10 @@ Place in the flow: part of **locate**. A text becomes `Word`s; words become `Rea
 reading's `key` is equal for all spellings of one name that folding covers, so that most addresses are found by one dictionary
 look-up. The map's own names are read by the same code, which is what makes the keys meet.
 
-Folding, in order: lower case; Kazakh letters to their Russian look-alikes (ә ғ қ ң ө ұ ү һ і → а г к н о у у х и); Cyrillic and
-every usual Latin transliteration to one Latin skeleton (ж = zh = j = дж, ш = sh = щ, й = ы = и = y = i, я = ya); doubled letters
-once (Сейфуллин = Сейфулин); case endings of Russian off (Абая, Абаю, Абай; Сатпаева, Сатпаев). A key holds the words sorted, so
-word order does not matter. Source: OCC-1.
+Folding, in order: lower case; Kazakh letters to their Russian look-alikes (ә ғ қ ң ө ұ ү һ і → а г к н о у у х и); Cyrillic
+and every usual Latin transliteration to one Latin skeleton (ж = zh = j = дж, ш = sh = щ, й = ы = и = y = i, я = ya); doubled
+letters once (Сейфуллин = Сейфулин); case endings of Russian off (Абая, Абаю, Абай; Сатпаева, Сатпаев). A key holds the words
+sorted, so word order does not matter. Source: OCC-1.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _LETTERS: Final = str.maketrans(
         **dict(zip("абвгдезийклмнопрстуфхцыэ", "abvgdeziiklmnoprstufhcie", strict=True)),
         **dict(zip("әғқңөұүһі", "agknouuhi", strict=True)),
         **dict(zip("äöüğñşıáéíóúqwýū", "aougnšiaeioukviu", strict=True)),
-        **{"ё": "e", "ж": "j", "ч": "č", "ш": "š", "щ": "š", "ъ": "", "ь": "", "ю": "iu", "я": "ia", "ç": "č"},
-        **{"'": "", "`": "", "’": "", "ʼ": "", "x": "ks"},
     }
+    | {"ё": "e", "ж": "j", "ч": "č", "ш": "š", "щ": "š", "ъ": "", "ь": "", "ю": "iu", "я": "ia", "ç": "č"}
+    | {"'": "", "`": "", "’": "", "ʼ": "", "x": "ks"}
 )
 _DIGRAPHS: Final = re.compile("shch|dzh|zh|kh|sh|ch|ts|tz|gh|ye|yo|jo|ph|ck|дж")
 _DIGRAPH_AS: Final = {
@@ -48,7 +48,8 @@ _TOKEN: Final = re.compile(
 )
 _SIGNS: Final = {
     "/": WordClass.SLASH, "\\": WordClass.SLASH, "&": WordClass.AND, "+": WordClass.AND, ",": WordClass.COMMA,
-    ";": WordClass.COMMA, "-": WordClass.DASH, "–": WordClass.DASH, "—": WordClass.DASH, "(": WordClass.OPEN, ")": WordClass.CLOSE,
+    ";": WordClass.COMMA, "-": WordClass.DASH, "–": WordClass.DASH, "—": WordClass.DASH,
+    "(": WordClass.OPEN, ")": WordClass.CLOSE,
 }  # fmt: skip
 _HOUSE_LETTERS: Final = frozenset("абвгдежзиклмнопрстуabcdefghkmnp")
 
@@ -105,7 +106,7 @@ def stem(skeleton: str) -> str:
             return skeleton[:-2] + "ai"
         if skeleton.endswith(("ski", "cki")):
             return skeleton[:-1] + "ai"
-    if length >= 5 and skeleton.endswith(("aia", "aiu")):
+    if length >= 5 and skeleton.endswith(("ia", "iu")) and skeleton[-3] in "aeiou":
         return skeleton[:-1]
     if length >= 6 and skeleton.endswith(("ia", "iu")):
         return skeleton[:-2]
@@ -137,7 +138,9 @@ def _classes() -> dict[str, Word]:
 
 
 _KNOWN: Final = _classes()
-KIND_WORDS: Final[dict[str, str]] = {stem(fold(word)): word_.value for word, word_ in _KNOWN.items() if word_.cls is WordClass.KIND}
+KIND_WORDS: Final[dict[str, str]] = {
+    stem(fold(word)): word_.value for word, word_ in _KNOWN.items() if word_.cls is WordClass.KIND
+}
 """Stems of the words for kinds of institution, so that a mistyped one can be recognised too."""
 _memory: dict[str, Word] = {}
 
@@ -295,7 +298,8 @@ def readings(words: list[Word]) -> Iterator[Reading]:
             yield _with_house(words, runs[0])
     slash = last.key.find("/")
     if slash > 0:
-        yield name_reading(words[: last.start] + [Word(WordClass.NUMBER, last.key[:slash])])._replace(house=last.key[slash + 1 :])
+        with_number = [*words[: last.start], Word(WordClass.NUMBER, last.key[:slash])]
+        yield name_reading(with_number)._replace(house=last.key[slash + 1 :])
 
 
 def _with_house(words: list[Word], run: Number | None, key: str = "") -> Reading:

@@ -2,8 +2,8 @@
 
 Place in the flow: between `routing.osm`, which makes it, and `routing.gazetteer` and `routing.territory`, which answer from it.
 Storage keeps `to_bytes()` as one value. Coordinates are whole numbers of 1e-7 degree (OSM's own precision, about 1 cm), so a
-map survives its bytes exactly. Rules: the bytes begin with `MAGIC`, whose last byte is the version; other bytes are refused with
-`MapError`, never guessed at. Source: OCC-1, CITY-13.
+map survives its bytes exactly. Rules: the bytes begin with `MAGIC`, whose last byte is the version; other bytes are refused
+with `MapError`, never guessed at. Source: OCC-1, CITY-13.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Boundary(msgspec.Struct, frozen=True):
 
 
 class MapData(msgspec.Struct, frozen=True, eq=False):
-    """A map. Points are int32 `(n, 2)` arrays of latitude and longitude in units of 1e-7 degree; `*_street` are street indices."""
+    """A map. Points are int32 `(n, 2)` of latitude and longitude in units of 1e-7 degree; `*_street` are street indices."""
 
     source: str
     """Name of the file it was made from."""

@@ -1,8 +1,8 @@
 """Imports an OpenStreetMap extract: `.osm.pbf` (or any other form libosmium reads) → `MapData`.
 
 Place in the flow: `jedel map import FILE`, before the service answers anything. Rules: any extract imports, so a missing
-tag, a broken relation or a node that the extract cut off is counted in `MapData.skipped` and passed over; only a file that is not
-OSM data at all, or is cut short, is refused with `MapError`. Memory: a PBF is read in chunks of `CHUNK_BYTES`, node locations
+tag, a broken relation or a node that the extract cut off is counted in `MapData.skipped` and passed over; only a file that is
+not OSM data at all, or is cut short, is refused with `MapError`. Memory: a PBF is read in chunks of `CHUNK_BYTES`, node locations
 lie in libosmium's compact table (16 bytes a node, on disk for files beyond `LOCATIONS_ON_DISK_BYTES`), and of the
 rest only what has a name or an address is kept. Source: OCC-1, CITY-13.
 
@@ -30,14 +30,42 @@ CHUNK_BYTES: Final = 16 * 1024 * 1024
 LOCATIONS_ON_DISK_BYTES: Final = 1 << 30
 
 _NOT_STREETS: Final = frozenset(
-    "bus_stop platform crossing services rest_area elevator proposed construction street_lamp traffic_signals".split()
+    [
+        "bus_stop",
+        "platform",
+        "crossing",
+        "services",
+        "rest_area",
+        "elevator",
+        "proposed",
+        "construction",
+        "street_lamp",
+        "traffic_signals",
+    ]
 )
-_PLACE_KEYS: Final = (
-    "amenity shop office healthcare emergency tourism leisure historic aeroway railway public_transport craft man_made "
-    "place landuse natural waterway building boundary"
-).split()
+_PLACE_KEYS: Final = [
+    "amenity",
+    "shop",
+    "office",
+    "healthcare",
+    "emergency",
+    "tourism",
+    "leisure",
+    "historic",
+    "aeroway",
+    "railway",
+    "public_transport",
+    "craft",
+    "man_made",
+    "place",
+    "landuse",
+    "natural",
+    "waterway",
+    "building",
+    "boundary",
+]
 _NOT_PLACES: Final = frozenset({"rail", "tram", "subway", "narrow_gauge", "abandoned", "disused", "platform", "stop_position"})
-_SETTLEMENTS: Final = frozenset("city town village hamlet suburb borough quarter neighbourhood".split())
+_SETTLEMENTS: Final = frozenset(["city", "town", "village", "hamlet", "suburb", "borough", "quarter", "neighbourhood"])
 _NAME_KEYS: Final = (
     "name", "name:kk", "name:ru", "name:en", "name:kz", "int_name", "alt_name", "alt_name:kk", "alt_name:ru", "official_name",
     "short_name", "loc_name", "place_name",

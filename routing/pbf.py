@@ -1,7 +1,7 @@
 """Cuts an OSM PBF file into runs of whole blobs, so that an import can say how far it is and memory stays bounded.
 
-Place in the flow: `routing.osm` reads each run with libosmium, which by itself tells nothing about its progress. Rules: a PBF is
-blobs, each a 4-byte big-endian length, a `BlobHeader` (field 1 type, field 3 size) and the blob; the first is `OSMHeader`
+Place in the flow: `routing.osm` reads each run with libosmium, which by itself tells nothing about its progress. Rules: a PBF
+is blobs, each a 4-byte big-endian length, a `BlobHeader` (field 1 type, field 3 size) and the blob; the first is `OSMHeader`
 and is put before every run, which makes a run a PBF of its own. Other formats pass whole. Source: OSM wiki, PBF Format.
 """
 

@@ -1,7 +1,7 @@
 """Makes streets of a map's ways: groups ways into streets, gives houses to streets, finds corners.
 
 Place in the flow: the second half of an import, after `routing.osm` has read the file. Rules: ways are one street when
-their names have one key and compatible types and they lie within `SAME_STREET_GAP_M` of each other (a village has its own Абая); a house
+their names have one key and one type and they lie within `SAME_STREET_GAP_M` of each other (a village has its own Абая); a house
 belongs to the nearest street of its `addr:street` name; a house whose street no way bears (a microdistrict) makes a street
 without lines; a house without a street name belongs to the nearest street within `UNNAMED_HOUSE_M`, as Nominatim does it.
 A corner is a node that ways of two streets share. Source: OCC-1.
@@ -26,6 +26,8 @@ HOUSE_TO_STREET_M: Final = 1_500.0
 UNNAMED_HOUSE_M: Final = 100.0
 SAME_CORNER_M: Final = 120.0
 """Nodes of one crossing of two dual carriageways lie this near each other at most."""
+RAMP: Final = "ramp"
+"""Type given to a way named after where it leads (`на пр. Сейфуллина`)."""
 _METRES_A_DEGREE: Final = 111_195.0
 
 
@@ -172,17 +174,22 @@ def _group_ways(streets: _Streets, ways: list[NamedWay], skipped: dict[str, int]
     groups: dict[_Group, list[int]] = defaultdict(list)
     for at, way in enumerate(ways):
         group = _group_of(way.names[0])
+        if group.key and way.names[0].lower().startswith("на "):
+            group = _Group(group.key, RAMP)
         if group.key:
             groups[group].append(at)
         else:
             skipped["street name without a word"] = skipped.get("street name without a word", 0) + 1
     way_street = [-1] * len(ways)
+    keys = Counter(group.key for group in groups)
     for group, members in groups.items():
+        if group.type == RAMP and keys[group.key] > 1:
+            continue  # the street itself is on the map
         labels = _clusters([ways[at].points for at in members], SAME_STREET_GAP_M)
         made: dict[int, int] = {}
         for at, label in zip(members, labels, strict=True):
             if label not in made:
-                made[label] = streets.add(group.type)
+                made[label] = streets.add("" if group.type == RAMP else group.type)
             street = made[label]
             way_street[at] = street
             streets.lines[street].append(ways[at].points)
