@@ -13,6 +13,8 @@ INSTALLED := $(VENV)/.installed
 WORKERS ?= 2
 # The folder with the real files that `make test-real` reads; it is never copied into the project.
 REAL_DATA ?= ../shared/data
+# What `make serve` runs on: by default this machine only, with tokens that everybody knows.
+CONFIG ?= ops/example.toml
 
 help: ## lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -63,8 +65,8 @@ bench: $(INSTALLED) ## measures speed and memory against the baselines; results 
 demo: $(INSTALLED) ## a simulated city through real sockets, for DEMO_S seconds where there is no terminal
 	$(JEDEL) demo
 
-serve: $(INSTALLED) ## the service itself, on 127.0.0.1, with its own PostgreSQL in ./jedel-data
-	$(JEDEL) serve
+serve: $(INSTALLED) ## the service with CONFIG (ops/example.toml), its own PostgreSQL in ./jedel-data
+	$(JEDEL) serve --config $(CONFIG)
 
 # pip-tools has a venv of its own: it must not shift what it pins.
 lock: ## pins the newest versions that pyproject.toml allows (deliberately: read the diff)

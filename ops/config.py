@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -28,15 +28,13 @@ Digest = Annotated[
 ]
 Token = Annotated[str, Meta(max_length=256, description="text of at most 256 characters")]
 Name = Annotated[str, Meta(min_length=1, max_length=64, description="1 to 64 characters")]
+_STEP: Final = r"[^\W_]+([-_.][^\W_]+)*"
 TerritoryPath = Annotated[
-    str,
-    Meta(
-        pattern=r"^([a-z0-9_-]+(/[a-z0-9_-]+)*)?$", description="a path of a-z, 0-9, _ and - such as kz/almaty/medeu, or empty"
-    ),
+    str, Meta(pattern=rf"^({_STEP}(/{_STEP})*)?$", description="words joined by /, such as kz/almaty/medeu, or empty")
 ]
 Role = Literal["dispatcher", "crew", "observer", "shift_lead"]
 
-MASK = "***"
+MASK: Final = "***"
 
 
 class Problem(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ from core.instant import SECOND_US
 from core.state import CentreRules
 from core.terms import TermLengths
 from ops.config import Config
-from protocols.ingest.session import SessionLimits
+from protocols.ingest.state import SessionLimits
 
 
 def centre_rules(config: Config) -> CentreRules:

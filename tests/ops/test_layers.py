@@ -83,6 +83,7 @@ FILE_FAULTS = [
     ('[listen]\ntls_key = "k"', "FILE: listen.tls_key = 'k': needs tls_certificate beside it"),
     ('[database]\ndsn = "mysql://u:secret@h/d"', "FILE: database.dsn = 'mysql://u:***@h/d': must be postgresql://"),
     ('[centre]\nregion = "Kazakhstan"', "FILE: centre.region = 'Kazakhstan': must be a country of ISO 3166-1"),
+    ('[centre]\nterritory = "kz//almaty"', "FILE: centre.territory = 'kz//almaty': must be words joined by /"),
     ("[terms\n", "FILE: is not TOML: "),
 ]
 
@@ -139,3 +140,10 @@ def test_any_flag_is_a_configuration_or_a_config_error(key: str, value: str) -> 
             load(None, {}, {name: value})
         except ConfigError as error:
             assert error.lines
+
+
+def test_example_shipped_is_good_and_stays_on_this_machine() -> None:
+    config = load(Path(__file__).parents[2] / "ops/example.toml", {}, {}).config
+    assert config.listen == Config().listen
+    assert config.sources[0].id == "*"
+    assert {client.role for client in config.clients} == {"dispatcher", "shift_lead", "observer"}

@@ -9,7 +9,7 @@ from core.state import CentreRules
 from core.terms import TermLengths
 from ops.config import Centre, Config, Correlate, Limits, Positions, Terms
 from ops.rules import centre_rules, session_limits
-from protocols.ingest.session import SessionLimits
+from protocols.ingest.state import SessionLimits
 
 
 def test_defaults_are_those_of_the_engine_and_the_sessions() -> None:
