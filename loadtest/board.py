@@ -51,6 +51,12 @@ class AssignmentView(msgspec.Struct, frozen=True):
     ended_us: int | None = None
 
 
+class ToldView(msgspec.Struct, frozen=True):
+    """What one event told."""
+
+    event: str
+
+
 class IncidentView(msgspec.Struct, frozen=True):
     """The part of an incident's view that a console here looks at; what is left out has the value given here."""
 
@@ -62,9 +68,14 @@ class IncidentView(msgspec.Struct, frozen=True):
     priority: int = 0
     territory: str = ""
     place: Point | None = None
-    events: tuple[str, ...] = ()
+    told: tuple[ToldView, ...] = ()
     event_count: int = 0
     assignments: tuple[AssignmentView, ...] = ()
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        """The events it names, as `SOURCE/SEQ`."""
+        return tuple(told.event for told in self.told)
 
 
 class CrewView(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ import pytest
 
 from core.crew import Crew, encode_crew
 from core.decisions import Notice
-from core.facts import CategoryReason, Explanation, PassedOver
+from core.facts import CategoryReason, CorrelateReason, Explanation, Joined, PassedOver
 from core.incident import Assignment, Incident
 from core.instant import Micros
 from core.vocabulary import (
@@ -39,7 +39,7 @@ def view(number: int, version: int, state: IncidentState, *assignments: tuple[in
             priority=2,
             opened_us=Micros(1),
             updated_us=Micros(2),
-            events=["telephone/1", "alarms/4"],
+            told=[Joined(event=event, kind="call", reason=CorrelateReason.FIRST) for event in ("telephone/1", "alarms/4")],
             assignments=[
                 Assignment(AssignmentId(assignment), crew, "fire", state, why, Micros(1))
                 for assignment, crew, state in assignments
