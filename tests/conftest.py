@@ -7,6 +7,8 @@ run is a promise nobody keeps. Tests marked `real` get the folder of real files 
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -46,10 +48,18 @@ class NothingInSilence:
             terminalreporter.write_line(f"FAILED: {line}; a test runs or is deleted", red=True)
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest's own temporary folders read the option
 def pytest_configure(config: pytest.Config) -> None:
-    # Under xdist the workers' reports all come to the controller, which alone decides.
-    if not hasattr(config, "workerinput"):
-        config.pluginmanager.register(NothingInSilence(), "nothing-in-silence")
+    # Under xdist the workers' reports all come to the controller, which alone decides, and so do its folders.
+    if hasattr(config, "workerinput"):
+        return
+    config.pluginmanager.register(NothingInSilence(), "nothing-in-silence")
+    if config.option.basetemp is None:
+        # Every session of a user shares one folder by default, and each closes it to other users when it starts. For root the
+        # databases run as such another user: a second session would lock the first one's out.
+        folder = tempfile.mkdtemp(prefix="jedel-test-")
+        config.option.basetemp = folder
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 def _real_folder() -> Path:
