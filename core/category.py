@@ -91,14 +91,13 @@ class CategoryTable:
         self._by_words = lru_cache(maxsize=4096)(self._read_words)
 
     def __getitem__(self, code: str) -> Category:
-        return self._by_code[CategoryCode(code)]
+        """The category of a code; the default one for a code that an older table had."""
+        return self._by_code.get(CategoryCode(code), self.default)
 
     def __contains__(self, code: object) -> bool:
         return code in self._by_code
 
-    def classify(
-        self, event: Call | CallUpdate | Alarm | VideoEvent | SensorReading
-    ) -> tuple[Category, CategoryReason] | None:
+    def classify(self, event: Call | CallUpdate | Alarm | VideoEvent | SensorReading) -> tuple[Category, CategoryReason] | None:
         """The category an event tells of and why; None for an event that opens nothing (a sensor or an analytic)."""
         match event:
             case Call() | CallUpdate():
@@ -137,9 +136,9 @@ class CategoryTable:
                     break
                 for further, rank, category in self._beginnings.get(token[:length], ()):
                     following = tokens[place + 1 : place + 1 + len(further)]
-                    if len(following) == len(further) and all(map(str.startswith, following, further)):
-                        if best is None or rank < best[0]:
-                            best = (rank, category)
+                    fits = len(following) == len(further) and all(map(str.startswith, following, further))
+                    if fits and (best is None or rank < best[0]):
+                        best = (rank, category)
         if best is None:
             return self.default, CategoryReason.DEFAULT
         return best[1], CategoryReason.WORDS

@@ -2,7 +2,7 @@
 
 `apply` is the only function that changes an incident. The live engine and `fold` both use it, so the log replayed is the live
 state (invariant 7). The state follows from the incident's assignments and needs; `MOVES` says which changes of state are legal,
-and anything else raises `IllegalMove` with the incident's story. Requirements: CITY-1, CITY-7, CITY-10.
+and anything else raises `IllegalMoveError` with the incident's story. Requirements: CITY-1, CITY-7, CITY-10.
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ from core.facts import (
     Recategorised,
     TermFired,
 )
-from core.identify import Caller
 from core.instant import Micros
 from core.locate import best_place
 from core.vocabulary import AssignmentId, AssignmentState, CategoryCode, IncidentId, IncidentState, TermKind
@@ -71,11 +70,11 @@ _SERVING: Final = ACTIVE | {_A.CLEARED}
 FINAL: Final = frozenset({_S.CLOSED, _S.MERGED})
 
 
-class IllegalMove(Exception):
+class IllegalMoveError(Exception):
     """A move that the tables do not have: a fault of ours, told with the incident's story."""
 
 
-class Assignment(msgspec.Struct):
+class Assignment(msgspec.Struct, omit_defaults=True):
     """One crew sent to one incident, as the incident carries it."""
 
     assignment_id: AssignmentId
@@ -90,7 +89,7 @@ class Assignment(msgspec.Struct):
     ended_us: Micros | None = None
 
 
-class Term(msgspec.Struct, frozen=True, gc=False):
+class Term(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """A running deadline of the incident or of one of its assignments."""
 
     kind: TermKind
@@ -109,8 +108,8 @@ class Note(msgspec.Struct, frozen=True, gc=False):
 class Incident(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What the centre responds to. Its JSON is the view that clients get and that storage keeps.
 
-    Invariants: `version` counts its facts; `place` is an element of `evidence` or None; a non-final incident has an owner and at
-    least one term (invariant 6).
+    Invariants: `version` counts its facts; `place` is the best of all evidence told, or None; a non-final incident has an owner
+    and at least one term (invariant 6).
     """
 
     incident_id: IncidentId
@@ -128,15 +127,10 @@ class Incident(msgspec.Struct, kw_only=True, omit_defaults=True):
     needs: tuple[str, ...] = ()
     place: Evidence | None = None
     place_reason: str = ""
-    evidence: list[Evidence] = msgspec.field(default_factory=list)
-    callers: list[Caller] = msgspec.field(default_factory=list)
-    calls: list[str] = msgspec.field(default_factory=list)
-    devices: list[str] = msgspec.field(default_factory=list)
-    words: list[str] = msgspec.field(default_factory=list)
-    notes: list[Note] = msgspec.field(default_factory=list)
-    events: list[str] = msgspec.field(default_factory=list)
-    """The latest events, at most `limits.VIEW_EVENTS_MAX`; all of them stand in the log."""
+    told: list[Joined] = msgspec.field(default_factory=list)
+    """What each event told: the first one and the latest, at most `limits.VIEW_EVENTS_MAX`; all of them stand in the log."""
     event_count: int = 0
+    notes: list[Note] = msgspec.field(default_factory=list)
     assignments: list[Assignment] = msgspec.field(default_factory=list)
     terms: list[Term] = msgspec.field(default_factory=list)
     merged_into: IncidentId | None = None
@@ -164,9 +158,11 @@ class Incident(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 def apply(incident: Incident, fact: Fact, at_us: Micros, actor: str) -> None:
-    """Changes the incident by one fact. Raises `IllegalMove` for a fact that cannot follow its story."""
+    """Changes the incident by one fact. Raises `IllegalMoveError` for a fact that cannot follow its story."""
     if incident.state in FINAL:
-        raise IllegalMove(f"incident {incident.incident_id} is {incident.state.value}: {type(fact).__name__} cannot follow")
+        raise IllegalMoveError(
+            f"incident {incident.incident_id} is {incident.state.value}: {type(fact).__name__} cannot follow"
+        )
     incident.version += 1
     incident.updated_us = at_us
     match fact:
@@ -238,7 +234,7 @@ def fold(entries: Iterable[LogEntry]) -> bytes:
     """The JSON view that an incident's log entries lead to, from version 1 on, in order.
 
     Raises:
-        IllegalMove: the log is not one that the engine could have written.
+        IllegalMoveError: the log is not one that the engine could have written.
         msgspec.ValidationError: an entry's body is not a fact.
     """
     incident: Incident | None = None
@@ -248,9 +244,9 @@ def fold(entries: Iterable[LogEntry]) -> bytes:
             incident = Incident(incident_id=entry.incident_id, opened_us=entry.at_us, updated_us=entry.at_us)
         apply(incident, fact, entry.at_us, entry.actor)
         if incident.version != entry.version:
-            raise IllegalMove(f"incident {entry.incident_id}: version {entry.version} follows {incident.version - 1}")
+            raise IllegalMoveError(f"incident {entry.incident_id}: version {entry.version} follows {incident.version - 1}")
     if incident is None:
-        raise IllegalMove("an incident without a log")
+        raise IllegalMoveError("an incident without a log")
     return encode_incident(incident)
 
 
@@ -262,36 +258,21 @@ decode_fact = msgspec.json.Decoder(Fact).decode
 
 def _join(incident: Incident, joined: Joined) -> None:
     incident.event_count += 1
-    incident.events.append(joined.event)
-    if len(incident.events) > limits.VIEW_EVENTS_MAX:
-        del incident.events[0]
-    caller = joined.caller
-    if caller is not None and len(incident.callers) < limits.VIEW_CALLERS_MAX and caller not in incident.callers:
-        incident.callers.append(caller)
-    if joined.words and len(incident.words) < limits.VIEW_WORDS_MAX and joined.words not in incident.words:
-        incident.words.append(joined.words)
-    if joined.call and joined.call not in incident.calls:
-        incident.calls.append(joined.call)
-    if joined.device and joined.device not in incident.devices:
-        incident.devices.append(joined.device)
+    incident.told.append(joined)
+    if len(incident.told) > limits.VIEW_EVENTS_MAX:
+        del incident.told[1]
     if joined.evidence:
-        incident.evidence.extend(joined.evidence)
-        _settle_place(incident)
+        # The best of all is the better of the best so far and the new ones: `best_place` prefers the later of equals.
+        known = joined.evidence if incident.place is None else (incident.place, *joined.evidence)
+        incident.place, reason = best_place(known)
+        incident.place_reason = reason.value
 
 
 def _leave(incident: Incident, events: tuple[str, ...]) -> None:
     gone = set(events)
-    incident.events = [event for event in incident.events if event not in gone]
+    incident.told = [joined for joined in incident.told if joined.event not in gone]
     incident.event_count -= len(gone)
-    incident.evidence = [evidence for evidence in incident.evidence if evidence.event not in gone]
-    _settle_place(incident)
-
-
-def _settle_place(incident: Incident) -> None:
-    if len(incident.evidence) > limits.VIEW_EVIDENCE_MAX:
-        # The first and the newest tell most; what falls out stays in the log.
-        del incident.evidence[limits.VIEW_EVIDENCE_MAX // 2]
-    incident.place, reason = best_place(incident.evidence)
+    incident.place, reason = best_place([piece for joined in incident.told for piece in joined.evidence])
     incident.place_reason = reason.value
 
 
@@ -299,7 +280,9 @@ def _move_assignment(incident: Incident, fact: AssignmentMoved | AssignmentEnded
     assignment = next((a for a in incident.assignments if a.assignment_id == fact.assignment_id), None)
     if assignment is None or fact.to not in ASSIGNMENT_MOVES[assignment.state]:
         now = "absent" if assignment is None else assignment.state.value
-        raise IllegalMove(f"incident {incident.incident_id}: assignment {fact.assignment_id} is {now}, not to {fact.to.value}")
+        raise IllegalMoveError(
+            f"incident {incident.incident_id}: assignment {fact.assignment_id} is {now}, not to {fact.to.value}"
+        )
     assignment.state = fact.to
     if fact.to is _A.ACCEPTED:
         assignment.accepted_us = at_us
@@ -344,7 +327,7 @@ def _settle(incident: Incident) -> None:
 
 def _end(incident: Incident, state: IncidentState, at_us: Micros) -> None:
     if any(assignment.state in ACTIVE for assignment in incident.assignments):
-        raise IllegalMove(f"incident {incident.incident_id} cannot end as {state.value}: crews are still on it")
+        raise IllegalMoveError(f"incident {incident.incident_id} cannot end as {state.value}: crews are still on it")
     _to_state(incident, state)
     incident.closed_us = at_us
     incident.terms = []
@@ -354,5 +337,5 @@ def _to_state(incident: Incident, target: IncidentState) -> None:
     if target is incident.state:
         return
     if target not in MOVES[incident.state]:
-        raise IllegalMove(f"incident {incident.incident_id}: {incident.state.value} to {target.value} is not a legal move")
+        raise IllegalMoveError(f"incident {incident.incident_id}: {incident.state.value} to {target.value} is not a legal move")
     incident.state = target

@@ -1,8 +1,9 @@
 """The one bounded inlet between the listeners and the engine, and the order in which it is emptied (invariants 8, 9).
 
 Each connection offers chunks; a chunk waits in its source's own queue, so a source's sequence is never reordered. A source
-whose queue holds an urgent event (call, alarm, crew status) goes first with everything that lies before that event; the others
-follow, oldest first. Nothing is ever shed: a full inlet is not read from any more, so TCP slows the sources that are not urgent.
+whose queue holds an urgent event (call, alarm, crew status) goes first with everything that lies before that event; the
+others follow, oldest first. Nothing is ever shed: a full inlet is not read from any more, so TCP slows the sources that are
+not urgent.
 """
 
 from __future__ import annotations

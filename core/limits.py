@@ -8,8 +8,12 @@ PASSED_OVER_MAX: Final = 8
 """Nearer crews an assignment's explanation names; a dispatcher reads no more."""
 FRAME_MAX_BYTES: Final = 256 * 1024
 """One ingest frame (a JSON line or a MessagePack body). A longer one is refused before it is buffered."""
+MALFORMED_RUN_MAX: Final = 1_024
+"""Unreadable ingest frames one behind the other; one more and the peer does not speak the protocol: goodbye `too_many_malformed`."""
 JSON_DEPTH_MAX: Final = 64
 """Nesting of an event; deeper is refused (msgspec itself stops near the interpreter's recursion limit)."""
+HELLO_MAX_BYTES: Final = 4_096
+"""The first line of an ingest connection."""
 HELLO_TIMEOUT_S: Final = 10.0
 """A connection that has said no valid hello by then is closed (half-open connections)."""
 IDLE_TIMEOUT_S: Final = 60.0
@@ -36,14 +40,8 @@ CLIENT_BUFFER_BYTES: Final = 8 * 1024 * 1024
 """Bytes handed to one client's socket and not yet sent; beyond it updates wait, conflated."""
 RESUME_BATCHES: Final = 8_192
 """Batches whose changes are remembered for clients that resume; an older cursor gets a fresh snapshot."""
-VIEW_EVENTS_MAX: Final = 200
-"""Latest events an incident's view names; an earthquake must not make one view grow with every call."""
-VIEW_CALLERS_MAX: Final = 20
-"""First callers an incident's view shows."""
-VIEW_WORDS_MAX: Final = 50
-"""First distinct words an incident's view shows; later ones stand in the log."""
-VIEW_EVIDENCE_MAX: Final = 40
-"""Pieces of evidence an incident's view keeps."""
+VIEW_EVENTS_MAX: Final = 100
+"""Events an incident's view tells of; an earthquake must not make one view grow with every call."""
 CORRELATE_SCAN_MAX: Final = 64
 """Open incidents compared with an event in one cell of the grid, newest first."""
 CLIENT_SUBSCRIPTIONS: Final = 16

@@ -1,9 +1,9 @@
 """Locate: from everything that hints at a place to the one place crews are sent to, with the reason (OCC-1).
 
 Evidence is kept all. The best is the most trusted kind whose accuracy is good enough to send a crew to; where none is good
-enough, the most accurate one. Trust follows `LocationSource`: a device's own fix, coordinates given by the source, the registered
-place of the camera or panel, an address in words, the subscriber's registered address, the cell sector. Of two pieces of
-one kind the newer wins.
+enough, the most accurate one. Trust follows `LocationSource`: a device's own fix, coordinates given by the source, the
+registered place of the camera or panel, an address in words, the subscriber's registered address, the cell sector. Of two
+pieces of one kind the newer wins.
 """
 
 from __future__ import annotations
@@ -123,6 +123,8 @@ def _add_address(
     score_min: float,
     source: LocationSource = LocationSource.ADDRESS,
 ) -> None:
-    for match in gazetteer.search(words, limit=1):
-        if match.score >= score_min:
-            found.append(Evidence(source, match.latitude_deg, match.longitude_deg, match.accuracy_m, match.name, label))
+    found.extend(
+        Evidence(source, match.latitude_deg, match.longitude_deg, match.accuracy_m, match.name, label)
+        for match in gazetteer.search(words, limit=1)
+        if match.score >= score_min
+    )

@@ -48,8 +48,8 @@ class Gazetteer(Protocol):
     def search(self, words: str, limit: int = 5) -> list[Match]:
         """Places for an address or a name in words, best first; empty when nothing is near enough."""
 
-    def nearest(self, latitude_deg: float, longitude_deg: float) -> str:
-        """Address nearest to a point, for a person to read; `""` when none lies within 500 m."""
+    def nearest(self, latitude_deg: npt.NDArray[np.float64], longitude_deg: npt.NDArray[np.float64]) -> list[str]:
+        """Address nearest to each point, for a person to read; `""` where none lies within 500 m. One call a batch."""
 
 
 class Territories(Protocol):

@@ -1,0 +1,169 @@
+"""Assign: the best crew for every need that wants one, all needs of a batch decided together (OCC-4).
+
+New needs and the queue's most urgent ones that the freed crews may serve go to the crew index as one question. A need without a
+crew waits in priority order; the moment a crew frees, the most urgent need it may serve is asked for again. Assigning changes
+the chosen crew and nothing else.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final
+
+from core.facts import CrewAssigned, Explanation, PassedOver, Queued
+from core.incident import Incident
+from core.instant import Micros
+from core.ports import Choice, Demand
+from core.state import CentreState
+from core.vocabulary import AssignmentId, AssignmentState, CrewNo, CrewState, IncidentId
+
+_REFUSED: Final = frozenset({AssignmentState.DECLINED, AssignmentState.EXPIRED, AssignmentState.WITHDRAWN})
+
+
+class _Asked(Enum):
+    """How a need came to be asked for."""
+
+    NEW = "need"
+    RETRIED = "retried"
+    """It is in the queue; this time crews that refused may be asked again."""
+    FREED = "crew_freed"
+    """It was taken from the queue for a crew that freed."""
+
+
+def assign_crews(state: CentreState) -> None:
+    """Decides all needs of the batch in hand, then empties the queue as far as freed crews reach."""
+    _decide(state, _new_needs(state))
+    unserved: list[tuple[Incident, str]] = []
+    while heads := _pop_for_freed(state):
+        unserved += _decide(state, heads)
+    for incident, capability in unserved:
+        state.queue(incident, capability)
+    state.retried.clear()
+
+
+def _new_needs(state: CentreState) -> list[tuple[IncidentId, str, _Asked]]:
+    needs: list[tuple[IncidentId, str, _Asked]] = []
+    for incident_id in state.wanted:
+        incident = state.incidents.get(incident_id)
+        if incident is None:
+            continue
+        queued = list(state.queued.get(incident_id, ()))
+        for capability in incident.unmet():
+            if capability not in queued:
+                needs.append((incident_id, capability, _Asked.NEW))
+                continue
+            queued.remove(capability)
+            if incident_id in state.retried:
+                needs.append((incident_id, capability, _Asked.RETRIED))
+    state.wanted.clear()
+    return needs
+
+
+def assign(
+    state: CentreState,
+    incident: Incident,
+    capability: str,
+    crew_no: CrewNo,
+    explanation: Explanation,
+    actor: str,
+    cause: str,
+) -> None:
+    """Sends one crew: the fact, the assignment and the crew change together (invariant 5)."""
+    assignment_id = state.next_assignment_id
+    state.next_assignment_id = AssignmentId(assignment_id + 1)
+    crew = state.crews[state.crew_ids[crew_no]]
+    accept_due_us = Micros(state.now_us + state.rules.terms.accept_us)
+    state.record(
+        incident,
+        CrewAssigned(assignment_id, crew.crew_id, capability, explanation, accept_due_us),
+        actor,
+        cause,
+    )
+    state.set_crew_state(crew, CrewState.ASSIGNED, (incident.incident_id, assignment_id))
+    state.touch_assignment(incident, incident.assignments[-1], created=True)
+
+
+def _pop_for_freed(state: CentreState) -> list[tuple[IncidentId, str, _Asked]]:
+    """The queue's most urgent need for each free crew; a crew that nothing waits for, or that is nowhere, is struck off."""
+    heads: list[tuple[IncidentId, str, _Asked]] = []
+    for crew_id in list(state.freed):
+        crew = state.crews[crew_id]
+
+        def serves(territory: str, own: str = crew.territory, outside: bool = crew.outside) -> bool:
+            return outside or not own or territory == own or territory.startswith(own + "/")
+
+        can_go = crew.state is CrewState.FREE and crew_id in state.last_positions
+        popped = state.waiting.pop(crew.capabilities, serves) if can_go else None
+        if popped is None:
+            del state.freed[crew_id]
+        else:
+            state.unqueue(*popped)
+            heads.append((*popped, _Asked.FREED))
+    return heads
+
+
+def _decide(state: CentreState, needs: list[tuple[IncidentId, str, _Asked]]) -> list[tuple[Incident, str]]:
+    """Asks the crew index once for these needs and sends the crews it chose.
+
+    A new need left without a crew is queued. Returns the needs taken from the queue that are left without one.
+    """
+    asked: list[tuple[Incident, str, _Asked]] = []
+    demands: list[Demand] = []
+    unserved: list[tuple[Incident, str]] = []
+    for incident_id, capability, how in needs:
+        incident = state.incidents[incident_id]
+        if incident.place is None:
+            # Nobody can be sent nowhere: the owner must find out the place, and the crew term sees that it happens.
+            if how is _Asked.NEW:
+                _tell_queued(state, incident, capability, (), "no_place")
+            continue
+        demands.append(
+            Demand(
+                len(asked),
+                incident.place.latitude_deg,
+                incident.place.longitude_deg,
+                capability,
+                incident.territory,
+                incident.priority,
+                _excluded(state, incident),
+            )
+        )
+        asked.append((incident, capability, how))
+    if not demands:
+        return unserved
+    for choice in state.crew_index.choose(demands):
+        incident, capability, how = asked[choice.key]
+        if choice.crew_no is not None:
+            explanation = Explanation(choice.reason, round(choice.distance_m, 1), _passed_over(state, choice))
+            if how is _Asked.RETRIED:
+                state.unqueue(incident.incident_id, capability)
+            assign(state, incident, capability, choice.crew_no, explanation, "engine", how.value)
+        elif how is _Asked.NEW:
+            _tell_queued(state, incident, capability, _passed_over(state, choice), "no_crew")
+            state.queue(incident, capability)
+        elif how is _Asked.FREED:
+            unserved.append((incident, capability))
+    return unserved
+
+
+def _tell_queued(
+    state: CentreState, incident: Incident, capability: str, passed_over: tuple[PassedOver, ...], cause: str
+) -> None:
+    due_us = Micros(state.now_us + state.rules.terms.no_crew_us)
+    state.record(incident, Queued(capability, due_us, passed_over), "engine", cause)
+
+
+def _excluded(state: CentreState, incident: Incident) -> frozenset[CrewNo]:
+    if not incident.assignments or incident.incident_id in state.retried:
+        return frozenset()
+    return frozenset(
+        state.crew_nos[assignment.crew]  # type: ignore[index]  # the log keeps call signs as plain text
+        for assignment in incident.assignments
+        if assignment.state in _REFUSED
+    )
+
+
+def _passed_over(state: CentreState, choice: Choice) -> tuple[PassedOver, ...]:
+    return tuple(
+        PassedOver(state.crew_ids[nearer.crew_no], round(nearer.distance_m, 1), nearer.reason) for nearer in choice.passed_over
+    )

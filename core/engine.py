@@ -1,0 +1,228 @@
+"""The engine: `handle(batch, now) -> decisions`, synchronous and pure, the only thing that changes the centre's state.
+
+The flow stands in `handle`, once: terms that have passed, events in the order of their sources, orders, and then one
+assignment for everything the batch wants. It reads no clock, no socket and no table; the same batches at the same times give
+the same decisions, always. Nothing here is told to anybody: the shell commits the decisions first (invariants 1 and 2).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from core.assign import assign_crews
+from core.category import CategoryTable
+from core.crew import decode_crew
+from core.crew_reports import note_positions, take_status
+from core.decisions import Decisions, Taken
+from core.events import (
+    Alarm,
+    Call,
+    CallUpdate,
+    Chunk,
+    CrewStatus,
+    Fix,
+    Position,
+    Rejected,
+    SensorReading,
+    VideoEvent,
+)
+from core.incident import decode_incident
+from core.instant import Micros, to_micros
+from core.intake import Prepared, prepare, take
+from core.orders import take_order
+from core.ports import CrewIndex, Gazetteer, Territories
+from core.recovered import Recovered
+from core.state import Batch, CentreRules, CentreState, LastPosition
+from core.vocabulary import AssignmentId, IncidentId
+from core.watch import fire_due_terms
+
+TERMS_A_BATCH_MAX: Final = 2_000
+"""Incidents whose passed terms one batch fires; after a long outage the rest follows in the next batches, in order."""
+_TELLING: Final = frozenset({Call, CallUpdate, Alarm, VideoEvent, SensorReading})
+
+
+class Engine:
+    """The centre's decisions.
+
+    Args:
+        rules: what an administrator sets.
+        categories: the table of categories.
+        gazetteer, territories, crew_index: the geometry; the crew index must be empty.
+        recovered: committed state to go on from.
+    """
+
+    def __init__(
+        self,
+        rules: CentreRules,
+        categories: CategoryTable,
+        gazetteer: Gazetteer,
+        territories: Territories,
+        crew_index: CrewIndex,
+        recovered: Recovered,
+    ) -> None:
+        self._state = CentreState(rules, categories, gazetteer, territories, crew_index)
+        self._terms_left = False
+        _restore(self._state, recovered)
+
+    @property
+    def state(self) -> CentreState:
+        """The live state, for reading only: it is ahead of what is committed."""
+        return self._state
+
+    @property
+    def next_due_us(self) -> Micros | None:
+        """When `handle` must be called even without a batch, or None."""
+        return self._state.running.next_due_us
+
+    @property
+    def has_more(self) -> bool:
+        """Whether `handle` should be called again at once, with whatever batch there is: bounded work was left over."""
+        return self._terms_left
+
+    def handle(self, batch: Batch, now_us: Micros) -> Decisions | None:
+        """Decides one batch. Returns None when nothing changed and there is nothing to commit.
+
+        Args:
+            batch: events, orders and the subscribers of the callers in them; may be empty.
+            now_us: the centre's time; never earlier than in the call before.
+        """
+        state = self._state
+        state.now_us = max(now_us, state.now_us)
+        state.clear_changes()
+        self._terms_left = fire_due_terms(state, TERMS_A_BATCH_MAX)
+        skips = [_skip(chunk, state.high_water.get(chunk.source, 0)) for chunk in batch.chunks]
+        telling = (
+            (chunk.source, item)
+            for chunk, skip in zip(batch.chunks, skips, strict=True)
+            for item in chunk.items[skip:]
+            if type(item) in _TELLING
+        )
+        prepared = prepare(state, telling, batch.subscribers)  # type: ignore[arg-type]  # `_TELLING` holds these types only
+        taken, moved = _take_chunks(state, batch.chunks, prepared)
+        if moved:
+            note_positions(state, moved)
+        for order in batch.orders:
+            take_order(state, order)
+        assign_crews(state)
+        return self._decisions(taken)
+
+    def _decisions(self, taken: list[Taken]) -> Decisions | None:
+        state = self._state
+        if not (taken or state.log or state.changed_crews or state.answered or state.kept_positions):
+            return None
+        state.batch_no += 1
+        return Decisions(
+            batch_no=state.batch_no,
+            now_us=state.now_us,
+            taken=taken,
+            high_water={item.chunk.source: state.high_water[item.chunk.source] for item in taken},
+            log=state.log,
+            incidents=state.incident_changes(),
+            assignments=state.assignment_changes(),
+            crews=state.crew_changes(),
+            positions=state.kept_positions,
+            commands=state.answered,
+            notices=state.notices,
+            live_positions=state.live_positions,
+        )
+
+
+_Moved = dict[str, tuple[Micros, Fix | Position, float | None, float | None]]
+
+
+def _take_chunks(
+    state: CentreState, chunks: list[Chunk], prepared: dict[tuple[str, int], Prepared]
+) -> tuple[list[Taken], _Moved]:
+    """Takes the chunks in order. A chunk's new part starts where the source's high-water mark ends (invariant 3)."""
+    taken: list[Taken] = []
+    moved: _Moved = {}
+    for chunk in chunks:
+        high_water = state.high_water.get(chunk.source, 0)
+        skip = _skip(chunk, high_water)
+        incidents: dict[int, IncidentId] = {}
+        rejected: dict[int, Rejected] = {}
+        for index in range(skip, len(chunk.items)):
+            item = chunk.items[index]
+            kind = type(item)
+            if kind is Position:
+                _note_latest(moved, item)  # type: ignore[arg-type]
+            elif kind in _TELLING:
+                known = prepared.get((chunk.source, item.seq))  # type: ignore[arg-type]
+                if known is not None:
+                    _place(index, take(state, known), incidents, rejected)
+            elif kind is CrewStatus:
+                _place(index, take_status(state, chunk.source, item), incidents, rejected)  # type: ignore[arg-type]
+        state.high_water[chunk.source] = max(high_water, chunk.last_seq)
+        taken.append(Taken(chunk, skip, incidents, rejected))
+    return taken, moved
+
+
+def _skip(chunk: Chunk, high_water: int) -> int:
+    """How many of the chunk's items were taken before."""
+    if chunk.last_seq <= high_water:
+        return len(chunk.items)
+    for index, item in enumerate(chunk.items):
+        if item.seq is not None and item.seq > high_water:
+            return index
+    return 0
+
+
+def _place(
+    index: int,
+    outcome: IncidentId | Rejected | None,
+    incidents: dict[int, IncidentId],
+    rejected: dict[int, Rejected],
+) -> None:
+    if isinstance(outcome, Rejected):
+        rejected[index] = outcome
+    elif outcome is not None:
+        incidents[index] = outcome
+
+
+def _note_latest(moved: _Moved, position: Position) -> None:
+    at_us = to_micros(position.at)
+    known = moved.get(position.crew)
+    if known is None or at_us >= known[0]:
+        moved[position.crew] = (at_us, position, position.speed_mps, position.course_deg)
+
+
+def _restore(state: CentreState, recovered: Recovered) -> None:
+    state.batch_no = recovered.batch_no
+    state.high_water = dict(recovered.high_water)
+    state.next_incident_id = IncidentId(recovered.next_incident_id)
+    state.next_assignment_id = AssignmentId(recovered.next_assignment_id)
+    state.devices = {device.device_id: device for device in recovered.devices}
+    state.answers = {answer.command_id: answer for answer in recovered.answers}
+    for position in recovered.positions:
+        state.last_positions[position.crew_id] = LastPosition(
+            position.at_us, position.latitude_deg, position.longitude_deg, position.at_us
+        )
+    for call in recovered.earlier_calls:
+        state.earlier.record(call.phone, call.at_us, call.incident_id)
+    for change in recovered.crews:
+        crew = decode_crew(change.view)
+        state.know_crew(crew)
+        if crew.hindrance is None:
+            state.freed[crew.crew_id] = None
+    _restore_positions(state)
+    deadlines: list[tuple[Micros, IncidentId]] = []
+    for incident_change in recovered.incidents:
+        incident = decode_incident(incident_change.view)
+        state.incidents[incident.incident_id] = incident
+        for joined in incident.told:
+            state.open.note(incident, joined, state.categories[incident.category])
+        deadlines += [(term.due_us, incident.incident_id) for term in incident.terms]
+        if incident.place is not None:
+            for capability in incident.unmet():
+                state.waiting.push(incident.incident_id, capability, incident.territory, incident.priority, incident.opened_us)
+    state.running.watch_many(deadlines)
+
+
+def _restore_positions(state: CentreState) -> None:
+    known: _Moved = {
+        crew_id: (Micros(last.at_us), Fix(last.latitude_deg, last.longitude_deg), None, None)
+        for crew_id in state.crews
+        if (last := state.last_positions.get(crew_id)) is not None
+    }
+    note_positions(state, known)
+    state.clear_changes()

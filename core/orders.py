@@ -1,0 +1,237 @@
+"""Orders: what dispatchers and crews command over the dispatch protocol, decided like events (OCC-4, CITY-10, CITY-18).
+
+Every order ends in a `CommandAnswer`; a repeated `command_id` gets the answer it got before and changes nothing. Who may give
+which order is checked by the protocol; here stands what an order does.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from core.assign import assign
+from core.commands import (
+    Accept,
+    AddNote,
+    ChangePriority,
+    Clear,
+    Close,
+    CreateIncident,
+    Decline,
+    EnRoute,
+    Merge,
+    OnScene,
+    Order,
+    Reassign,
+    Split,
+)
+from core.correlate import distance_m
+from core.decisions import CommandAnswer
+from core.events import Call
+from core.facts import (
+    Absorbed,
+    CategoryReason,
+    Closed,
+    CorrelateReason,
+    EventsLeft,
+    Explanation,
+    Joined,
+    MergedInto,
+    Noted,
+    PrioritySet,
+)
+from core.incident import ACTIVE, Incident
+from core.instant import to_datetime
+from core.intake import open_incident, prepare
+from core.progress import Refusal, RefusalReason, move, report, withdraw_all
+from core.state import CentreState
+from core.vocabulary import AssignmentState, AssignReason, CrewId, CrewState, IncidentId
+
+_REPORTS = {
+    Accept: AssignmentState.ACCEPTED,
+    EnRoute: AssignmentState.EN_ROUTE,
+    OnScene: AssignmentState.ON_SCENE,
+    Clear: AssignmentState.CLEARED,
+    Decline: AssignmentState.DECLINED,
+}
+
+
+def take_order(state: CentreState, order: Order) -> None:
+    """Decides one order and answers it."""
+    command = order.command
+    known = state.answers.get(command.command_id)
+    if known is not None:
+        state.answered.append(known)
+        return
+    outcome = _decide(state, order)
+    if isinstance(outcome, Refusal):
+        incident_id = getattr(command, "incident", None)
+        answer = CommandAnswer(
+            command.command_id, order.operator, state.now_us, False, incident_id, outcome.reason.value, outcome.text
+        )
+    else:
+        answer = CommandAnswer(command.command_id, order.operator, state.now_us, True, outcome, "", "")
+    state.remember_answer(answer)
+
+
+def _decide(state: CentreState, order: Order) -> IncidentId | Refusal:
+    command, actor = order.command, order.operator
+    cause = f"command:{command.command_id}"
+    if isinstance(command, CreateIncident):
+        return _create(state, command, actor, cause)
+    incident = state.incidents.get(IncidentId(command.incident))
+    if incident is None:
+        return Refusal(RefusalReason.UNKNOWN_INCIDENT, f"incident {command.incident} is not open")
+    refusal: Refusal | None = None
+    match command:
+        case Accept() | EnRoute() | OnScene() | Clear() | Decline():
+            crew = state.crews.get(CrewId(command.crew))
+            if crew is None:
+                return Refusal(RefusalReason.UNKNOWN_CREW, f"crew {command.crew} is not known")
+            words = command.reason if isinstance(command, Decline) else ""
+            refusal = report(state, crew, incident.incident_id, _REPORTS[type(command)], actor, cause, words)
+        case Close():
+            withdraw_all(state, incident, actor, cause, "the incident was closed")
+            state.record(incident, Closed(command.result), actor, cause)
+        case Reassign():
+            refusal = _reassign(state, incident, command, actor, cause)
+        case AddNote():
+            state.record(incident, Noted(command.words), actor, cause)
+        case ChangePriority():
+            state.record(incident, PrioritySet(command.priority), actor, cause)
+            _requeue(state, incident)
+        case Merge():
+            refusal = _merge(state, incident, command, actor, cause)
+        case Split():
+            return _split(state, incident, command, actor, cause)
+        case _:
+            assert_never(command)
+    return refusal or incident.incident_id
+
+
+def _requeue(state: CentreState, incident: Incident) -> None:
+    """Lets an incident whose place in the queue has changed be queued anew; its old entries no longer count."""
+    state.queued.pop(incident.incident_id, None)
+    state.want(incident)
+
+
+def _create(state: CentreState, command: CreateIncident, actor: str, cause: str) -> IncidentId | Refusal:
+    if command.category and command.category not in state.categories:
+        return Refusal(RefusalReason.UNKNOWN_CATEGORY, f"category {command.category} is not in the table")
+    # An incident without a call is located and identified as if its dispatcher had called.
+    call = Call(
+        seq=1,
+        at=to_datetime(state.now_us),
+        phone=command.phone,
+        words=command.words,
+        category=command.category,
+        given=command.place,
+        address=command.address,
+    )
+    item = prepare(state, [(cause, call)], {})[(cause, 1)]
+    joined = Joined(
+        event=cause,
+        kind="command",
+        reason=CorrelateReason.FIRST,
+        caller=item.caller if command.phone else None,
+        words=command.words,
+        evidence=tuple(item.evidence),
+    )
+    reason = CategoryReason.OPERATOR if command.category else item.category_reason
+    incident = open_incident(state, joined, item.category, reason, item.territory, actor, cause)
+    if command.priority is not None:
+        state.record(incident, PrioritySet(command.priority), actor, cause)
+    return incident.incident_id
+
+
+def _reassign(state: CentreState, incident: Incident, command: Reassign, actor: str, cause: str) -> Refusal | None:
+    leaving = incident.active(command.crew) if command.crew else None
+    if command.crew and leaving is None:
+        return Refusal(RefusalReason.NO_ASSIGNMENT, f"crew {command.crew} is not on incident {incident.incident_id}")
+    if command.to:
+        crew = state.crews.get(CrewId(command.to))
+        if crew is None:
+            return Refusal(RefusalReason.UNKNOWN_CREW, f"crew {command.to} is not known")
+        if crew.state is not CrewState.FREE:
+            return Refusal(RefusalReason.CREW_NOT_FREE, f"crew {command.to} is {crew.state.value}")
+    if leaving is not None:
+        ended = AssignmentState.CLEARED if leaving.state is AssignmentState.ON_SCENE else AssignmentState.WITHDRAWN
+        move(state, incident, leaving, ended, actor, cause, "reassigned")
+    if not command.to:
+        state.want(incident)
+        return None
+    crew = state.crews[CrewId(command.to)]
+    unmet = incident.unmet()
+    capability = next((need for need in unmet if need in crew.capabilities), None)
+    if capability is None:
+        capability = leaving.capability if leaving is not None else next(iter(crew.capabilities), "")
+    explanation = Explanation(AssignReason.ORDERED, _distance_m(state, incident, crew.crew_id), ())
+    assign(state, incident, capability, state.crew_nos[crew.crew_id], explanation, actor, cause)
+    return None
+
+
+def _distance_m(state: CentreState, incident: Incident, crew_id: str) -> float:
+    """From the crew's last position to the incident; 0 where either is unknown."""
+    last, place = state.last_positions.get(crew_id), incident.place
+    if last is None or place is None:
+        return 0.0
+    return round(distance_m(last.latitude_deg, last.longitude_deg, place.latitude_deg, place.longitude_deg), 1)
+
+
+def _merge(state: CentreState, incident: Incident, command: Merge, actor: str, cause: str) -> Refusal | None:
+    into = state.incidents.get(IncidentId(command.into))
+    if into is None:
+        return Refusal(RefusalReason.UNKNOWN_INCIDENT, f"incident {command.into} is not open")
+    if into is incident:
+        return Refusal(RefusalReason.SAME_INCIDENT, "an incident cannot be merged into itself")
+    state.record(into, Absorbed(incident.incident_id, tuple(incident.told)), actor, cause)
+    category = state.categories[into.category]
+    for assignment in list(incident.assignments):
+        if assignment.state not in ACTIVE:
+            continue
+        stage = assignment.state
+        move(state, incident, assignment, AssignmentState.WITHDRAWN, actor, cause, f"merged into {into.incident_id}")
+        crew_no = state.crew_nos[CrewId(assignment.crew)]
+        assign(state, into, assignment.capability, crew_no, assignment.explanation, actor, cause)
+        if stage is not AssignmentState.OFFERED:
+            move(state, into, into.assignments[-1], stage, actor, cause)
+    told = list(incident.told)
+    state.record(incident, MergedInto(into.incident_id), actor, cause)
+    for joined in told:
+        state.open.note(into, joined, category)
+    state.want(into)
+    return None
+
+
+def _split(state: CentreState, incident: Incident, command: Split, actor: str, cause: str) -> IncidentId | Refusal:
+    leaving = [joined for joined in incident.told if joined.event in set(command.events)]
+    absent = set(command.events) - {joined.event for joined in leaving}
+    if absent:
+        text = f"incident {incident.incident_id} does not tell of {', '.join(sorted(absent))}"
+        return Refusal(RefusalReason.UNKNOWN_EVENT, text)
+    if len(leaving) == len(incident.told):
+        return Refusal(RefusalReason.UNKNOWN_EVENT, "at least one event must stay")
+    state.open.forget(incident)
+    state.record(incident, EventsLeft(tuple(joined.event for joined in leaving), state.next_incident_id), actor, cause)
+    category = state.categories[incident.category]
+    for joined in incident.told:
+        state.open.note(incident, joined, category)
+    first, *others = (_as_split(joined) for joined in leaving)
+    new = open_incident(state, first, category, CategoryReason.OPERATOR, incident.territory, actor, cause)
+    if others:
+        state.record(new, Absorbed(incident.incident_id, tuple(others)), actor, cause)
+        for joined in others:
+            state.open.note(new, joined, category)
+    return new.incident_id
+
+
+def _as_split(joined: Joined) -> Joined:
+    return Joined(
+        event=joined.event,
+        kind=joined.kind,
+        reason=CorrelateReason.SPLIT,
+        caller=joined.caller,
+        words=joined.words,
+        call=joined.call,
+        device=joined.device,
+        evidence=joined.evidence,
+    )

@@ -1,0 +1,277 @@
+"""The centre's live state and the one way it changes: `record` a fact, `set_crew_state`.
+
+Every stage of the engine works on this. What a batch changes is gathered here and turned into `Decisions` at its end, so
+nothing is encoded twice and nothing that changed is forgotten. Crews and assignments are always changed together, here, which
+keeps invariant 5 (a crew is on at most one active assignment).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from core import limits
+from core.category import CategoryTable
+from core.commands import Order
+from core.correlate import CorrelateRules, OpenIncidents
+from core.crew import MOVES as CREW_MOVES
+from core.crew import Crew, encode_crew
+from core.decisions import (
+    AssignmentChange,
+    CommandAnswer,
+    CrewChange,
+    IncidentChange,
+    LogEntry,
+    Notice,
+    PositionRow,
+)
+from core.events import Chunk
+from core.facts import Fact
+from core.identify import EarlierCalls
+from core.incident import (
+    ACTIVE,
+    Assignment,
+    IllegalMoveError,
+    Incident,
+    apply,
+    encode_fact,
+    encode_incident,
+)
+from core.instant import SECOND_US, Micros
+from core.ports import CrewIndex, Gazetteer, Subscriber, Territories
+from core.recovered import Device
+from core.terms import RunningTerms, TermLengths
+from core.vocabulary import (
+    AssignmentId,
+    CrewId,
+    CrewNo,
+    CrewState,
+    IncidentId,
+)
+from core.waiting import Waiting
+
+_encode = msgspec.json.Encoder().encode
+
+
+class CentreRules(msgspec.Struct, frozen=True):
+    """What an administrator sets of the engine's behaviour."""
+
+    centre: str = "centre"
+    region: str = "KZ"
+    """Country whose national telephone numbers are read (ISO 3166)."""
+    territory: str = ""
+    """Territory of incidents whose place is unknown or outside every polygon."""
+    terms: TermLengths = TermLengths()
+    correlate: CorrelateRules = CorrelateRules()
+    position_interval_us: int = 10 * SECOND_US
+    """Positions of one crew are kept no oftener than this."""
+    repeat_quiet_us: int = 60 * SECOND_US
+    """A sensor that repeats itself within this adds no line to its incident's log."""
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """What the shell hands to the engine at once."""
+
+    chunks: list[Chunk]
+    orders: list[Order]
+    subscribers: dict[str, Subscriber]
+    """E.164 → subscriber, for the callers of this batch that the base knows."""
+
+
+class LastPosition(msgspec.Struct):
+    """Where a crew or a device was last, and when a position of it was last kept."""
+
+    at_us: Micros
+    latitude_deg: float
+    longitude_deg: float
+    kept_us: int
+
+
+class CentreState:
+    """Everything the engine knows, and what the batch in hand has changed of it."""
+
+    def __init__(
+        self,
+        rules: CentreRules,
+        categories: CategoryTable,
+        gazetteer: Gazetteer,
+        territories: Territories,
+        crew_index: CrewIndex,
+    ) -> None:
+        self.rules = rules
+        self.categories = categories
+        self.gazetteer = gazetteer
+        self.territories = territories
+        self.crew_index = crew_index
+        self.now_us = Micros(0)
+        self.batch_no = 0
+        self.next_incident_id = IncidentId(1)
+        self.next_assignment_id = AssignmentId(1)
+        self.high_water: dict[str, int] = {}
+        self.incidents: dict[IncidentId, Incident] = {}
+        """Open incidents only."""
+        self.crews: dict[CrewId, Crew] = {}
+        self.crew_nos: dict[CrewId, CrewNo] = {}
+        self.crew_ids: list[CrewId] = []
+        """`CrewNo` → `CrewId`."""
+        self.devices: dict[str, Device] = {}
+        self.last_positions: dict[str, LastPosition] = {}
+        self.open = OpenIncidents(rules.correlate)
+        self.earlier = EarlierCalls()
+        self.running = RunningTerms()
+        self.waiting = Waiting(self._still_waits)
+        self.answers: dict[str, CommandAnswer] = {}
+        self.wanted: dict[IncidentId, None] = {}
+        """Incidents to find crews for at the end of this batch."""
+        self.queued: dict[IncidentId, list[str]] = {}
+        """Needs that are in `waiting`, one entry a crew."""
+        self.retried: set[IncidentId] = set()
+        """Incidents for which even crews that refused earlier may be asked again in this batch."""
+        self.freed: dict[CrewId, None] = {}
+        """Crews that became free and have not yet been matched with the queue."""
+        self.clear_changes()
+
+    def clear_changes(self) -> None:
+        """Starts a batch with nothing changed."""
+        self.log: list[LogEntry] = []
+        self.changed: dict[IncidentId, tuple[Incident, bool]] = {}
+        self.changed_assignments: dict[AssignmentId, tuple[Incident, Assignment, bool]] = {}
+        self.changed_crews: dict[CrewId, Crew] = {}
+        self.answered: list[CommandAnswer] = []
+        self.notices: list[Notice] = []
+        self.kept_positions: list[PositionRow] = []
+        self.live_positions: list[PositionRow] = []
+
+    def record(self, incident: Incident, fact: Fact, actor: str, cause: str) -> None:
+        """Lets a fact happen to an incident: applies it, logs it, watches the term it starts."""
+        last_term = incident.terms[-1] if incident.terms else None
+        apply(incident, fact, self.now_us, actor)
+        self.log.append(
+            LogEntry(
+                incident.incident_id,
+                incident.version,
+                self.now_us,
+                fact.__struct_config__.tag,  # type: ignore[arg-type]  # every fact has a string tag
+                actor,
+                cause,
+                encode_fact(fact),
+            )
+        )
+        if incident.terms and incident.terms[-1] is not last_term:
+            self.running.watch(incident.incident_id, incident.terms[-1].due_us)
+        if incident.incident_id not in self.changed:
+            self.changed[incident.incident_id] = (incident, incident.version == 1)
+        if not incident.is_open:
+            self.incidents.pop(incident.incident_id, None)
+            self.queued.pop(incident.incident_id, None)
+            self.open.forget(incident)
+
+    def want(self, incident: Incident) -> None:
+        """Has crews looked for at the end of the batch for every need of the incident that is neither met nor queued."""
+        self.wanted[incident.incident_id] = None
+
+    def queue(self, incident: Incident, capability: str) -> None:
+        """Puts one need into the queue."""
+        self.queued.setdefault(incident.incident_id, []).append(capability)
+        self.waiting.push(incident.incident_id, capability, incident.territory, incident.priority, incident.opened_us)
+
+    def unqueue(self, incident_id: IncidentId, capability: str) -> None:
+        """Notes that one need has left the queue, or no longer counts there."""
+        queued = self.queued.get(incident_id)
+        if queued is not None and capability in queued:
+            queued.remove(capability)
+            if not queued:
+                del self.queued[incident_id]
+
+    def know_crew(self, crew: Crew) -> CrewNo:
+        """Gives a crew its row in the crew index, or updates the row's profile."""
+        crew_no = self.crew_nos.get(crew.crew_id)
+        if crew_no is None:
+            crew_no = CrewNo(len(self.crew_ids))
+            self.crew_nos[crew.crew_id] = crew_no
+            self.crew_ids.append(crew.crew_id)
+            self.crews[crew.crew_id] = crew
+        self.crew_index.put(crew_no, crew.capabilities, crew.territory, outside=crew.outside)
+        self.crew_index.set_availability(crew_no, crew.hindrance)
+        return crew_no
+
+    def set_crew_state(self, crew: Crew, state: CrewState, assignment: tuple[IncidentId, AssignmentId] | None) -> None:
+        """Moves a crew to a state, with the assignment that goes with it. Raises `IllegalMoveError` for what no crew does."""
+        if state is not crew.state and state not in CREW_MOVES[crew.state]:
+            raise IllegalMoveError(f"crew {crew.crew_id}: {crew.state.value} to {state.value} is not a legal move")
+        crew.state = state
+        crew.incident_id, crew.assignment_id = assignment or (None, None)
+        crew.updated_us = self.now_us
+        self.changed_crews[crew.crew_id] = crew
+        self.crew_index.set_availability(self.crew_nos[crew.crew_id], crew.hindrance)
+        if state is CrewState.FREE:
+            self.freed[crew.crew_id] = None
+        else:
+            self.freed.pop(crew.crew_id, None)
+
+    def touch_assignment(self, incident: Incident, assignment: Assignment, *, created: bool = False) -> None:
+        """Marks an assignment as changed in this batch."""
+        known = self.changed_assignments.get(assignment.assignment_id)
+        if known is None:
+            self.changed_assignments[assignment.assignment_id] = (incident, assignment, created)
+
+    def remember_answer(self, answer: CommandAnswer) -> None:
+        """Keeps an answer for retries, within `limits.COMMAND_MEMORY`, and for the commit."""
+        self.answers[answer.command_id] = answer
+        self.answered.append(answer)
+        if len(self.answers) > limits.COMMAND_MEMORY:
+            del self.answers[next(iter(self.answers))]
+
+    def incident_changes(self) -> list[IncidentChange]:
+        """The batch's incidents as rows and views."""
+        return [
+            IncidentChange(
+                incident.incident_id,
+                incident.version,
+                created,
+                incident.opened_us,
+                incident.updated_us,
+                incident.closed_us,
+                incident.state,
+                incident.category,
+                incident.priority,
+                incident.territory,
+                None if incident.place is None else incident.place.latitude_deg,
+                None if incident.place is None else incident.place.longitude_deg,
+                tuple(assignment.crew for assignment in incident.assignments if assignment.state in ACTIVE),
+                next((joined.caller.e164 for joined in incident.told if joined.caller is not None), ""),
+                encode_incident(incident),
+            )
+            for incident, created in self.changed.values()
+        ]
+
+    def assignment_changes(self) -> list[AssignmentChange]:
+        """The batch's assignments as rows."""
+        return [
+            AssignmentChange(
+                assignment.assignment_id,
+                incident.incident_id,
+                CrewId(assignment.crew),
+                assignment.capability,
+                assignment.state,
+                created,
+                assignment.offered_us,
+                assignment.accepted_us,
+                assignment.en_route_us,
+                assignment.on_scene_us,
+                assignment.ended_us,
+                assignment.explanation.distance_m,
+                _encode(assignment.explanation),
+            )
+            for incident, assignment, created in self.changed_assignments.values()
+        ]
+
+    def crew_changes(self) -> list[CrewChange]:
+        """The batch's crews as rows and views."""
+        return [
+            CrewChange(crew.crew_id, crew.state, crew.territory, crew.incident_id, crew.updated_us, encode_crew(crew))
+            for crew in self.changed_crews.values()
+        ]
+
+    def _still_waits(self, incident_id: IncidentId, capability: str, priority: int) -> bool:
+        incident = self.incidents.get(incident_id)
+        return incident is not None and incident.priority == priority and capability in incident.unmet()
