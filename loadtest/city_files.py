@@ -96,7 +96,7 @@ def write_extract(city: City, path: Path) -> None:
 
 
 def write_territories(city: City, path: Path) -> None:
-    """Writes the city and its districts as a GeoJSON FeatureCollection; a feature's `id` is its path in the vertical."""
+    """Writes the city and its districts as a GeoJSON FeatureCollection; a feature's id is its path in the vertical."""
     features = [_feature(CITY_TERRITORY, CITY_NAME, city.outline)]
     features += [_feature(district.territory, district.name, district.ring) for district in city.districts]
     path.write_bytes(msgspec.json.encode({"type": "FeatureCollection", "features": features}))
@@ -178,8 +178,7 @@ def _feature(territory: str, name: Name, ring: tuple[Point, ...]) -> dict[str, o
     corners = [[place.longitude_deg, place.latitude_deg] for place in (*ring, ring[0])]
     return {
         "type": "Feature",
-        "id": territory,
-        "properties": {"territory": territory, **_names(name)},
+        "properties": {"id": territory, "name": name.ru, "name_kk": name.kk, "name_ru": name.ru},
         "geometry": {"type": "Polygon", "coordinates": [corners]},
     }
 

@@ -74,7 +74,7 @@ def test_institutions_are_those_of_the_city(files: CityFiles) -> None:
 
 def test_territories_cover_the_city_once(files: CityFiles) -> None:
     features = msgspec.json.decode(files.territories.read_bytes())["features"]
-    shapes = {feature["properties"]["territory"]: shape(feature["geometry"]) for feature in features}
+    shapes = {feature["properties"]["id"]: shape(feature["geometry"]) for feature in features}
     city = shapes.pop(CITY_TERRITORY)
     assert city.is_valid
     assert sum(district.area for district in shapes.values()) == pytest.approx(city.area, rel=1e-6)
