@@ -41,6 +41,7 @@ _TOKEN: Final = re.compile(
     "".join(rf"\b(?:{phrase})\b|" for phrase in KIND_PHRASES.values())
     + r"(?:пр-к?ту?|пр-д|б-р|мкр-н|мк-рн|м-н|р-н|кв-л|ясли-сад|pr-t)(?![^\W_])"  # abbreviations with a hyphen of their own
     r"|\d+-?(?:ый|ой|й|ая|я|го|му|ші|шы|інші|ыншы|st|nd|rd|th)(?![^\W_])"  # ordinals
+    r"|\d+-(?:ya|y|iy|oy|aya|go)(?![^\W_])"
     r"|\d+[кk]\d+"  # 12к2
     r"|\d+[^\W\d_](?![^\W\d_])"  # 12а
     r"|\d+|[^\W\d_]+(?:['’ʼ`][^\W\d_]+)*"
@@ -287,15 +288,16 @@ def readings(words: list[Word]) -> Iterator[Reading]:
                 yield _with_house(words, beside)
                 yield name_reading(words)  # `Дом 2` may be what the map calls a building
                 return
-    last = runs[-1]
+    last, first = runs[-1], runs[0]
     yield name_reading(words)
     yield _with_house(words, last)
     if len(runs) > 1:
         previous = runs[-2]
         if previous.end == last.start - 1 and words[previous.end].cls is WordClass.DASH:
             yield _with_house(words[: previous.start] + words[last.end :], None, previous.key)
-        if runs[0] is not previous or len(runs) == 2:
-            yield _with_house(words, runs[0])
+        if words[previous.end].cls is WordClass.COMMA and first.start:
+            yield _with_house(words[: first.start], None, first.key)  # `87, 89`
+        yield _with_house(words, first)
     slash = last.key.find("/")
     if slash > 0:
         with_number = [*words[: last.start], Word(WordClass.NUMBER, last.key[:slash])]

@@ -93,6 +93,11 @@ class MapGazetteer:
         found = self._exact(words)
         if found:
             return found
+        if any(word.cls is WordClass.OPEN for word in words):
+            words = _without_brackets(words)
+            found = self._exact(words)
+            if found:
+                return found
         town, rest = self._without_settlement(words)
         if town is not None and rest:
             found = _preferring(self._exact(rest), self._places[town], self._radius_m(town))
@@ -137,9 +142,11 @@ class MapGazetteer:
             first, second = self._candidates(left), self._candidates(right)
             if first and second:
                 found.extend(self._corners_of(first, second, left, right))
+        # Where both of two streets were understood, one of them alone is the worse answer.
+        share = PART_ONLY if found else 1.0
         for reading in readings(words):
             if reading.names or reading.numbers:
-                found.extend(self._answer(reading, self._candidates(reading)))
+                found.extend(_scaled(self._answer(reading, self._candidates(reading)), share))
         return found
 
     def _candidates(self, reading: Reading) -> list[tuple[NameEntry, float]]:
@@ -160,9 +167,9 @@ class MapGazetteer:
                     places.setdefault(entry.reading.key, []).append((place, score))
                 continue
             score *= _share(reading, entry)
-            house = self._house(entry.target, reading.house, score) if reading.house else None
-            if house is not None:
-                found.append(house)
+            houses = self._at_house(entry.target, reading.house, score) if reading.house else []
+            if houses:
+                found.extend(houses)
             else:
                 streets.append((entry.target, score * NO_HOUSE if reading.house else score))
         if not any(match.score >= 100.0 for match in found):
@@ -172,12 +179,12 @@ class MapGazetteer:
             found.extend(self._places_of(same_name))
         return found
 
-    def _house(self, street: int, house: str, score: float) -> Match | None:
-        placed = self._houses.place(street, house)
-        if placed is None:
-            return None
-        name = f"{self._display[street]}, {placed.number}"
-        return Match(name, placed.latitude_deg, placed.longitude_deg, placed.accuracy_m, score * placed.share, "house")
+    def _at_house(self, street: int, house: str, score: float) -> list[Match]:
+        name = self._display[street]
+        return [
+            Match(f"{name}, {number}", latitude_deg, longitude_deg, accuracy_m, score * share, "house")
+            for number, latitude_deg, longitude_deg, accuracy_m, share in self._houses.place(street, house)
+        ]
 
     def _street(self, street: int, score: float) -> Match:
         latitude_deg, longitude_deg, half_length_m = self._shapes.middle(street)
@@ -326,6 +333,20 @@ def _parts(words: list[Word]) -> Iterator[list[Word]]:
             merged.append(run)
     if len(merged) > 1:
         yield from merged[:6]
+
+
+def _without_brackets(words: list[Word]) -> list[Word]:
+    """The words outside brackets: `пр. Достык (Ленина), 188`."""
+    kept: list[Word] = []
+    depth = 0
+    for word in words:
+        if word.cls is WordClass.OPEN:
+            depth += 1
+        elif word.cls is WordClass.CLOSE:
+            depth = max(0, depth - 1)
+        elif not depth:
+            kept.append(word)
+    return kept
 
 
 def _scaled(matches: list[Match], share: float) -> list[Match]:

@@ -22,6 +22,12 @@ from routing.map_data import DEGREE, Ints, MapData
 
 EARTH_RADIUS_M: Final = 6_371_008.8
 HOUSE_ACCURACY_M: Final = 15.0
+SAME_HOUSE_M: Final = 150.0
+"""Houses of one number within this are one plot mapped twice; farther apart nobody can tell which is meant."""
+SAME_PLOT: Final = 0.95
+"""Share left to `12` when `12/3` was asked, or the other way round."""
+NUMBER_TWICE: Final = 0.92
+"""Share of the score left to each of several houses of one number far apart."""
 NEAREST_MAX_M: Final = 500.0
 AT_THE_HOUSE_M: Final = 75.0
 """A point this near a house is at the house; farther off the street or corner says more."""
@@ -66,21 +72,45 @@ class HouseIndex:
                 by_street.setdefault(street, []).append((_base(key), row))
         self._sorted = {street: sorted(numbers) for street, numbers in by_street.items()}
 
-    def place(self, street: int, key: str) -> Placed | None:
-        """The house of a canonical number on a street: itself, its neighbour of the same base number, or an estimate."""
+    def place(self, street: int, key: str) -> list[Placed]:
+        """The house of a canonical number on a street: itself, its neighbour of the same base number, or an estimate.
+
+        Several only where the map has that number more than once, far apart; none where nothing near is known.
+        """
         rows = self._rows.get((street, key))
         if rows is not None:
-            return self._at(rows, self._map.house_number[rows[0]], HOUSE_ACCURACY_M, 1.0)
+            if len(rows) == 1:
+                return [self._at(rows, self._map.house_number[rows[0]], HOUSE_ACCURACY_M, 1.0)]
+            apart = self._apart(rows)
+            if len(apart) == 1:
+                return [self._at(rows, self._map.house_number[rows[0]], HOUSE_ACCURACY_M, 1.0)]
+            # Nobody said which: each may be as wrong as the farthest of the others.
+            first = self._map.house_points[apart[0][0]].tolist()
+            doubt_m = max(distance_m(first, self._map.house_points[group[0]].tolist()) for group in apart[1:])
+            return [self._at(group, self._map.house_number[group[0]], doubt_m, NUMBER_TWICE) for group in apart]
         numbers = self._sorted.get(street)
         if numbers is None:
-            return None
+            return []
         base = _base(key)
         at = bisect_left(numbers, (base, -1))
         same = [row for number, row in numbers[at : at + 8] if number == base]
         if same:
             # `12/3` or `12б` where only `12` is known, or the other way round: the same plot.
-            return self._at(same, key, 3 * HOUSE_ACCURACY_M, 0.95)
+            return [self._at(group, key, 3 * HOUSE_ACCURACY_M, SAME_PLOT) for group in self._apart(same)]
         return self._between(numbers, base, key)
+
+    def _apart(self, rows: list[int]) -> list[list[int]]:
+        """The rows in groups of houses near one another."""
+        groups: list[list[int]] = []
+        for row in rows:
+            here = self._map.house_points[row].tolist()
+            for group in groups:
+                if distance_m(here, self._map.house_points[group[0]].tolist()) <= SAME_HOUSE_M:
+                    group.append(row)
+                    break
+            else:
+                groups.append([row])
+        return groups
 
     def _at(self, rows: list[int], number: str, accuracy_m: float, share: float) -> Placed:
         """Middle of the houses' points; of one number mapped twice the accuracy covers both."""
@@ -91,7 +121,7 @@ class HouseIndex:
             accuracy_m = max(accuracy_m, *(distance_m((latitude, longitude), point) for point in points))
         return Placed(number, latitude / DEGREE, longitude / DEGREE, accuracy_m, share)
 
-    def _between(self, numbers: list[tuple[int, int]], base: int, key: str) -> Placed | None:
+    def _between(self, numbers: list[tuple[int, int]], base: int, key: str) -> list[Placed]:
         side = [item for item in numbers if item[0] % 2 == base % 2] or numbers  # odd and even face each other
         at = bisect_left(side, (base, -1))
         below = side[at - 1] if at else None
@@ -101,12 +131,12 @@ class HouseIndex:
             share = (base - below[0]) / (above[0] - below[0])
             latitude, longitude = (low[axis] + share * (high[axis] - low[axis]) for axis in (0, 1))
             accuracy_m = max(2 * HOUSE_ACCURACY_M, distance_m(low, high) / 2)
-            return Placed(key, latitude / DEGREE, longitude / DEGREE, accuracy_m, 0.9)
+            return [Placed(key, latitude / DEGREE, longitude / DEGREE, accuracy_m, 0.9)]
         near = [item for item in (below, above) if item is not None and abs(item[0] - base) <= BESIDE_NUMBERS]
         if not near:
-            return None
+            return []
         number, row = min(near, key=lambda item: abs(item[0] - base))
-        return self._at([row], key, 2 * HOUSE_ACCURACY_M * (1 + abs(number - base)), 0.85)
+        return [self._at([row], key, 2 * HOUSE_ACCURACY_M * (1 + abs(number - base)), 0.85)]
 
 
 def _base(key: str) -> int:

@@ -23,6 +23,8 @@ POSTING_MAX: Final = 4_000
 KIND_WEIGHT: Final = 0.4
 UNKNOWN_WEIGHT: Final = 0.8
 """Weight of a caller's word that resembles nothing on the map."""
+ENDING: Final = 0.05
+"""What a likeness loses when the word's ending had to go as well."""
 OTHER_NUMBER: Final = 0.85
 """Share of the score left when the name has a number that was not said."""
 OTHER_KIND: Final = 0.85
@@ -132,7 +134,7 @@ class NameIndex:
 
     def _score(self, name: Reading, asked: Reading, wanted: set[str], tally: _Tally, asked_total: float) -> float:
         """How well a name answers, 0–100: mostly how like the words are, partly how much of both sides is covered."""
-        if not wanted.issubset(name.numbers):
+        if not wanted.issubset(name.numbers) or len(asked.numbers) > len(name.numbers):
             return 0.0
         own = sum(self._weights[word] for word in name.names) + len(name.numbers)
         covered_asked = tally.asked / asked_total
@@ -195,14 +197,23 @@ class NameIndex:
         """Words of the map that a word resembles, with likeness 0–1; itself alone when the map has it."""
         if word in self._postings:
             return [(word, 1.0)]
+        alike = self._within(word)
+        if word[-1] in "aeiou":
+            # The mistake has hidden the case ending from the stem (`Титвоа`).
+            for meaning, likeness in self._within(word[:-1]).items():
+                alike[meaning] = max(alike.get(meaning, 0.0), likeness - ENDING)
+        return list(alike.items())
+
+    def _within(self, word: str) -> dict[str, float]:
+        """Words of the map within the edit distance that the word's length allows."""
         length = len(word)
         edits = 0 if length < 4 else 1 if length < 7 else 2 if length < 11 else 3
         if edits == 0:
-            return []
+            return {}
         marked = f"^{word}$"
         lists = [self._pairs[pair] for pair in {marked[at : at + 2] for at in range(length + 1)} if pair in self._pairs]
         if not lists:
-            return []
+            return {}
         # An edit spoils two letter pairs, a transposition three.
         shared = np.bincount(np.concatenate(lists), minlength=len(self._words))
         near = np.flatnonzero(shared >= max(1, length + 1 - 2 * edits - 1))
@@ -215,4 +226,4 @@ class NameIndex:
                     likeness = 1.0 - distance / max(length, len(other))
                     meaning = self._meanings[number]
                     alike[meaning] = max(alike.get(meaning, 0.0), likeness)
-        return list(alike.items())
+        return alike

@@ -2,8 +2,8 @@
 
 Place in the flow: `jedel map import FILE`, before the service answers anything. Rules: any extract imports, so a missing
 tag, a broken relation or a node that the extract cut off is counted in `MapData.skipped` and passed over; only a file that is
-not OSM data at all, or is cut short, is refused with `MapError`. Memory: a PBF is read in chunks of `CHUNK_BYTES`, node locations
-lie in libosmium's compact table (16 bytes a node, on disk for files beyond `LOCATIONS_ON_DISK_BYTES`), and of the
+not OSM data at all, or is cut short, is refused with `MapError`. Memory: a PBF is read in chunks of `CHUNK_BYTES`, node
+locations lie in libosmium's compact table (16 bytes a node, on disk for files beyond `LOCATIONS_ON_DISK_BYTES`), and of the
 rest only what has a name or an address is kept. Source: OCC-1, CITY-13.
 
 Passes: relations (which ways matter); nodes and ways; the ways that only a relation named.

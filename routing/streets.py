@@ -1,10 +1,10 @@
 """Makes streets of a map's ways: groups ways into streets, gives houses to streets, finds corners.
 
 Place in the flow: the second half of an import, after `routing.osm` has read the file. Rules: ways are one street when
-their names have one key and one type and they lie within `SAME_STREET_GAP_M` of each other (a village has its own Абая); a house
-belongs to the nearest street of its `addr:street` name; a house whose street no way bears (a microdistrict) makes a street
-without lines; a house without a street name belongs to the nearest street within `UNNAMED_HOUSE_M`, as Nominatim does it.
-A corner is a node that ways of two streets share. Source: OCC-1.
+their names have one key and one type and they lie within `SAME_STREET_GAP_M` of each other (a village has its own Абая); a
+house belongs to the nearest street of its `addr:street` name; a house whose street no way bears (a microdistrict) makes a
+street without lines; a house without a street name belongs to the nearest street within `UNNAMED_HOUSE_M`, as Nominatim
+does it. A corner is a node that ways of two streets share. Source: OCC-1.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Which territory holds a point: polygons from GeoJSON files and from an imported map; implements `core.ports.Territories`.
 
 Place in the flow: **locate**, once a batch. Rules: a territory's id is its path from the top (`kz/almaty/medeu`); of several
-that hold a point the deepest wins, of equally deep ones the smallest; a point on a border belongs to both sides, so never to none. GeoJSON
-writes longitude before latitude (RFC 7946); this module alone turns it round. A file that is wrong is refused with `MapError`
-naming the feature and the field. Source: CITY-13.
+that hold a point the deepest wins, of equally deep ones the smallest; a point on a border belongs to both sides, so never to
+none. GeoJSON writes longitude before latitude (RFC 7946); this module alone turns it round. A file that is wrong is refused
+with `MapError` naming the feature and the field. Source: CITY-13.
 """
 
 from __future__ import annotations
