@@ -22,7 +22,8 @@ from routing.assignment import assign
 from routing.candidates import Candidates, Crews
 from routing.eligibility import CODES, FREE, Kind, Profile, Profiles
 from routing.geodesy import unit_vectors
-from routing.moving_points import MovingPoints, Rows
+from routing.moving_points import MovingPoints
+from routing.neighbours import Rows
 
 
 class CrewTree:
@@ -58,12 +59,16 @@ class CrewTree:
                 crews.hindrances = np.concatenate((crews.hindrances, np.zeros_like(crews.hindrances)))
                 crews.profile_numbers = np.concatenate((crews.profile_numbers, np.zeros_like(crews.profile_numbers)))
             crews.points.append()
+            crews.points.enlist(crew_no, (), crews.profiles[number].capabilities)
             crews.hindrances[crew_no] = CODES[AssignReason.OFF_DUTY]
             crews.profile_numbers[crew_no] = number
         elif number != crews.profile_numbers[crew_no]:
             listed = self._is_free(crew_no)
             if listed:
                 crews.free.discard(crew_no, self._profile(crew_no))
+            before, after = self._profile(crew_no).capabilities, crews.profiles[number].capabilities
+            if before != after:
+                crews.points.enlist(crew_no, before - after, after - before)
             crews.profile_numbers[crew_no] = number
             if listed:
                 crews.free.add(crew_no, self._profile(crew_no))
@@ -74,11 +79,14 @@ class CrewTree:
         """Marks a crew free (`None`) or not, with the reason a passed-over line will show. O(its capabilities)."""
         self._check(crew_no)
         crews = self._crews
-        if self._is_free(crew_no):
-            crews.free.discard(crew_no, self._profile(crew_no))
-        crews.hindrances[crew_no] = FREE if hindrance is None else CODES[hindrance]
-        if self._is_free(crew_no):
+        before, after = crews.hindrances[crew_no], FREE if hindrance is None else CODES[hindrance]
+        crews.hindrances[crew_no] = after
+        if (before == FREE) == (after == FREE) or not crews.points.is_row_placed(crew_no):
+            return
+        if after == FREE:
             crews.free.add(crew_no, self._profile(crew_no))
+        else:
+            crews.free.discard(crew_no, self._profile(crew_no))
 
     def move(
         self, crew_nos: npt.NDArray[np.int64], latitude_deg: npt.NDArray[np.float64], longitude_deg: npt.NDArray[np.float64]
@@ -116,6 +124,7 @@ class CrewTree:
             return choices
         counts: dict[Kind, int] = {}
         live = []
+        kinds = []
         for index, demand in enumerate(demands):
             kind = Kind(demand.capability, demand.territory)
             count = counts.get(kind)
@@ -123,10 +132,11 @@ class CrewTree:
                 count = counts[kind] = self._crews.free.count(kind)
             if count and isfinite(demand.latitude_deg) and isfinite(demand.longitude_deg):
                 live.append(index)
+                kinds.append(kind)
         if not live:
             return choices
         asked = [demands[index] for index in live]
-        candidates = Candidates(asked, self._crews)
+        candidates = Candidates(asked, kinds, self._crews)
         grants = assign([demand.priority for demand in asked], candidates.rank)
         passed_over = candidates.explain(grants)
         for place, (index, grant) in enumerate(zip(live, grants, strict=True)):

@@ -11,13 +11,14 @@ home everywhere. Requirements: OCC-4, CITY-16.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from core.vocabulary import AssignReason
-from routing.moving_points import Rows
+from routing.neighbours import Rows
 
 Codes = npt.NDArray[np.uint8]
 """Why crews may not be sent, as indices into `REASONS`; 0 where nothing hinders."""
@@ -51,7 +52,8 @@ class Kind(NamedTuple):
     territory: str
 
 
-def homes_serving(territory: str) -> list[str]:
+@lru_cache(maxsize=KINDS_MAX)
+def homes_serving(territory: str) -> tuple[str, ...]:
     """The homes from which a territory is served: everywhere, and each territory on its path."""
     homes = [""]
     at = territory.find("/")
@@ -60,7 +62,7 @@ def homes_serving(territory: str) -> list[str]:
         at = territory.find("/", at + 1)
     if territory:
         homes.append(territory)
-    return homes
+    return tuple(homes)
 
 
 def judge(profile: Profile, kind: Kind) -> int:
@@ -163,14 +165,14 @@ class FreeCrews:
         return bool(self._sets)
 
     def eligible(self, kind: Kind) -> Rows:
-        """Rows of all crews that could be sent to a demand of the kind, ascending. O(n log n) in their number."""
+        """Rows of all crews that could be sent to a demand of the kind, in no order. O(their number)."""
         parts = self._serving(kind)
-        return np.sort(np.concatenate([part.rows for part in parts])) if parts else np.empty(0, dtype=np.int64)
+        return np.concatenate([part.rows for part in parts]) if parts else np.empty(0, dtype=np.int64)
 
     def count(self, kind: Kind) -> int:
         """How many crews could be sent to a demand of the kind. O(depth of its territory)."""
         return sum(map(len, self._serving(kind)))
 
     def _serving(self, kind: Kind) -> list[_RowSet]:
-        found = (self._sets.get((kind.capability, home)) for home in homes_serving(kind.territory))
-        return [rows for rows in found if rows is not None]
+        homes = homes_serving(kind.territory)
+        return [rows for home in homes if (rows := self._sets.get((kind.capability, home))) is not None]

@@ -1,4 +1,4 @@
-"""Points that move all the time, and which of them are nearest to given places: exactly, by a k-d tree rebuilt rarely.
+"""Points that move all the time, and which of them are nearest to given places: exactly, by k-d trees rebuilt rarely.
 
 Place in the flow: the ground under assign. A k-d tree cannot move a point, and building one for 100,000 crews takes tens of
 milliseconds, so the tree keeps each point's *anchor*, its place when the tree was built, and three things keep answers exact:
@@ -7,14 +7,18 @@ milliseconds, so the tree keeps each point's *anchor*, its place when the tree w
   of them at distance d, is now at least `d - drift` away; what is found nearer is certain, and if too little is, k grows.
 - *Loose points*: those gone farther than `slack` from their anchors, or placed since the build. They are compared one by one.
 - *Toil*: the extra comparisons that drift and loose points have cost since the build. When they have cost as much as a build
-  would, the tree is built anew, so that the sum is at most twice the best that hindsight could have done (ski rental). Toil
-  counts operations, never time: the same calls rebuild at the same moment, and no answer depends on when that is.
+  would, the points are anchored anew, so that the sum is at most twice the best that hindsight could have done (ski rental).
+  Toil counts operations, never time: the same calls build at the same moment, and no answer depends on when that is.
+
+Points belong to *layers* besides the layer `""` that holds all, and each layer has a tree of its own over the same anchors,
+built when it is first asked: the few of a kind are found among themselves, not behind the many of other kinds.
 
 Order is by squared chord and then by row, so ties fall to the lower row. Rows are dense from 0; a row may be nowhere (NaN).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from math import isnan
 from typing import Final, NamedTuple
 
@@ -23,13 +27,14 @@ import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from routing.geodesy import Floats, chord_of, chords_squared
+from routing.neighbours import Found, Near, Rows, first, joined, ordered, replaced, stacked
 
-Rows = npt.NDArray[np.int64]
-
+EVERYONE: Final = ""
+"""The layer of all points."""
 LOOSE_FREE: Final = 256
-"""Loose points that are not worth a tree: comparing them costs less than asking one."""
-BUILD_TOIL: Final = 20
-"""A build's cost a point in comparisons: about 0.2 µs against 10 ns, measured at 1,000 to 100,000 points."""
+"""Points that are not worth a tree: comparing them costs less than asking one."""
+BUILD_TOIL: Final = 30
+"""A build's cost a point in comparisons: about 0.3 µs with its layers against 10 ns, measured at 1,000 to 100,000 points."""
 SLACK_SPACINGS: Final = 3.0
 """Slack in units of the eighth neighbour's distance: with it the ball to be searched holds about 16 times as many points."""
 SLACK_MIN_M: Final = 20.0
@@ -41,22 +46,36 @@ _ROUNDING: Final = 1e-14
 _SAMPLE: Final = 64
 
 
-class Near(NamedTuple):
-    """Neighbours of m places, nearest first; a line's entries beyond `certain` may lack nearer points and mean nothing."""
+class Ask(NamedTuple):
+    """How to look from the next `places` places."""
 
-    rows: Rows
-    """Shape (m, w)."""
-    chord_squared: Floats
-    """Shape (m, w)."""
-    certain: npt.NDArray[np.intp]
-    """Shape (m,): how many leading entries of each line are exact."""
+    layer: str
+    places: int
+    hope: int
+    """How many neighbours each should get where that costs no second look."""
+
+
+class _Layer:
+    """A tree over the anchors of some rows. `spacing` is the distance at which eight neighbours lie, as a chord."""
+
+    __slots__ = ("rows", "spacing", "tree")
+
+    def __init__(self, rows: Rows, anchors: Floats) -> None:
+        self.rows = rows
+        # Sliding midpoints: built twice as fast as scipy's default medians (100,000: 10 ms, not 21), asked as fast.
+        self.tree = cKDTree(anchors, leafsize=32, balanced_tree=False)
+        sample = anchors[:: -(-len(rows) // _SAMPLE)]
+        farthest = np.asarray(self.tree.query(sample, [min(9, len(rows))])[0], dtype=np.float64)
+        self.spacing = max(float(np.median(farthest)), chord_of(SLACK_MIN_M / SLACK_SPACINGS))
 
 
 class MovingPoints:
     """Unit vectors addressed by dense rows, and exact nearest neighbours among them.
 
+    Invariant: a placed row is either anchored or in the loose list; an anchored one is in the tree of each of its layers.
+
     Args:
-        loose_free: loose points that cost nothing, at least 1; the tests lower it to see trees over a handful of points.
+        loose_free: points that need no tree, at least 1; the tests lower it to see trees over a handful of points.
         build_toil: a build's cost a point; the tests vary it to see that no answer depends on it.
     """
 
@@ -68,19 +87,17 @@ class MovingPoints:
         self._points: Floats = np.full((64, 3), np.nan)
         self._anchors: Floats = np.full((64, 3), np.nan)
         self._anchored = np.zeros(64, dtype=np.bool_)
-        """Rows the tree answers for: within slack of their anchor."""
         self._listed = np.zeros(64, dtype=np.bool_)
-        """Rows in the loose list. No row is both anchored and listed; a placed row is one of the two."""
         self._loose: Rows = np.empty(64, dtype=np.int64)
         self._loose_count = 0
-        self._tree: cKDTree | None = None
-        self._tree_rows: Rows = np.empty(0, dtype=np.int64)
+        self._members: dict[str, set[int]] = {}
+        self._layers: dict[str, _Layer | None] = {}
+        """Trees built since the points were anchored; None for a layer without anchored members."""
         self._drift = 0.0
         self._slack = 0.0
-        self._spacing = 1.0
         self._toil = 0
         self.builds = 0
-        """Trees built so far, for measurements."""
+        """How often the points have been anchored anew, for measurements."""
 
     def __len__(self) -> int:
         return self._size
@@ -89,6 +106,11 @@ class MovingPoints:
     def placed(self) -> int:
         """How many rows have a place."""
         return self._placed
+
+    @property
+    def are_few(self) -> bool:
+        """Whether every placed point is compared with every place: then layers tell nothing, and a look may see them all."""
+        return self._layers.get(EVERYONE) is None and self._loose_count <= self._loose_free
 
     def is_placed(self, rows: Rows) -> npt.NDArray[np.bool_]:
         """Which of the rows have a place."""
@@ -99,17 +121,31 @@ class MovingPoints:
         """Whether one row has a place."""
         return not isnan(self._points[row, 0])
 
+    def members(self, layer: str) -> int:
+        """How many rows belong to a layer, placed or not."""
+        return len(self._members.get(layer, ()))
+
     def append(self) -> None:
-        """Adds one row, nowhere. Amortised O(1)."""
+        """Adds one row, nowhere and in no layer but everyone's. Amortised O(1)."""
         if self._size == len(self._points):
-            grown = 2 * self._size
             fresh = np.full((self._size, 3), np.nan)
             self._points = np.concatenate((self._points, fresh))
             self._anchors = np.concatenate((self._anchors, fresh))
             self._anchored = np.concatenate((self._anchored, np.zeros(self._size, dtype=np.bool_)))
             self._listed = np.concatenate((self._listed, np.zeros(self._size, dtype=np.bool_)))
-            self._loose = np.resize(self._loose, grown)
+            self._loose = np.resize(self._loose, 2 * self._size)
         self._size += 1
+
+    def enlist(self, row: int, leaves: Iterable[str], joins: Iterable[str]) -> None:
+        """Takes a row out of layers and puts it into others. A look may still find it where it was until the next build."""
+        for layer in leaves:
+            self._members[layer].discard(row)
+        for layer in joins:
+            self._members.setdefault(layer, set()).add(row)
+        if self._anchored[row]:
+            # The trees of the layers it joins do not know it.
+            self._anchored[row] = False
+            self._loosen(np.array([row]))
 
     def move(self, rows: Rows, points: Floats) -> None:
         """Puts rows to new places.
@@ -130,101 +166,119 @@ class MovingPoints:
             self._drift = max(self._drift, float(np.sqrt(gone_squared[stays].max())))
         if not stays.all():
             self._anchored[rows[anchored & ~stays]] = False
-            strays = rows[~stays & ~after & ~self._listed[rows]]
-            self._listed[strays] = True
-            self._loose[self._loose_count : self._loose_count + len(strays)] = strays
-            self._loose_count += len(strays)
+            self._loosen(rows[~stays & ~after & ~self._listed[rows]])
+
+    def _loosen(self, rows: Rows) -> None:
+        self._listed[rows] = True
+        self._loose[self._loose_count : self._loose_count + len(rows)] = rows
+        self._loose_count += len(rows)
 
     def chords_squared(self, at: Floats, rows: Rows) -> Floats:
         """Squared chords from each place, shape (m, 3), to each of the rows, shape (n,): shape (m, n)."""
         return chords_squared(at[:, None, :], self._points[rows][None, :, :])
 
-    def nearest(self, at: Floats, want: int, hope: int = 0) -> Near:
-        """The nearest placed rows to each place.
+    def settle(self, places: int) -> None:
+        """Anchors the points anew if what their age costs has come to cost as much as that; `places` are about to be asked."""
+        everyone = self._layers.get(EVERYONE)
+        if self._loose_count > self._loose_free or everyone is not None:
+            blur = 0.0 if everyone is None else self._drift / everyone.spacing
+            self._toil += places * (self._loose_count + int(12 * blur * (blur + 2.0)))
+            if self._toil >= self._build_toil * max(self._placed, self._loose_free):
+                self._anchor()
+
+    def look(self, at: Floats, asks: Sequence[Ask]) -> Near:
+        """The nearest placed rows to each place, by one query of the tree of each layer asked.
 
         Args:
-            at: unit vectors, shape (m, 3), m at least 1.
-            want: how many neighbours each place must get for certain, if there are as many.
-            hope: how many it should get where that costs no second look.
+            at: unit vectors, shape (m, 3), m at least 1, in the order of `asks`, whose places add up to m.
+            asks: what is asked from which places.
 
         Returns:
-            At least `min(want, placed)` certain entries a line. One tree query a call as a rule.
+            What is certain; about as many as hoped for, perhaps fewer. Loose points of other layers appear too.
         """
-        self._settle(len(at))
-        want = min(want, self._placed)
-        look = int((1.25 * max(want, hope)) * (1.0 + self._drift / self._spacing) ** 2) + 4
-        near = self._look(at, min(look, LOOK_MAX))
-        while (short := np.flatnonzero(near.certain < want)).size:
-            look *= 4
-            again = self._look(at[short], look) if look <= LOOK_MAX else self._scan(at[short], want)
-            near = _replace(near, short, again)
-        return near
-
-    def _settle(self, places: int) -> None:
-        """Builds the tree anew if what its age costs has come to cost as much as a build."""
-        if self._loose_count > self._loose_free or self._tree is not None:
-            blur = 1.0 + self._drift / self._spacing
-            self._toil += places * (self._loose_count + int(12 * (blur * blur - 1.0)))
-            if self._toil >= self._build_toil * max(self._placed, self._loose_free):
-                self._build()
-
-    def _build(self) -> None:
-        # Rows in the order of the last tree lie near one another: the new one is built in half the time.
-        kept = self._tree_rows if self._tree is None else self._tree_rows[self._tree.indices]
-        rows = np.concatenate((kept[self._anchored[kept]], self._loose[: self._loose_count]))
-        rows = rows[self.is_placed(rows)]
-        self._anchored[: self._size] = False
-        self._listed[: self._size] = False
-        self._toil = 0
-        self._drift = 0.0
-        if len(rows) <= self._loose_free:
-            self._tree = None
-            self._tree_rows = np.empty(0, dtype=np.int64)
-            self._loose[: len(rows)] = rows
-            self._loose_count = len(rows)
-            self._listed[rows] = True
-            return
-        anchors = self._points[rows]
-        # Sliding midpoints without shrunken boxes: built 2–3 times as fast as scipy's default, asked as fast on spread points.
-        tree = cKDTree(anchors, leafsize=32, balanced_tree=False, compact_nodes=False)
-        sample = anchors[:: -(-len(rows) // _SAMPLE)]
-        self._spacing = max(float(np.median(tree.query(sample, [9])[0])), chord_of(SLACK_MIN_M / SLACK_SPACINGS))
-        self._slack = SLACK_SPACINGS * self._spacing
-        self._anchors[rows] = anchors
-        self._anchored[rows] = True
-        self._loose_count = 0
-        self._tree = tree
-        self._tree_rows = rows
-        self.builds += 1
-
-    def _look(self, at: Floats, look: int) -> Near:
-        """One look at the tree for `look` anchors a place, and at all loose points."""
-        edge_squared = np.full(len(at), np.inf)
-        """Entries nearer than this are certain."""
-        if self._tree is None:
-            rows = np.empty((len(at), 0), dtype=np.int64)
-            found = np.empty((len(at), 0))
-        else:
-            size = len(self._tree_rows)
-            answer = self._tree.query(at, min(look, size))
-            distance = np.asarray(answer[0], dtype=np.float64)
-            rows = self._tree_rows[answer[1]]
-            found = chords_squared(self._points[rows], at[:, None, :])
-            found[~self._anchored[rows]] = np.inf
-            if look < size:
-                edge = distance[:, -1] - (self._drift + _ROUNDING)
-                edge_squared = np.where(edge > 0.0, edge * edge, 0.0)
+        parts = []
+        start = 0
+        for ask in asks:
+            parts.append(self._look_in(at[start : start + ask.places], ask))
+            start += ask.places
+        found = stacked(parts)
         if self._loose_count:
             loose = self._loose[: self._loose_count]
             apart = self.chords_squared(at, loose)
-            if self._loose_count > 2 * look:
-                # A place's `look` nearest loose points are enough; those as far as the last of them are kept too.
-                last = np.partition(apart, look - 1, axis=1)[:, look - 1]
-                edge_squared = np.fmin(edge_squared, np.nextafter(last, np.inf))
-            rows, found = _join(rows, found, loose, apart, edge_squared)
-        rows, found = _ordered(rows, found)
-        certain = np.count_nonzero(found < edge_squared[:, None], axis=1)
-        return Near(rows, found, certain)
+            most = max(ask.hope for ask in asks)
+            if self._loose_count > 2 * most:
+                # As many loose points as are hoped for are enough; those as far as the last of them are kept too.
+                last = np.partition(apart, most - 1, axis=1)[:, most - 1]
+                found = found._replace(edge_squared=np.fmin(found.edge_squared, np.nextafter(last, np.inf)))
+            found = joined(found, loose, apart)
+        return ordered(found)
+
+    def nearest(self, at: Floats, want: int) -> Near:
+        """The nearest placed rows to each place: `want` for certain, or all where there are fewer.
+
+        Args:
+            at: unit vectors, shape (m, 3), m at least 1.
+            want: how many each place must get.
+        """
+        want = min(want, self._placed)
+        hope = want + 1
+        near = self.look(at, [Ask(EVERYONE, len(at), hope)])
+        while (short := np.flatnonzero(near.certain < want)).size:
+            hope *= 4
+            asks = [Ask(EVERYONE, len(short), hope)]
+            near = replaced(near, short, self.look(at[short], asks) if hope <= LOOK_MAX else self._scan(at[short], want))
+        return near
+
+    def _look_in(self, at: Floats, ask: Ask) -> Found:
+        """What the tree of one layer knows of its anchored points."""
+        layer = self._layer(ask.layer)
+        if layer is None:
+            return Found(np.empty((len(at), 0), dtype=np.int64), np.empty((len(at), 0)), np.full(len(at), np.inf))
+        blur = 1.0 + self._drift / layer.spacing
+        look = min(int(1.25 * ask.hope * blur * blur) + 2, LOOK_MAX, len(layer.rows))
+        answer = layer.tree.query(at, look)
+        anchors_apart = np.asarray(answer[0], dtype=np.float64).reshape(len(at), look)
+        rows = layer.rows[answer[1]].reshape(len(at), look)
+        apart = chords_squared(self._points[rows], at[:, None, :])
+        apart[~self._anchored[rows]] = np.inf
+        if look == len(layer.rows):
+            return Found(rows, apart, np.full(len(at), np.inf))
+        edge = np.maximum(anchors_apart[:, -1] - (self._drift + _ROUNDING), 0.0)
+        return Found(rows, apart, edge * edge)
+
+    def _layer(self, name: str) -> _Layer | None:
+        """The layer's tree, built if it is asked for the first time since the points were anchored."""
+        if name not in self._layers and self._layers.get(EVERYONE) is not None:
+            members = self._members.get(name, ())
+            rows = np.fromiter(members, np.int64, len(members))
+            rows = rows[self._anchored[rows]]
+            self._layers[name] = _Layer(rows, self._anchors[rows]) if len(rows) else None
+        return self._layers.get(name)
+
+    def _anchor(self) -> None:
+        """Makes every placed point's present place its anchor, and builds everyone's tree; the other layers' when asked."""
+        last = self._layers.get(EVERYONE)
+        rows = self._loose[: self._loose_count]
+        if last is not None:
+            # Rows in the order of the last tree lie near one another: the new one is built in half the time.
+            kept = last.rows[last.tree.indices]
+            rows = np.concatenate((kept[self._anchored[kept]], rows))
+        rows = rows[self.is_placed(rows)]
+        self._anchored[: self._size] = False
+        self._listed[: self._size] = False
+        self._layers.clear()
+        self._toil = 0
+        self._drift = 0.0
+        self._loose_count = 0
+        if len(rows) <= self._loose_free:
+            self._loosen(rows)
+            return
+        self._anchors[rows] = self._points[rows]
+        self._anchored[rows] = True
+        everyone = _Layer(rows, self._anchors[rows])
+        self._layers[EVERYONE] = everyone
+        self._slack = SLACK_SPACINGS * everyone.spacing
+        self.builds += 1
 
     def _scan(self, at: Floats, want: int) -> Near:
         """The `want` nearest of all placed rows, by comparing every one."""
@@ -233,54 +287,3 @@ class MovingPoints:
         rows = np.stack([part[0] for part in parts])
         found = np.stack([part[1] for part in parts])
         return Near(rows, found, np.full(len(at), rows.shape[1]))
-
-
-def first(rows: Rows, chord_squared: Floats, want: int) -> tuple[Rows, Floats]:
-    """The `want` nearest of rows, in order; of equally far ones the lower. O(n + want log want)."""
-    if want < len(rows):
-        last = np.partition(chord_squared, want - 1)[want - 1]
-        kept = np.flatnonzero(chord_squared <= last)
-        rows, chord_squared = rows[kept], chord_squared[kept]
-    order = np.lexsort((rows, chord_squared))[:want]
-    return rows[order], chord_squared[order]
-
-
-def _join(rows: Rows, found: Floats, loose: Rows, apart: Floats, edge_squared: Floats) -> tuple[Rows, Floats]:
-    """Appends to each line the loose points nearer than its edge; shorter lines end in infinity."""
-    line, column = np.nonzero(apart < edge_squared[:, None])
-    if not line.size:
-        return rows, found
-    each = np.bincount(line, minlength=len(rows))
-    width = int(each.max())
-    slot = np.arange(len(line)) - np.repeat(np.cumsum(each) - each, each)
-    more_rows = np.full((len(rows), width), -1, dtype=np.int64)
-    more_found = np.full((len(rows), width), np.inf)
-    more_rows[line, slot] = loose[column]
-    more_found[line, slot] = apart[line, column]
-    return np.concatenate((rows, more_rows), axis=1), np.concatenate((found, more_found), axis=1)
-
-
-def _ordered(rows: Rows, found: Floats) -> tuple[Rows, Floats]:
-    """Sorts each line by squared chord and then by row."""
-    order = np.argsort(found, axis=1)
-    ordered = np.take_along_axis(found, order, axis=1)
-    if ((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] < np.inf)).any():
-        order = np.lexsort((rows, found), axis=1)
-        ordered = np.take_along_axis(found, order, axis=1)
-    return np.take_along_axis(rows, order, axis=1), ordered
-
-
-def _replace(near: Near, lines: npt.NDArray[np.intp], again: Near) -> Near:
-    """`near` with some lines looked up anew, as wide as the wider of both."""
-    width = max(near.rows.shape[1], again.rows.shape[1])
-    rows = np.full((len(near.rows), width), -1, dtype=np.int64)
-    found = np.full((len(near.rows), width), np.inf)
-    rows[:, : near.rows.shape[1]] = near.rows
-    found[:, : near.rows.shape[1]] = near.chord_squared
-    rows[lines] = -1
-    found[lines] = np.inf
-    rows[lines, : again.rows.shape[1]] = again.rows
-    found[lines, : again.rows.shape[1]] = again.chord_squared
-    certain = near.certain.copy()
-    certain[lines] = again.certain
-    return Near(rows, found, certain)
