@@ -12,7 +12,7 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
 
-from ops.commands import configuration, registers
+from ops.commands import configuration, places, registers, storage
 from ops.layers import ConfigError
 
 app = App(
@@ -22,6 +22,10 @@ app = App(
 )
 app.command(registers.subscribers)
 app.command(registers.devices)
+app.command(places.map_app)
+app.command(places.territory_app)
+app.command(places.find_address, name="address")
+app.command(storage.prune)
 app.command(configuration.app)
 
 

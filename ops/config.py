@@ -154,8 +154,12 @@ class Positions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long days are kept before `jedel prune` drops them."""
 
-    keep_days: Annotated[int, Meta(ge=1, le=36_500)] = 1095
-    """Events and positions."""
+    event_days: Annotated[int, Meta(ge=1, le=36_500)] = 30
+    """Events and rejected events; those of an incident that is still kept for being open stay with it."""
+    incident_days: Annotated[int, Meta(ge=1, le=36_500)] = 1095
+    """Incidents with their log, assignments, commands and notices, counted from the incident's last change."""
+    position_days: Annotated[int, Meta(ge=1, le=36_500)] = 30
+    """Crews' positions."""
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -8,6 +8,7 @@ from core.state import CentreRules
 from core.terms import TermLengths
 from ops.config import Config
 from protocols.ingest.state import SessionLimits
+from storage.partitions import Retention
 
 
 def centre_rules(config: Config) -> CentreRules:
@@ -41,4 +42,13 @@ def session_limits(config: Config) -> SessionLimits:
         window_events=bounds.window_events,
         window_bytes=bounds.window_bytes,
         events_per_s=bounds.events_per_s or None,
+    )
+
+
+def retention(config: Config) -> Retention:
+    """How long storage keeps what."""
+    return Retention(
+        event_days=config.storage.event_days,
+        incident_days=config.storage.incident_days,
+        position_days=config.storage.position_days,
     )

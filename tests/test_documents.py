@@ -279,7 +279,7 @@ def test_claim_is_refused_when_it_is_wrong(text: str) -> None:
         "core.inlet",
         "core.inlet.Inlet.offer",
         "terms.accept_s",
-        "storage.keep_days",
+        "storage.event_days",
         "Inlet",
         "centre_rules()",
         "rejected_event",

@@ -75,12 +75,13 @@ async def connected(database: Database) -> AsyncIterator[asyncpg.Connection]:
     """
     import asyncpg
 
-    from storage import embedded, migrate
+    from storage import embedded, migrate, session
     from storage.errors import StorageError, translate
 
     server = None if database.dsn else embedded.start(Path(database.data_dir))
     try:
-        connection = await asyncpg.connect(server.dsn if server else database.dsn, timeout=30)
+        # An import of millions of lines is one statement, and takes the time it takes.
+        connection = await session.connect(server.dsn if server else database.dsn, "command", timeout_s=None)
         try:
             await migrate.migrate(connection)
             yield connection

@@ -1,4 +1,4 @@
-"""What the centre looks up, brought in from files: map, boundaries, subscriber base, devices (OCC-1, CITY-13).
+"""`jedel subscribers`, `jedel devices`: what the centre looks up, brought in from files (OCC-1).
 
 Every import works beside a running service. A bar shows the progress on a terminal; the last line says what came of it.
 """
@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 from cyclopts import App, Parameter
 
 from ops.commands.configured import AS_GIVEN, Configured, connected
+from ops.commands.progress import bar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from storage.register_import import ImportReport
 
 subscribers = App(name="subscribers", help="The telephone exchanges' subscriber base.")
@@ -58,7 +57,7 @@ def import_subscribers(
     config = configured.read()
 
     async def run() -> ImportReport:
-        with _refusals(errors) as sink, _bar(f"subscribers from {file.name}") as tell:
+        with _refusals(errors) as sink, bar(f"subscribers from {file.name}") as tell:
             async with connected(config.database) as connection:
                 return await import_file(
                     connection,
@@ -132,15 +131,3 @@ def _refusals(path: Path | None) -> Iterator[TextIO | None]:
     else:
         with path.open("w", encoding="utf-8", newline="") as file:
             yield file
-
-
-@contextmanager
-def _bar(title: str) -> Iterator[Callable[[float], None]]:
-    """A progress bar on standard error, where that is a terminal; yields what to tell the share done, 0.0 to 1.0."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(title, total=1.0)
-        yield lambda share: progress.update(task, completed=share)

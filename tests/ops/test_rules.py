@@ -7,14 +7,16 @@ import msgspec
 from core.correlate import CorrelateRules
 from core.state import CentreRules
 from core.terms import TermLengths
-from ops.config import Centre, Config, Correlate, Limits, Positions, Terms
-from ops.rules import centre_rules, session_limits
+from ops.config import Centre, Config, Correlate, Limits, Positions, Storage, Terms
+from ops.rules import centre_rules, retention, session_limits
 from protocols.ingest.state import SessionLimits
+from storage.partitions import Retention
 
 
 def test_defaults_are_those_of_the_engine_and_the_sessions() -> None:
     assert centre_rules(Config()) == CentreRules()
     assert session_limits(Config()) == SessionLimits()
+    assert retention(Config()) == Retention()
 
 
 def test_every_value_arrives() -> None:
@@ -38,6 +40,11 @@ def test_every_value_arrives() -> None:
     # A field that joins the rules later and is not configured shows here.
     unlike = [name for name in msgspec.structs.asdict(rules) if getattr(rules, name) == getattr(CentreRules(), name)]
     assert unlike == []
+
+
+def test_days_of_each_kind_arrive() -> None:
+    kept = retention(Config(storage=Storage(event_days=2, incident_days=3, position_days=4)))
+    assert kept == Retention(event_days=2, incident_days=3, position_days=4)
 
 
 def test_rate_of_zero_is_no_bound() -> None:

@@ -1,0 +1,137 @@
+"""A map comes in by one command and answers for words; a boundary file decides on the territories."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from ops import maps
+from ops.cli import main
+from ops.commands.configured import connected
+from ops.config import Database
+from routing.territory import Territory
+
+OSM = """<?xml version="1.0" encoding="UTF-8"?>
+<osm version="0.6">
+  <node id="1" lat="43.2400" lon="76.9400" version="1"/>
+  <node id="2" lat="43.2400" lon="76.9500" version="1"/>
+  <node id="3" lat="43.2450" lon="76.9450" version="1"/>
+  <node id="4" lat="43.2350" lon="76.9450" version="1"/>
+  <node id="5" lat="43.2400" lon="76.9450" version="1"/>
+  <node id="6" lat="43.2402" lon="76.9420" version="1">
+    <tag k="addr:street" v="улица Абая"/><tag k="addr:housenumber" v="10"/>
+  </node>
+  <node id="7" lat="43.2410" lon="76.9410" version="1">
+    <tag k="amenity" v="hospital"/><tag k="name" v="Больница скорой помощи"/>
+  </node>
+  <way id="1" version="1">
+    <nd ref="1"/><nd ref="5"/><nd ref="2"/><tag k="highway" v="residential"/><tag k="name" v="улица Абая"/>
+  </way>
+  <way id="2" version="1">
+    <nd ref="3"/><nd ref="5"/><nd ref="4"/><tag k="highway" v="residential"/><tag k="name" v="улица Фурманова"/>
+  </way>
+</osm>
+"""
+
+
+def boundaries(**properties: str) -> str:
+    ring = [[76.9, 43.2], [77.0, 43.2], [77.0, 43.3], [76.9, 43.3], [76.9, 43.2]]
+    geometry = {"type": "Polygon", "coordinates": [ring]}
+    feature = {"type": "Feature", "properties": properties, "geometry": geometry}
+    return json.dumps({"type": "FeatureCollection", "features": [feature]})
+
+
+def territories(dsn: str, centre: str = "") -> list[Territory]:
+    async def run() -> list[Territory]:
+        async with connected(Database(dsn=dsn)) as connection:
+            return await maps.load_territories(connection, await maps.load_map_data(connection), centre)
+
+    return asyncio.run(run())
+
+
+def test_map_import_answers_for_words(database: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "town.osm"
+    file.write_text(OSM, encoding="utf-8")
+    assert main(["map", "import", str(file), "--dsn", database]) == 0
+    assert capsys.readouterr().out.startswith("map: 2 streets, 1 houses, 1 corners, 1 places, 0 boundaries from town.osm\n")
+
+    assert main(["address", "Абая", "10", "--dsn", database]) == 0
+    (house,) = capsys.readouterr().out.splitlines()
+    assert house.split()[1:3] == ["house", "43.240200,76.942000"]
+
+    assert main(["address", "Фурманова угол Абая", "--limit", "1", "--dsn", database]) == 0
+    (corner,) = capsys.readouterr().out.splitlines()
+    assert corner.split()[1:3] == ["corner", "43.240000,76.945000"]
+
+
+def test_address_that_is_nowhere_is_status_1(database: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["address", "Абая 10", "--dsn", database]) == 1
+    assert capsys.readouterr().err == "jedel: no map yet: jedel map import FILE\n"
+    file = tmp_path / "town.osm"
+    file.write_text(OSM, encoding="utf-8")
+    main(["map", "import", str(file), "--dsn", database])
+    capsys.readouterr()
+    assert main(["address", "zzzzqqq", "--dsn", database]) == 1
+    written = capsys.readouterr()
+    assert (written.out, written.err) == ("", "jedel: nothing on the map is like 'zzzzqqq'\n")
+
+
+def test_file_that_is_no_map_fails_and_keeps_the_map_before(
+    database: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, bad = tmp_path / "town.osm", tmp_path / "bad.osm.pbf"
+    good.write_text(OSM, encoding="utf-8")
+    bad.write_bytes(b"\x00\x00\x00\x0dgarbage")
+    assert main(["map", "import", str(good), "--dsn", database]) == 0
+    capsys.readouterr()
+    assert main(["map", "import", str(bad), "--dsn", database]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "bad.osm.pbf" in line
+    assert main(["address", "Абая 10", "--dsn", database]) == 0
+
+
+def test_territory_import_decides_on_the_territories(database: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert territories(database) == []
+    file = tmp_path / "city.geojson"
+    file.write_text(boundaries(id="kz/almaty", name="Алматы"), encoding="utf-8")
+    assert main(["territory", "import", str(file), "--dsn", database]) == 0
+    assert capsys.readouterr().out == "territories: 1: kz/almaty\n"
+    assert [territory.territory_id for territory in territories(database)] == ["kz/almaty"]
+
+    file.write_text(boundaries(id="kz/astana"), encoding="utf-8")
+    assert main(["territory", "import", str(file), "--dsn", database]) == 1
+    assert "properties.name is missing" in capsys.readouterr().err
+    assert [territory.territory_id for territory in territories(database)] == ["kz/almaty"]
+
+
+def test_prune_drops_days_beyond_those_kept(database: str, capsys: pytest.CaptureFixture[str]) -> None:
+    async def add_old_day() -> None:
+        async with connected(Database(dsn=database)) as connection:
+            await connection.execute(
+                "CREATE TABLE position_20200101 PARTITION OF position"
+                " FOR VALUES FROM ('2020-01-01 00:00:00+00') TO ('2020-01-02 00:00:00+00')"
+            )
+
+    asyncio.run(add_old_day())
+    assert main(["prune", "--dsn", database, "--set", "storage.position_days=36500"]) == 0
+    assert capsys.readouterr().out == "prune: 0 partitions dropped\n"
+    assert main(["prune", "--dsn", database]) == 0
+    assert capsys.readouterr().out == "prune: 1 partitions dropped: position_20200101\n"
+
+
+@pytest.mark.real
+def test_almaty_extract_imports_and_answers(database: str, real_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = real_data / "almaty.osm.pbf"
+    assert main(["map", "import", str(file), "--dsn", database, "--set", "centre.territory=kz/almaty"]) == 0
+    said = capsys.readouterr().out
+    assert "449 streets, 760 houses" in said
+    assert "kz/almaty" in said
+    assert "kz/almaty" in {territory.territory_id for territory in territories(database, "kz/almaty")}
+    assert main(["address", "угол Фурманова и Абая", "--dsn", database]) == 0
+    first = capsys.readouterr().out.splitlines()[0].split()
+    assert first[1] == "corner"
+    latitude, longitude = map(float, first[2].split(","))
+    assert abs(latitude - 43.2424) < 0.001 and abs(longitude - 76.9483) < 0.001
