@@ -48,7 +48,7 @@ _CLOSE_CODES: Final = {
 """The rest close with 1008, policy violation (RFC 6455, 7.4.1)."""
 
 
-class _Peer(WSListener):  # type: ignore[misc]
+class _Peer(WSListener):
     """One connection."""
 
     def __init__(self, hub: DispatchHub, session: Session, now_s: float) -> None:
@@ -74,6 +74,7 @@ class _Peer(WSListener):  # type: ignore[misc]
             self._hub.left(self)
             transport.send_close(WSCloseCode.OK)
             transport.disconnect()
+            self._hub.abort_later(self)
         elif self.closing:
             return
         elif kind == WSMsgType.PING:
@@ -163,6 +164,8 @@ class DispatchHub:
         """Period → subscriptions that wait for its next beat."""
         self._last_session = 0
         self._draining = False
+        self._emptied: asyncio.Future[None] | None = None
+        """Done when the last connection of a draining hub has gone."""
         self._server: asyncio.Server | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ticking: asyncio.TimerHandle | None = None
@@ -197,12 +200,9 @@ class DispatchHub:
             self._server.close()
         for peer in list(self._peers.values()):
             self._close(peer, reason)
-        deadline_s = self._time_s() + self._close_grace_s
-        while self._connections and self._time_s() < deadline_s:
-            transport = next(iter(self._connections)).transport
-            if transport is None:
-                break
-            await asyncio.wait([asyncio.ensure_future(transport.wait_disconnected())], timeout=deadline_s - self._time_s())
+        if self._connections:
+            self._emptied = self._loop_().create_future()
+            await asyncio.wait([self._emptied], timeout=self._close_grace_s)
         for peer in list(self._connections):
             _abort(peer)
         if self._ticking is not None:
@@ -221,8 +221,8 @@ class DispatchHub:
 
     def opened(self, peer: _Peer) -> None:
         """A connection has been upgraded."""
-        if self._draining:
-            self._close(peer, GoodbyeReason.SHUTDOWN)
+        self._peers[peer.session.session_no] = peer
+        self._connections.add(peer)
 
     def heard(self, peer: _Peer) -> None:
         """A connection has sent something."""
@@ -257,6 +257,12 @@ class DispatchHub:
         """A connection is gone."""
         self.left(peer)
         self._connections.discard(peer)
+        if self._emptied is not None and not self._connections and not self._emptied.done():
+            self._emptied.set_result(None)
+
+    def abort_later(self, peer: _Peer) -> None:
+        """Ends a closing connection for good if the client does not."""
+        self._loop_().call_later(self._close_grace_s, _abort, peer)
 
     def check_buffer(self, peer: _Peer) -> None:
         """Cuts a client that has not taken what could not be conflated."""
@@ -276,11 +282,7 @@ class DispatchHub:
             return WSUpgradeResponseWithListener(response, None)
         self._last_session += 1
         session = Session(self._last_session, self.publisher, self._authenticate, now_us=self._now_us, allowed=self._allowed)
-        peer = _Peer(self, session, self._time_s())
-        # Counted from here: a listener that is never connected is told that it is lost.
-        self._peers[session.session_no] = peer
-        self._connections.add(peer)
-        return peer
+        return _Peer(self, session, self._time_s())
 
     def _flush(self, subscription: Subscription, now_s: float) -> None:
         """Gives a subscription what is pending, if it may have it now."""
@@ -360,7 +362,7 @@ class DispatchHub:
             peer.transport.send_reuse_external_bytearray(WSMsgType.TEXT, goodbye, HEADROOM)
             peer.transport.send_close(_CLOSE_CODES.get(reason, WSCloseCode.POLICY_VIOLATION))
         # The client's own close ends the connection; one that sends none, or takes nothing, is aborted.
-        self._loop_().call_later(self._close_grace_s, _abort, peer)
+        self.abort_later(peer)
 
     def _forget(self, peer: _Peer) -> None:
         session = peer.session
@@ -380,7 +382,12 @@ class DispatchHub:
         now_s = self._time_s()
         beat_s = self._idle_timeout_s / 3.0
         for peer in list(self._peers.values()):
-            if peer.session.client is None and now_s - peer.opened_s >= self._hello_timeout_s:
+            assert peer.transport is not None
+            if peer.transport.is_close_frame_sent:
+                # picows has closed it: a frame too long or against RFC 6455.
+                self.left(peer)
+                self.abort_later(peer)
+            elif peer.session.client is None and now_s - peer.opened_s >= self._hello_timeout_s:
                 self._close(peer, GoodbyeReason.HELLO_TIMEOUT)
             elif now_s - peer.heard_s >= self._idle_timeout_s:
                 self._close(peer, GoodbyeReason.IDLE)

@@ -1,0 +1,315 @@
+"""A dispatch client on asyncio: for the demo, the tests, and authors who want to see one.
+
+It keeps one connection, comes back when it breaks, resumes every subscription from its cursor and sends again each command that
+has no answer yet (its `command_id` makes that safe). Reading is `async for update in feed`: what changed since the last look,
+newest state only, so a slow reader holds up nobody and misses no final state.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl as tls
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Final
+
+import msgspec
+from picows import WSFrame, WSHandshakeError, WSListener, WSMsgType, WSProtocolError, WSTransport, ws_connect
+
+from core.commands import AnyCommand
+from protocols.dispatch import message as m
+from protocols.dispatch.codec import decode_centre, encode, text_of
+from protocols.dispatch.mirror import Mirror, Update
+
+_MESSAGE_MAX_BYTES: Final = 64 * 1024 * 1024
+"""Longest message taken from the centre, which keeps its own to about a megabyte and one view."""
+
+
+class DispatchError(Exception):
+    """The centre refused the client or a message of it. `reason` is an error's code or a goodbye's reason."""
+
+    def __init__(self, reason: str, text: str = "", field: str = "") -> None:
+        super().__init__(f"{reason} {field} {text}".strip())
+        self.reason = reason
+        self.text = text
+        self.field = field
+
+
+class Feed:
+    """One subscription: its mirror, and an asynchronous iterator over what changes in it.
+
+    Raises `DispatchError` from the iterator when the centre refuses the subscription or the client for good.
+    """
+
+    def __init__(self, request: m.Subscribe) -> None:
+        self.request = request
+        self.mirror = Mirror()
+        self.messages = 0
+        """Messages of this subscription that have come."""
+        self._news = asyncio.Event()
+        self._error: DispatchError | None = None
+        self._closed = False
+
+    async def synced(self) -> None:
+        """Waits until a whole snapshot has come."""
+        while not self.mirror.complete:
+            await self._wait()
+
+    async def __aiter__(self) -> AsyncIterator[Update]:
+        while True:
+            update = self.mirror.take()
+            if update:
+                yield update
+                continue
+            if self._closed:
+                return
+            await self._wait()
+
+    def apply(self, message: m.Snapshot | m.Changes) -> None:
+        """Takes one message of the centre."""
+        self.mirror.apply(message)
+        self.messages += 1
+        self._news.set()
+
+    def end(self, error: DispatchError | None) -> None:
+        """No more will come, because of an error or because the client closes."""
+        self._error = error
+        self._closed = True
+        self._news.set()
+
+    async def _wait(self) -> None:
+        if self._error is not None:
+            raise self._error
+        if self._closed:
+            raise DispatchError("closed", "the client was closed")
+        self._news.clear()
+        await self._news.wait()
+        if self._error is not None:
+            raise self._error
+
+
+class _Wire(WSListener):
+    """One connection's callbacks."""
+
+    def __init__(self, client: DispatchClient) -> None:
+        self._client = client
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self._client.connected(transport)
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.msg_type == WSMsgType.TEXT:
+            self._client.received(frame.get_payload_as_bytes())
+        elif frame.msg_type == WSMsgType.CLOSE:
+            transport.send_close(frame.get_close_code())
+            transport.disconnect()
+
+
+class DispatchClient:
+    """A client of one centre. Use it as `async with DispatchClient(url, token) as client`.
+
+    Args:
+        url: `ws://HOST:PORT/dispatch/v1` or `wss://…`.
+        token: the token that the centre knows the client by.
+        name: name of the program, for the centre's log.
+        version: its version.
+        ssl: for `wss`.
+        retry_s: pause before coming back; doubled at each failure up to `retry_max_s`.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        name: str = "jedel-client",
+        version: str = "",
+        ssl: tls.SSLContext | None = None,
+        retry_s: float = 0.2,
+        retry_max_s: float = 10.0,
+    ) -> None:
+        self.welcome: m.Welcome | None = None
+        self.errors: list[m.Error] = []
+        """Errors about neither a subscription nor a command of this client, the last hundred."""
+        self.connections = 0
+        self._url = url
+        self._hello = m.Hello(protocol=m.PROTOCOL, token=token, client=name, version=version)
+        self._ssl = ssl
+        self._retry_s = retry_s
+        self._retry_max_s = retry_max_s
+        self._transport: WSTransport | None = None
+        self._feeds: dict[str, Feed] = {}
+        self._asked: dict[str, tuple[AnyCommand, asyncio.Future[m.Answer]]] = {}
+        self._welcomed = asyncio.Event()
+        self._fatal: DispatchError | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._beating: asyncio.TimerHandle | None = None
+
+    async def __aenter__(self) -> DispatchClient:
+        self._task = asyncio.create_task(self._run())
+        await self._welcomed.wait()
+        if self._fatal is not None:
+            await self._task
+            raise self._fatal
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def subscribe(
+        self,
+        subscription: str,
+        selection: m.Filter | None = None,
+        *,
+        positions: bool = False,
+        max_per_s: float | None = None,
+        cursor: int | None = None,
+    ) -> Feed:
+        """Opens a subscription. Its errors come out of the feed."""
+        request = m.Subscribe(
+            id=subscription, filter=selection or m.Filter(), positions=positions, max_per_s=max_per_s, cursor=cursor
+        )
+        feed = self._feeds[subscription] = Feed(request)
+        if self.welcome is not None:
+            self._send(request)
+        return feed
+
+    def unsubscribe(self, feed: Feed) -> None:
+        """Ends a subscription."""
+        if self._feeds.pop(feed.request.id, None) is feed:
+            feed.end(None)
+            if self.welcome is not None:
+                self._send(m.Unsubscribe(id=feed.request.id))
+
+    async def command(self, command: AnyCommand) -> m.Answer:
+        """Gives a command and waits for its answer, over breaks of the connection too.
+
+        Raises:
+            DispatchError: the centre refuses the command before deciding it, or the client for good.
+        """
+        if self._fatal is not None:
+            raise self._fatal
+        answer: asyncio.Future[m.Answer] = asyncio.get_running_loop().create_future()
+        self._asked[command.command_id] = (command, answer)
+        if self.welcome is not None:
+            self._send(m.CommandMessage(body=command))
+        try:
+            return await answer
+        finally:
+            self._asked.pop(command.command_id, None)
+
+    def cut(self) -> None:
+        """Breaks the connection without a word, as a network would; the client then comes back by itself."""
+        if self._transport is not None:
+            self._transport.disconnect(graceful=False)
+
+    async def close(self) -> None:
+        """Says goodbye and ends everything."""
+        if self.welcome is not None:
+            self._send(m.Goodbye(reason="bye"))
+        if self._transport is not None:
+            self._transport.disconnect()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self._beating is not None:
+            self._beating.cancel()
+        self._end(None)
+
+    # What a connection tells.
+
+    def connected(self, transport: WSTransport) -> None:
+        """A connection is open: say hello."""
+        self._transport = transport
+        self.connections += 1
+        self._send(self._hello)
+
+    def received(self, payload: bytes) -> None:
+        """Takes one message of the centre."""
+        message = decode_centre(payload)
+        match message:
+            case m.Snapshot() | m.Changes():
+                feed = self._feeds.get(message.subscription)
+                if feed is not None:
+                    feed.apply(message)
+            case m.Answer():
+                asked = self._asked.get(message.command_id)
+                if asked is not None and not asked[1].done():
+                    asked[1].set_result(message)
+            case m.Welcome():
+                self._greeted(message)
+            case m.Error():
+                self._refused(message)
+            case m.Goodbye():
+                if message.reason in {reason.value for reason in m.FATAL}:
+                    self._fatal = DispatchError(message.reason, message.text)
+            case m.Heartbeat():
+                pass
+
+    def _greeted(self, welcome: m.Welcome) -> None:
+        self.welcome = welcome
+        for feed in self._feeds.values():
+            cursor = feed.mirror.cursor if feed.mirror.complete else feed.request.cursor
+            self._send(msgspec.structs.replace(feed.request, cursor=cursor))
+        for command, _ in self._asked.values():
+            self._send(m.CommandMessage(body=command))
+        self._beat(welcome.limits.idle_timeout_s / 3.0)
+        self._welcomed.set()
+
+    def _refused(self, error: m.Error) -> None:
+        refused = DispatchError(error.code.value, error.text, error.field)
+        asked = self._asked.get(error.ref)
+        feed = self._feeds.get(error.ref)
+        if asked is not None and not asked[1].done():
+            asked[1].set_exception(refused)
+        elif feed is not None:
+            del self._feeds[error.ref]
+            feed.end(refused)
+        else:
+            self.errors = [*self.errors[-99:], error]
+
+    async def _run(self) -> None:
+        pause_s = self._retry_s
+        while True:
+            greeted = await self._connect()
+            if self._fatal is not None:
+                break
+            pause_s = self._retry_s if greeted else min(2.0 * pause_s, self._retry_max_s)
+            await asyncio.sleep(pause_s)
+        self._end(self._fatal)
+        self._welcomed.set()
+
+    async def _connect(self) -> bool:
+        """One connection from its beginning to its end; whether the centre said welcome."""
+        try:
+            transport, _ = await ws_connect(
+                lambda: _Wire(self), self._url, ssl_context=self._ssl, max_frame_size=_MESSAGE_MAX_BYTES, logger_name="dispatch"
+            )
+            await transport.wait_disconnected()
+        except (TimeoutError, OSError, WSHandshakeError):
+            pass
+        except (msgspec.DecodeError, WSProtocolError) as error:
+            # Coming back would only bring the same message again.
+            self._fatal = DispatchError("malformed", f"the centre sent what is no dispatch message: {error}")
+        greeted = self.welcome is not None
+        self.welcome = self._transport = None
+        if self._beating is not None:
+            self._beating.cancel()
+        return greeted
+
+    def _beat(self, period_s: float) -> None:
+        self._send(m.Heartbeat())
+        self._beating = asyncio.get_running_loop().call_later(period_s, self._beat, period_s)
+
+    def _end(self, error: DispatchError | None) -> None:
+        for feed in self._feeds.values():
+            feed.end(error)
+        for _, answer in self._asked.values():
+            if not answer.done():
+                answer.set_exception(error or DispatchError("closed", "the client was closed"))
+
+    def _send(self, message: m.ClientMessage) -> None:
+        if self._transport is not None:
+            self._transport.send(WSMsgType.TEXT, text_of(encode(message)))
