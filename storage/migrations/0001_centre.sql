@@ -139,6 +139,16 @@ CREATE TABLE map_layer (
 );
 ALTER TABLE map_layer ALTER COLUMN data SET STORAGE EXTERNAL;  -- packed by its writer already
 
+-- Rows of days that have no partition of their own: broken clocks, and the moments before a day's partition is made.
+CREATE TABLE event_default PARTITION OF event DEFAULT;
+CREATE TABLE rejected_event_default PARTITION OF rejected_event DEFAULT;
+CREATE TABLE incident_default PARTITION OF incident DEFAULT;
+CREATE TABLE incident_log_default PARTITION OF incident_log DEFAULT;
+CREATE TABLE assignment_default PARTITION OF assignment DEFAULT;
+CREATE TABLE position_default PARTITION OF position DEFAULT;
+CREATE TABLE command_default PARTITION OF command DEFAULT;
+CREATE TABLE notice_default PARTITION OF notice DEFAULT;
+
 -- Writes what belongs to one batch and was not sent by COPY, behind the fence. Incidents and assignments come as whole rows,
 -- new or changed: an upsert touches exactly one partition, whatever the planner thinks of the tables' sizes.
 CREATE FUNCTION commit_batch(

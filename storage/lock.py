@@ -1,0 +1,104 @@
+"""One active process a centre: an advisory lock on a connection of its own, and a fencing token behind it.
+
+Place in the flow: before it. Rules:
+- PostgreSQL releases the lock the moment the holder's connection is gone, and gives it to whoever has waited longest: a standby
+  takes over within milliseconds of the active process's death.
+- The lock alone cannot stop a process that was cut off without noticing. Each new holder raises `centre.epoch`, and every batch
+  is written under the writer's epoch: the old holder's next commit finds another one and fails (`Fenced`).
+- Losing the lock's connection means losing the lock: the holder is told at once and must become active anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import asyncpg
+
+from storage.errors import StorageReason, translate
+from storage.session import connect
+
+_LOCK_SPACE: Final = 0x6A65646C
+"""First half of the key: `jedl` in ASCII, so that other programs' locks are not met."""
+PAUSE_S: Final = 0.2
+"""Between tries to reach a database that is away."""
+
+
+class ActiveLock:
+    """The centre's lock, held. Ends when it is released or when its connection dies."""
+
+    def __init__(self, connection: asyncpg.Connection, epoch: int, on_lost: Callable[[], None]) -> None:
+        self.epoch = epoch
+        self._connection = connection
+        self._on_lost: Callable[[], None] | None = on_lost
+        connection.add_termination_listener(lambda _: self._ended())
+
+    @property
+    def is_held(self) -> bool:
+        """Whether, as far as this end knows, the lock is still ours."""
+        return self._on_lost is not None and not self._connection.is_closed()
+
+    async def release(self) -> None:
+        """Gives the lock up; a waiting standby becomes active. Idempotent."""
+        self._on_lost = None
+        try:
+            await self._connection.close()
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            self._connection.terminate()
+
+    def _ended(self) -> None:
+        on_lost, self._on_lost = self._on_lost, None
+        if on_lost is not None:
+            on_lost()
+
+
+def _nothing() -> None:
+    return
+
+
+async def acquire(
+    dsn: str,
+    centre: str,
+    on_waiting: Callable[[], None] = _nothing,
+    on_lost: Callable[[], None] = _nothing,
+    *,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> ActiveLock:
+    """Waits until this process is the centre's active one, however long that takes, and raises the epoch.
+
+    Args:
+        dsn: the centre's database, already migrated.
+        centre: the centre's name; processes with another name do not wait for one another.
+        on_waiting: called once when somebody else is active and this process stands by.
+        on_lost: called on the event loop when the lock's connection dies; not after `release`.
+        sleep: pause between tries to reach a database that is away, in seconds.
+
+    Raises:
+        StorageError: only for what waiting would not heal, for example a database that was never migrated.
+
+    Cancellation gives the place in the queue up.
+    """
+    key = int.from_bytes(hashlib.sha256(centre.encode()).digest()[:4], "big", signed=True)
+    told = False
+    while True:
+        connection: asyncpg.Connection | None = None
+        try:
+            connection = await connect(dsn, "lock", timeout_s=None)
+            if not await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", _LOCK_SPACE, key):
+                if not told:
+                    told = True
+                    on_waiting()
+                await connection.execute("SELECT pg_advisory_lock($1, $2)", _LOCK_SPACE, key)
+            epoch = await connection.fetchval("UPDATE centre SET epoch = epoch + 1 RETURNING epoch")
+            return ActiveLock(connection, epoch, on_lost)
+        except BaseException as failure:
+            if connection is not None:
+                connection.terminate()
+            if not isinstance(failure, Exception):
+                raise
+            error = translate(failure)
+            if error.reason is not StorageReason.UNREACHABLE:
+                raise error from failure
+        await sleep(PAUSE_S)

@@ -1,0 +1,180 @@
+"""The centre's storage in one object: what the composition root opens at start and closes at the end.
+
+Place in the flow: persist, and everything before and after it that needs the database. Order of use: `open`, `migrate`,
+`become_active` (waits while another process is), `recover`, then `commit` batch after batch, `close`. Runs on asyncio or
+uvloop; one call of `commit` at a time, the other calls have connections of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import Final
+
+import asyncpg
+
+from core.decisions import Decisions, LogEntry
+from core.instant import Micros
+from core.recovered import Recovered
+from storage import map_layers, partitions, recovery
+from storage.errors import Fenced, StorageError, StorageReason, translate
+from storage.lock import ActiveLock, acquire
+from storage.map_layers import MapLayer
+from storage.migrate import Migration, migrate
+from storage.partitions import Retention
+from storage.refused_data import RefusedEvent
+from storage.session import connect
+from storage.verify import Finding, verify
+from storage.writer import Attempt, Writer
+
+OLDEST_VERSION: Final = 14
+OPEN_TIMEOUT_S: Final = 60.0
+_PAUSE_S: Final = 0.2
+
+
+def _say_nothing(_: Attempt) -> None:
+    return
+
+
+def _nothing() -> None:
+    return
+
+
+class Store:
+    """Storage of one centre. Make it with `Store.open`."""
+
+    def __init__(
+        self,
+        dsn: str,
+        centre: str,
+        on_failure: Callable[[Attempt], None] = _say_nothing,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._dsn = dsn
+        self._centre = centre
+        self._on_failure = on_failure
+        self._sleep = sleep
+        self._lock: ActiveLock | None = None
+        self._writer: Writer | None = None
+
+    @classmethod
+    async def open(
+        cls,
+        dsn: str,
+        centre: str = "centre",
+        *,
+        on_failure: Callable[[Attempt], None] = _say_nothing,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        timeout_s: float = OPEN_TIMEOUT_S,
+    ) -> Store:
+        """Makes sure that the database answers and is new enough; waits for one that is starting.
+
+        Args:
+            dsn: any PostgreSQL 14 or later; one database a centre.
+            centre: its name, for the lock.
+            on_failure: called at every failed try to commit, for the log and the metric.
+            sleep: the pause between tries, in seconds.
+            timeout_s: how long to wait for a database that does not answer.
+
+        Raises:
+            StorageError: it does not answer in time, refuses us, or is too old.
+        """
+        store = cls(dsn, centre, on_failure, sleep)
+        tries_left = max(1, round(timeout_s / _PAUSE_S))
+        while True:
+            try:
+                async with store._connection("open") as connection:
+                    version = connection.get_server_version()
+                    if version.major < OLDEST_VERSION:
+                        raise StorageError(
+                            StorageReason.INTERNAL,
+                            f"PostgreSQL {version.major} is too old: {OLDEST_VERSION} or later is needed",
+                        )
+                    return store
+            except StorageError as error:
+                tries_left -= 1
+                if error.reason is not StorageReason.UNREACHABLE or tries_left <= 0:
+                    raise
+            await sleep(_PAUSE_S)
+
+    async def migrate(self) -> list[Migration]:
+        """Brings the schema up to date; see `storage.migrate`. Returns what was run."""
+        async with self._connection("migrate") as connection:
+            return await migrate(connection)
+
+    async def become_active(self, on_waiting: Callable[[], None] = _nothing, on_lost: Callable[[], None] = _nothing) -> int:
+        """Waits until this process is the centre's active one; returns its epoch. See `storage.lock.acquire`.
+
+        After `on_lost` was called or `commit` raised `Fenced`, call it again, and `recover`, before the next `commit`.
+        """
+        await self._step_down()
+        self._lock = await acquire(self._dsn, self._centre, on_waiting, on_lost, sleep=self._sleep)
+        self._writer = Writer(self._dsn, self._lock.epoch, on_failure=self._on_failure, sleep=self._sleep)
+        return self._lock.epoch
+
+    async def recover(self) -> Recovered:
+        """The committed state. Call it while active, so that nobody else changes it."""
+        async with self._connection("recover") as connection:
+            return await recovery.recover(connection)
+
+    async def commit(self, decisions: Decisions) -> list[RefusedEvent]:
+        """Commits one batch; see `Writer.commit`. Raises `Fenced` when this process was never, or is no longer, active."""
+        if self._writer is None:
+            raise Fenced("this process has not become active")
+        return await self._writer.commit(decisions)
+
+    async def prepare_days(self, now_us: Micros) -> None:
+        """Makes the partitions of the coming days; call it every few hours, so that no batch has to."""
+        async with self._connection("partitions") as connection:
+            await partitions.ensure(connection, partitions.days_around(now_us))
+
+    async def prune(self, now_us: Micros, retention: Retention) -> list[str]:
+        """Drops what is older than it is kept; returns the partitions dropped. Call it daily."""
+        async with self._connection("prune") as connection:
+            return await partitions.prune(connection, now_us, retention)
+
+    async def verify(self, fold: Callable[[Iterable[LogEntry]], bytes]) -> list[Finding]:
+        """What is wrong with what is stored; see `storage.verify`."""
+        async with self._connection("verify", timeout_s=None) as connection:
+            return await verify(connection, fold)
+
+    async def save_map(self, name: str, data: bytes, *, imported_us: Micros, source_name: str, statistics: bytes) -> MapLayer:
+        """Stores an imported map; see `storage.map_layers`."""
+        async with self._connection("map") as connection:
+            return await map_layers.save_map(
+                connection, name, data, imported_us=imported_us, source_name=source_name, statistics=statistics
+            )
+
+    async def load_map(self, name: str) -> tuple[MapLayer, bytes] | None:
+        """A stored map, or None."""
+        async with self._connection("map") as connection:
+            return await map_layers.load_map(connection, name)
+
+    async def close(self) -> None:
+        """Gives the lock up, so that a standby takes over, and closes every connection. Idempotent."""
+        await self._step_down()
+
+    async def _step_down(self) -> None:
+        writer, self._writer = self._writer, None
+        lock, self._lock = self._lock, None
+        if writer is not None:
+            await writer.close()
+        if lock is not None:
+            await lock.release()
+
+    @asynccontextmanager
+    async def _connection(self, purpose: str, timeout_s: float | None = 600.0) -> AsyncIterator[asyncpg.Connection]:
+        """A connection for one task, with asyncpg's errors translated."""
+        connection: asyncpg.Connection | None = None
+        try:
+            connection = await connect(self._dsn, purpose, timeout_s)
+            yield connection
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            raise translate(error) from error
+        finally:
+            if connection is not None and not connection.is_closed():
+                try:
+                    await connection.close()
+                except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                    connection.terminate()
