@@ -25,6 +25,7 @@ app.command(registers.devices)
 app.command(places.map_app)
 app.command(places.territory_app)
 app.command(places.find_address, name="address")
+app.command(storage.verify)
 app.command(storage.prune)
 app.command(configuration.app)
 

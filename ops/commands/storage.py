@@ -1,12 +1,38 @@
-"""`jedel prune`: lets go of the days whose time is over; what belongs to an open incident stays whole."""
+"""`jedel verify`, `jedel prune`: what is stored agrees with itself, and goes when its time is over (invariants 3, 5, 7)."""
 
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
+from typing import TYPE_CHECKING
 
 from core.instant import Micros
 from ops.commands.configured import AS_GIVEN, Configured, connected
+
+if TYPE_CHECKING:
+    from storage.verify import Finding
+
+
+def verify(*, configured: Configured = AS_GIVEN) -> int:
+    """Replays every incident's log and proves that it gives the stored incidents; status 1 and a line for each thing wrong."""
+    from core.incident import fold
+    from storage import verify as checks
+
+    config = configured.read()
+
+    async def run() -> tuple[list[Finding], int, int]:
+        async with connected(config.database) as connection:
+            findings = await checks.verify(connection, fold)
+            incidents = await connection.fetchval("SELECT count(*) FROM incident")
+            entries = await connection.fetchval("SELECT count(*) FROM incident_log")
+            return findings, incidents, entries
+
+    findings, incidents, entries = asyncio.run(run())
+    for finding in findings:
+        print(f"{finding.check.value} {finding.subject}: {finding.text}", file=sys.stderr)
+    print(f"verify: {incidents} incidents and {entries} log entries, {len(findings) or 'nothing'} wrong")
+    return 1 if findings else 0
 
 
 def prune(*, configured: Configured = AS_GIVEN) -> None:

@@ -107,21 +107,6 @@ def test_territory_import_decides_on_the_territories(database: str, tmp_path: Pa
     assert [territory.territory_id for territory in territories(database)] == ["kz/almaty"]
 
 
-def test_prune_drops_days_beyond_those_kept(database: str, capsys: pytest.CaptureFixture[str]) -> None:
-    async def add_old_day() -> None:
-        async with connected(Database(dsn=database)) as connection:
-            await connection.execute(
-                "CREATE TABLE position_20200101 PARTITION OF position"
-                " FOR VALUES FROM ('2020-01-01 00:00:00+00') TO ('2020-01-02 00:00:00+00')"
-            )
-
-    asyncio.run(add_old_day())
-    assert main(["prune", "--dsn", database, "--set", "storage.position_days=36500"]) == 0
-    assert capsys.readouterr().out == "prune: 0 partitions dropped\n"
-    assert main(["prune", "--dsn", database]) == 0
-    assert capsys.readouterr().out == "prune: 1 partitions dropped: position_20200101\n"
-
-
 @pytest.mark.real
 def test_almaty_extract_imports_and_answers(database: str, real_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = real_data / "almaty.osm.pbf"
