@@ -12,7 +12,7 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
 
-from ops.commands import configuration, places, registers, storage
+from ops.commands import configuration, places, registers, service, storage
 from ops.layers import ConfigError
 
 app = App(
@@ -20,6 +20,7 @@ app = App(
     help="The incident-routing core of an emergency centre: calls and sensor events in, the right crew out, nothing lost.",
     version=lambda: version("jedel"),
 )
+app.command(service.serve)
 app.command(registers.subscribers)
 app.command(registers.devices)
 app.command(places.map_app)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,9 +40,16 @@ class Configured:
         ),
     ] = ()
 
-    def load(self) -> Effective:
-        """The effective configuration. Raises `ConfigError`."""
-        flags: dict[str, str] = {}
+    def load(self, own: Mapping[str, str] | None = None) -> Effective:
+        """The effective configuration.
+
+        Args:
+            own: dotted key → text, of flags that only this command has.
+
+        Raises:
+            ConfigError: with every fault found.
+        """
+        flags: dict[str, str] = dict(own or {})
         for pair in self.values:
             key, equals, value = pair.partition("=")
             if not equals:

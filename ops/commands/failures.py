@@ -6,6 +6,7 @@ from __future__ import annotations
 def readable(error: Exception) -> str | None:
     """One line for a person, or None for an exception that only a bug raises."""
     # Here and not above: only a command that has failed pays for these.
+    from core.category import CategoryError
     from routing.map_data import MapError
     from storage.errors import StorageError
     from storage.register_file import RegisterFileError
@@ -14,7 +15,7 @@ def readable(error: Exception) -> str | None:
     match error:
         case StorageError():
             text = f"storage: {error}"
-        case MapError() | RegisterFileError() | ImportRunning():
+        case CategoryError() | MapError() | RegisterFileError() | ImportRunning():
             text = str(error)
         case OSError() if error.filename is not None:
             text = f"{error.filename}: {error.strerror}"

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from core.instant import Micros
+from ops.clock import now_us
 from ops.commands.configured import AS_GIVEN, Configured, connected
 from ops.commands.progress import bar
 
@@ -41,7 +40,7 @@ def import_map(
 
     async def run() -> None:
         async with connected(config.database) as connection:
-            await save_map_data(connection, map_data, _now_us())
+            await save_map_data(connection, map_data, now_us())
 
     asyncio.run(run())
     print(f"map: {', '.join(f'{count} {what}' for what, count in map_data.statistics().items())} from {map_data.source}")
@@ -65,7 +64,7 @@ def import_territories(
 
     async def run() -> list[Territory]:
         async with connected(config.database) as connection:
-            return await save_boundaries(connection, geojson, file.name, _now_us())
+            return await save_boundaries(connection, geojson, file.name, now_us())
 
     _tell_territories(asyncio.run(run()))
 
@@ -106,7 +105,3 @@ def _tell_territories(territories: list[Territory]) -> None:
     ids = sorted(territory.territory_id for territory in territories)
     more = f" and {len(ids) - SHOWN_TERRITORIES} more" if len(ids) > SHOWN_TERRITORIES else ""
     print(f"territories: {len(ids)}{': ' if ids else ''}{', '.join(ids[:SHOWN_TERRITORIES])}{more}")
-
-
-def _now_us() -> Micros:
-    return Micros(time.time_ns() // 1000)

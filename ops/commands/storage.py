@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import time
 from typing import TYPE_CHECKING
 
-from core.instant import Micros
+from ops.clock import now_us
 from ops.commands.configured import AS_GIVEN, Configured, connected
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ def prune(*, configured: Configured = AS_GIVEN) -> None:
 
     async def run() -> list[str]:
         async with connected(config.database) as connection:
-            return await partitions.prune(connection, Micros(time.time_ns() // 1000), retention(config))
+            return await partitions.prune(connection, now_us(), retention(config))
 
     dropped = asyncio.run(run())
     print(f"prune: {len(dropped)} partitions dropped{': ' if dropped else ''}{', '.join(dropped)}")

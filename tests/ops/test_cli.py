@@ -18,6 +18,7 @@ USAGE_ERRORS = [
     (["config", "show", "--set", "terms.accept_s"], "--set terms.accept_s: must be SECTION.KEY=VALUE"),
     (["config", "show", "--set", "terms.accept_s=0"], "--set terms.accept_s = '0': must be a whole number from 5 to 3600"),
     (["config", "show", "--dsn", "mysql://x"], "--set database.dsn = 'mysql://x': must be postgresql://"),
+    (["serve", "--dispatch", "7113"], "--set listen.dispatch = '7113': must be HOST:PORT"),
     (["config", "show", "--config", "/nowhere/jedel.toml"], "/nowhere/jedel.toml: cannot be read"),
 ]
 
