@@ -6,10 +6,10 @@ Rules (CITY-16):
 - A more urgent priority chooses first; what it takes is gone for the others.
 - Within a priority as many demands as possible are served, and among all ways to do that the total distance is least.
 - Where nobody else wants a demand's nearest crew, it gets it: with the nearest crew for everyone the total cannot be less.
-- Demands that want the same crews form a *party*. Of n demands the other n - 1 can take at most n - 1 crews from under one, so
-  its n nearest are all it needs (one that uses a farther crew has a nearer one untaken, and would be better off with it). A
-  party is complete when no crew on its members' lists is on another party's; then the parties are independent, and solving each
-  exactly solves all.
+- Demands whose lists of nearest crews overlap form a *party*, which is solved exactly on those lists. Its crews then get a
+  *price*: what the party would pay more if the crew were gone. A demand whose crew costs it, distance and price together, no
+  more than the last crew on its list cannot gain by crews beyond the list; the others' lists grow, until there are none.
+  (This is linear programming's duality: the prices prove the total least over all crews, listed or not.)
 - Ties fall to the lower row. The answer depends on demands and distances alone.
 """
 
@@ -21,6 +21,11 @@ from typing import Final, NamedTuple
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from routing.geodesy import Floats
+from routing.neighbours import Rows
+
+GROWTH: Final = 4
+"""How many times as long a list becomes that is too short."""
 CELLS_MAX: Final = 1 << 20
 """Demands times crews of one party solved together (8 MiB, tens of milliseconds). A larger party is solved in the order of its
 demands, as many at a time as fit: only then is the total not proved least."""
@@ -76,87 +81,90 @@ def assign(priorities: Sequence[int], rank: Rank) -> list[Grant | None]:
     return grants
 
 
-class _Party:
-    """Demands that want the same crews, in order, and their lists: as many crews each as there are members."""
-
-    __slots__ = ("lists", "members")
-
-    def __init__(self, members: list[int]) -> None:
-        self.members = members
-        self.lists: list[Ranked] = []
-
-
 class _Round:
-    """One priority's demands being split into independent parties.
-
-    Invariant: `_holder` maps each row on a settled party's lists to that party, and no row to two.
-    """
+    """One priority's demands being settled."""
 
     def __init__(self, demands: list[int], rank: Rank, taken: set[int]) -> None:
         self._demands = demands
         self._rank = rank
         self._taken = taken
-        self._holder: dict[int, _Party] = {}
+        self._lists: dict[int, Ranked] = {}
+        """The demands of this round that can be served at all, each with the crews it looks at."""
         self._deferred: list[int] = []
 
     def settle(self, grants: list[Grant | None]) -> list[int]:
-        """Writes the grants of this round and returns the demands that did not fit into it."""
-        unsettled = self._gather()
-        while unsettled:
-            self._grow(unsettled.pop(), unsettled)
-        # Parties in the order of their first demand; each is met once a row, so the dictionary keeps one of each.
-        for party in {id(party): party for party in self._holder.values()}.values():
-            for demand, grant in zip(party.members, _solve(party.lists), strict=True):
-                grants[demand] = grant
-        self._taken.update(grant.row for demand in self._demands if (grant := grants[demand]) is not None)
+        """Writes the grants of this round, takes their rows, and returns the demands that did not fit into it."""
+        wanting = self._gather(grants)
+        while wanting:
+            self._extend(wanting)
+            again: set[int] = set()
+            for party in self._parties():
+                # A party without a member whose list has grown is as it was.
+                if not wanting.isdisjoint(party):
+                    again |= self._solve(party, grants)
+            wanting = again
+        self._taken.update(grant.row for demand in self._lists if (grant := grants[demand]) is not None)
         return sorted(self._deferred)
 
-    def _gather(self) -> list[_Party]:
-        """Puts demands with one nearest crew into one party; those alone with theirs are settled, the others returned."""
-        parties: dict[int, _Party] = {}
+    def _gather(self, grants: list[Grant | None]) -> set[int]:
+        """Lists the nearest crew of each demand and grants it; returns the demands that share theirs."""
+        sharing: dict[int, list[int]] = {}
         for demand, ranked in zip(self._demands, self._untaken(self._demands, 1), strict=True):
-            if not ranked.rows:
-                continue
-            party = parties.get(ranked.rows[0])
-            if party is None:
-                party = parties[ranked.rows[0]] = _Party([])
-            party.members.append(demand)
-            party.lists = [ranked]
-        unsettled = []
-        for row, party in parties.items():
-            if len(party.members) == 1:
-                self._holder[row] = party
-            else:
-                unsettled.append(party)
-        return unsettled
+            if ranked.rows:
+                self._lists[demand] = ranked
+                grants[demand] = Grant(ranked.rows[0], ranked.distances_m[0])
+                sharing.setdefault(ranked.rows[0], []).append(demand)
+        return {demand for alike in sharing.values() if len(alike) > 1 for demand in alike}
 
-    def _grow(self, party: _Party, unsettled: list[_Party]) -> None:
-        """Lists as many crews for each member as there are members, and joins the parties met there."""
-        members = sorted(party.members)
-        while True:
-            # One list tells how long they will be before all are made.
-            longest = len(self._untaken(members[:1], len(members))[0].rows)
-            if longest * len(members) <= CELLS_MAX:
-                party.lists = self._untaken(members, len(members))
-                rows = {row for ranked in party.lists for row in ranked.rows}
-                if len(rows) * len(members) <= CELLS_MAX:
-                    break
-            self._deferred.extend(members[len(members) // 2 :])
-            del members[len(members) // 2 :]
-        party.members = members
-        met = {id(other): other for row in rows if (other := self._holder.get(row)) is not None}
-        if not met:
-            self._holder.update(dict.fromkeys(rows, party))
-            return
-        for other in met.values():
-            party.members.extend(other.members)
-            for ranked in other.lists:
-                for row in ranked.rows:
-                    self._holder.pop(row, None)
-        unsettled.append(party)
+    def _extend(self, wanting: set[int]) -> None:
+        by_length: dict[int, list[int]] = {}
+        for demand in sorted(wanting):
+            by_length.setdefault(len(self._lists[demand].rows), []).append(demand)
+        for length, alike in by_length.items():
+            self._lists.update(zip(alike, self._untaken(alike, GROWTH * length), strict=True))
+
+    def _parties(self) -> list[list[int]]:
+        """Demands of overlapping lists together, each party in order (union-find over the crews' first holders)."""
+        leader = {demand: demand for demand in self._lists}
+
+        def lead(demand: int) -> int:
+            while leader[demand] != demand:
+                leader[demand] = demand = leader[leader[demand]]
+            return demand
+
+        holder: dict[int, int] = {}
+        for demand, ranked in self._lists.items():
+            for row in ranked.rows:
+                other = holder.setdefault(row, demand)
+                if other != demand and (one := lead(other)) != (two := lead(demand)):
+                    leader[two] = one
+        parties: dict[int, list[int]] = {}
+        for demand in sorted(self._lists):
+            parties.setdefault(lead(demand), []).append(demand)
+        return list(parties.values())
+
+    def _solve(self, party: list[int], grants: list[Grant | None]) -> set[int]:
+        """Grants the party its best on its lists; returns the members whose lists are too short to prove it best of all."""
+        lists = [self._lists[demand] for demand in party]
+        while len(party) * len({row for ranked in lists for row in ranked.rows}) > CELLS_MAX:
+            half = len(party) // 2
+            for demand in party[half:]:
+                del self._lists[demand]
+                grants[demand] = None
+                self._deferred.append(demand)
+            party, lists = party[:half], lists[:half]
+        solution = _Solution(lists)
+        for demand, ranked, place in zip(party, lists, solution.places, strict=True):
+            grants[demand] = None if place is None else Grant(ranked.rows[place], ranked.distances_m[place])
+        worth_m = solution.worth_m()
+        return {
+            demand
+            for demand, ranked, worth in zip(party, lists, worth_m, strict=True)
+            if not ranked.complete and worth > ranked.distances_m[-1]
+        }
 
     def _untaken(self, demands: Sequence[int], want: int) -> list[Ranked]:
-        """The `want` nearest of each demand that no more urgent one has taken."""
+        """The `want` nearest of each demand that no more urgent one has taken; complete only where those are all."""
         lists: list[Ranked | None] = [None] * len(demands)
         missing = list(range(len(demands)))
         ask = want
@@ -170,50 +178,69 @@ class _Round:
                 if len(rows) < want and not complete:
                     short.append(place)
                 else:
-                    lists[place] = Ranked(rows[:want], distances_m[:want], complete)
+                    lists[place] = Ranked(rows[:want], distances_m[:want], complete and len(rows) <= want)
             missing = short
             ask *= 2
         return [ranked for ranked in lists if ranked is not None]
 
 
-def _solve(lists: list[Ranked]) -> list[Grant | None]:
-    """The best grants of one party: most members served, then least total distance, then lower rows."""
-    if len(lists) == 1:
-        return [Grant(lists[0].rows[0], lists[0].distances_m[0])]
-    listed = np.concatenate([np.asarray(ranked.rows, dtype=np.int64) for ranked in lists])
-    distances_m = np.concatenate([np.asarray(ranked.distances_m) for ranked in lists])
-    lines = np.repeat(np.arange(len(lists)), [len(ranked.rows) for ranked in lists])
-    crews, columns = np.unique(listed, return_inverse=True)
-    # Going unserved costs more than every way of serving all, so no total distance can buy it.
-    unserved_m = 1.0 + sum(ranked.distances_m[-1] for ranked in lists if ranked.rows)
-    costs = np.full((len(lists), len(crews)), unserved_m)
-    costs[lines, columns] = distances_m
-    lines_chosen, columns_chosen = linear_sum_assignment(costs)
-    places: list[int | None] = [None] * len(lists)
-    used: set[int] = set()
-    for line, row in zip(lines_chosen.tolist(), crews[columns_chosen].tolist(), strict=True):
-        if costs[line, np.searchsorted(crews, row)] < unserved_m:
-            places[line] = lists[line].rows.index(row)
-            used.add(row)
-    _prefer_lower(lists, places, used)
-    return [
-        None if place is None else Grant(ranked.rows[place], ranked.distances_m[place])
-        for ranked, place in zip(lists, places, strict=True)
-    ]
+class _Solution:
+    """The best grants of one party on its lists: most members served, then least total distance, then lower rows.
 
+    `places` says where on its list each member's crew stands, None for a member that goes unserved.
+    """
 
-def _prefer_lower(lists: list[Ranked], places: list[int | None], used: set[int]) -> None:
-    """Moves members to crews that stand before theirs and are left over: in a least total these can only be equally far."""
-    changed = True
-    while changed:
-        changed = False
-        for line, (ranked, place) in enumerate(zip(lists, places, strict=True)):
-            if place is None:
-                continue
-            for before in range(place):
-                if ranked.rows[before] not in used:
+    def __init__(self, lists: list[Ranked]) -> None:
+        listed = np.concatenate([np.asarray(ranked.rows, dtype=np.int64) for ranked in lists])
+        distances_m = np.concatenate([np.asarray(ranked.distances_m) for ranked in lists])
+        lines = np.repeat(np.arange(len(lists)), [len(ranked.rows) for ranked in lists])
+        crews, columns = np.unique(listed, return_inverse=True)
+        # Going unserved costs more than every way of serving all, so no total distance can buy it.
+        self._unserved_m = 1.0 + sum(ranked.distances_m[-1] for ranked in lists)
+        self.costs: Floats = np.full((len(lists), len(crews)), self._unserved_m)
+        self.places: list[int | None] = [None] * len(lists)
+        self.costs[lines, columns] = distances_m
+        self._columns = np.full(len(lists), -1)
+        """The column of each line's crew, -1 for none."""
+        lines, columns = linear_sum_assignment(self.costs)
+        for line, column in zip(lines.tolist(), columns.tolist(), strict=True):
+            if self.costs[line, column] < self._unserved_m:
+                self._columns[line] = column
+                self.places[line] = lists[line].rows.index(crews[column])
+        self._prefer_lower(lists, crews)
+
+    def _prefer_lower(self, lists: list[Ranked], crews: Rows) -> None:
+        """Moves members to crews that stand before theirs and are left over: in a least total these can only be equally far."""
+        used = set(crews[self._columns[self._columns >= 0]].tolist())
+        changed = True
+        while changed:
+            changed = False
+            for line, (ranked, place) in enumerate(zip(lists, self.places, strict=True)):
+                before = next((at for at in range(place or 0) if ranked.rows[at] not in used), None)
+                if place is not None and before is not None:
                     used.remove(ranked.rows[place])
                     used.add(ranked.rows[before])
-                    places[line] = before
+                    self.places[line] = before
+                    self._columns[line] = np.searchsorted(crews, ranked.rows[before])
                     changed = True
-                    break
+
+    def worth_m(self) -> list[float]:
+        """What each member's crew costs it, distance and price together; for one unserved, more than any crew.
+
+        A crew's price is the most that another member would save by having it, directly or by handing on its own: the least
+        prices under which everybody has the best it can get. Complexity: O(cells) for each link of the longest such chain.
+        """
+        served = self._columns >= 0
+        lines = np.flatnonzero(served)
+        worth_m = np.full(len(self.costs), self._unserved_m)
+        own_m = self.costs[lines, self._columns[lines]]
+        prices_m = np.zeros(self.costs.shape[1])
+        for _ in range(len(self.costs) + 1):
+            worth_m[lines] = own_m + prices_m[self._columns[lines]]
+            bids_m = (worth_m[:, None] - self.costs).max(axis=0)
+            raised_m = np.maximum(prices_m, bids_m)
+            if (raised_m <= prices_m).all():
+                break
+            prices_m = raised_m
+        result: list[float] = worth_m.tolist()
+        return result
