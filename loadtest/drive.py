@@ -20,7 +20,7 @@ from uuid import uuid4
 import msgspec
 
 from core.commands import Close
-from core.events import Alarm, AnyEvent, Call
+from core.events import Alarm, AnyEvent, Call, Position
 from loadtest.board import Board, Cleared, Offered, Turn, Withdrawn
 from loadtest.ledger import Ledger, Result
 from loadtest.script import Script
@@ -58,9 +58,13 @@ class Outcome(msgspec.Struct, frozen=True):
     """What a run came to."""
 
     result: Result
+    acked: dict[str, int]
+    """Source → events acknowledged."""
     board: Board
     rejected: dict[str, int]
     """Errors by code."""
+    positions: dict[str, int]
+    """Source → positions sent; a centre keeps those thinned, so they are not all in its tables."""
     answers: dict[str, int]
     """Commands of the console by what became of them: `done` or the reason why not."""
     unseen: tuple[str, ...]
@@ -115,6 +119,7 @@ class _Run:
         self._ledger = Ledger()
         self._board = Board()
         self._answers: Counter[str] = Counter()
+        self._positions: Counter[str] = Counter()
         self._closing: set[asyncio.Task[None]] = set()
 
     async def connect(self, centre: Centre, source: str) -> None:
@@ -173,8 +178,10 @@ class _Run:
             await asyncio.gather(sending, *tasks, return_exceptions=True)
         return Outcome(
             result=self._ledger.result(),
+            acked={source: self._ledger.acked_of(source) for source in self._clients},
             board=self._board,
             rejected=dict(self._ledger.rejected),
+            positions=dict(self._positions),
             answers=dict(self._answers),
             unseen=tuple(self._ledger.unseen()[:20]),
             drained_s=drained_s,
@@ -186,6 +193,7 @@ class _Run:
             for source, events in script.events_until(now_us).items():
                 watched = [event.seq for event in events if isinstance(event, WATCHED)]
                 self._ledger.send(source, events[0].seq, events[-1].seq, watched, _now_us())
+                self._positions[source] += Counter(map(type, events))[Position]
                 self._queues[source].put_nowait(events)
             if now_us == end_us:
                 return

@@ -105,6 +105,10 @@ class Ledger:
         """Events acknowledged so far."""
         return sum(account.acked for account in self._accounts.values())
 
+    def acked_of(self, source: str) -> int:
+        """Events of one source acknowledged so far."""
+        return self._accounts[source].acked if source in self._accounts else 0
+
     @property
     def settled(self) -> bool:
         """Whether everything sent is acknowledged and every call seen."""
