@@ -46,6 +46,8 @@ class Feed:
         self.mirror = Mirror()
         self.messages = 0
         """Messages of this subscription that have come."""
+        self.views = 0
+        """Incidents' views in them."""
         self._news = asyncio.Event()
         self._error: DispatchError | None = None
         self._closed = False
@@ -69,6 +71,7 @@ class Feed:
         """Takes one message of the centre."""
         self.mirror.apply(message)
         self.messages += 1
+        self.views += len(message.incidents)
         self._news.set()
 
     def end(self, error: DispatchError | None) -> None:

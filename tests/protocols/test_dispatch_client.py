@@ -1,0 +1,143 @@
+"""The Python client against a real hub: mirrors, breaks, resumes, and commands whose answers outlive a connection."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+import uvloop
+
+from core.commands import Accept, Close
+from protocols.dispatch.client import DispatchClient, DispatchError
+from protocols.dispatch.message import Answer, Filter
+from tests.protocols.dispatch_world import answer, batch, crew, incident, position
+from tests.protocols.test_dispatch_listener import Centre, until
+
+
+def run(story: Callable[[Centre], Awaitable[None]]) -> None:
+    async def whole() -> None:
+        async with Centre() as centre:
+            await asyncio.wait_for(story(centre), 60)
+
+    uvloop.run(whole())
+
+
+def client_of(centre: Centre, token: str = "d") -> DispatchClient:
+    return DispatchClient(centre.url, token, name="test", retry_s=0.001)
+
+
+def test_feed_yields_what_changes() -> None:
+    async def story(centre: Centre) -> None:
+        centre.commit(batch(1, [incident(1), incident(2)], crews=[crew("P-1")], positions=[position("P-1")]))
+        async with client_of(centre) as client:
+            assert client.welcome is not None
+            feed = client.subscribe("map", positions=True)
+            await feed.synced()
+            updates = aiter(feed)
+            first = await anext(updates)
+            assert (first.reset, set(first.incidents), set(first.crews), set(first.positions)) == (
+                True,
+                {1, 2},
+                {"P-1"},
+                {"P-1"},
+            )
+            centre.commit(batch(2, [incident(1, 2, closed=True), incident(3)]))
+            second = await anext(updates)
+            assert (second.reset, set(second.incidents), second.removed) == (False, {1, 3}, {1})
+            assert feed.mirror.versions == {2: 1, 3: 1}
+            client.unsubscribe(feed)
+            with pytest.raises(StopAsyncIteration):
+                await anext(updates)
+
+    run(story)
+
+
+def test_broken_connection_is_resumed_without_gap_or_repeat() -> None:
+    async def story(centre: Centre) -> None:
+        async with client_of(centre) as client:
+            feed = client.subscribe("map")
+            await feed.synced()
+            for number in range(1, 200):
+                centre.commit(batch(number, [incident(number), incident(1_000 + number)]))
+                if number % 20 == 0:
+                    client.cut()
+                await asyncio.sleep(0)
+            await until(lambda: feed.mirror.cursor == 199)
+            assert feed.mirror.versions == dict.fromkeys([*range(1, 200), *range(1_001, 1_200)], 1)
+            assert client.connections > 1
+            # Each incident came once, over however many connections; the snapshot was empty.
+            assert feed.views == 2 * 199
+
+    run(story)
+
+
+def test_command_waits_for_its_answer_over_a_break() -> None:
+    async def story(centre: Centre) -> None:
+        async with client_of(centre) as client:
+            command = Close(command_id="c1", incident=1, result="done")
+            waiting = asyncio.create_task(client.command(command))
+            await until(lambda: len(centre.orders) == 1)
+            client.cut()
+            await until(lambda: len(centre.orders) == 2)
+            assert [order.command for order in centre.orders] == [command, command]
+            centre.commit(batch(1, commands=[answer("c1")]))
+            assert await waiting == Answer(command_id="c1", done=True, incident=1, reason="", text="")
+
+    run(story)
+
+
+def test_refusals_are_raised_where_they_belong() -> None:
+    async def story(centre: Centre) -> None:
+        async with client_of(centre, "o") as client:
+            with pytest.raises(DispatchError, match=r"forbidden \$\.body\.command"):
+                await client.command(Accept(command_id="c1", incident=1, crew="P-1"))
+            feed = client.subscribe("map", Filter(own=True))
+            with pytest.raises(DispatchError, match=r"invalid_field \$\.filter\.own"):
+                await feed.synced()
+
+    run(story)
+
+
+def test_wrong_token_is_raised_and_not_tried_again() -> None:
+    async def story(centre: Centre) -> None:
+        client = client_of(centre, "wrong")
+        with pytest.raises(DispatchError, match="unauthorized"):
+            async with client:
+                pass
+        assert client.connections == 1
+
+    run(story)
+
+
+def test_client_waits_for_a_centre_that_is_not_there_yet() -> None:
+    async def whole() -> None:
+        first = Centre()
+        async with first:
+            port = first.port
+        client = DispatchClient(f"ws://127.0.0.1:{port}/dispatch/v1", "d", retry_s=0.001, retry_max_s=0.01)
+        entering = asyncio.create_task(client.__aenter__())
+        await asyncio.sleep(0)
+        second = Centre()
+        await second.hub.start("127.0.0.1", port)
+        await asyncio.wait_for(entering, 20)
+        assert client.welcome is not None
+        await client.close()
+        await second.hub.drain()
+
+    uvloop.run(whole())
+
+
+def test_closing_ends_what_waits() -> None:
+    async def story(centre: Centre) -> None:
+        async with client_of(centre) as client:
+            feed = client.subscribe("map")
+            waiting = asyncio.create_task(client.command(Accept(command_id="c1", incident=1, crew="P-1")))
+            await feed.synced()
+            await until(lambda: len(centre.orders) == 1)
+        with pytest.raises(DispatchError, match="closed"):
+            await waiting
+        assert [update.reset async for update in feed] == [True]
+        await until(lambda: centre.hub.clients == 0)
+
+    run(story)
