@@ -13,8 +13,11 @@ sorted, so word order does not matter. Source: OCC-1.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Final, NamedTuple
+
+from rapidfuzz.distance import OSA
+from rapidfuzz.process import extractOne
 
 from routing.address_words import KIND_PHRASES, MARKERS, PLACE_KINDS, STREET_TYPES, WordClass
 
@@ -82,7 +85,7 @@ class Reading(NamedTuple):
         """
         if self.names:
             return " ".join(sorted(self.names + self.numbers))
-        return " ".join((*sorted(self.numbers), "~" + self.type)) if self.type else ""
+        return " ".join((*sorted(self.numbers), "~" + self.type)) if self.type and self.numbers else ""
 
 
 def fold(word: str) -> str:
@@ -103,10 +106,10 @@ def stem(skeleton: str) -> str:
         for ending in ("ogo", "omu", "uiu"):
             if skeleton.endswith(ending):
                 return skeleton[:-3] + "ai"
-        if skeleton.endswith("oi"):
-            return skeleton[:-2] + "ai"
-        if skeleton.endswith(("ski", "cki")):
-            return skeleton[:-1] + "ai"
+    if length >= 5 and skeleton.endswith("oi"):
+        return skeleton[:-2] + "ai"
+    if length >= 4 and skeleton[-1] == "i" and skeleton[-2] not in "aeiou":
+        return skeleton[:-1] + "ai"  # Тихий, as Тихая
     if length >= 5 and skeleton.endswith(("ia", "iu")) and skeleton[-3] in "aeiou":
         return skeleton[:-1]
     if length >= 6 and skeleton.endswith(("ia", "iu")):
@@ -139,6 +142,7 @@ def _classes() -> dict[str, Word]:
 
 
 _KNOWN: Final = _classes()
+_TYPE_WORDS: Final = {stem(word): known for word, known in _KNOWN.items() if known.cls is WordClass.TYPE and len(word) >= 6}
 KIND_WORDS: Final[dict[str, str]] = {
     stem(fold(word)): word_.value for word, word_ in _KNOWN.items() if word_.cls is WordClass.KIND
 }
@@ -165,7 +169,9 @@ def _read_token(token: str) -> Word:
             return Word(WordClass.KIND, kind)
     folded = fold(token)
     known = _KNOWN.get(folded) if len(folded) >= 3 else None
-    return known if known is not None else Word(WordClass.NAME, stem(folded))
+    if known is not None:
+        return known
+    return Word(WordClass.NAME, stem(folded)) if folded else Word(WordClass.STOP, "")
 
 
 def read_words(text: str) -> list[Word]:
@@ -204,6 +210,8 @@ def numbers(words: list[Word]) -> list[Number]:
         if at < length and key[-1].isdecimal() and _is_letter(words, at):
             key += words[at].value
             at += 1
+        if at + 1 < length and words[at].cls is WordClass.COMMA and words[at + 1].cls is WordClass.BLOCK:
+            at += 1  # `дом 12, корпус 2`
         if at + 1 < length and words[at].cls in (WordClass.SLASH, WordClass.BLOCK):
             after = words[at + 1]
             if after.cls is WordClass.NUMBER or (words[at].cls is WordClass.BLOCK and len(after.value) == 1):
@@ -244,15 +252,33 @@ def name_reading(words: list[Word]) -> Reading:
     return Reading(tuple(names), tuple(of_name), street_type, "")
 
 
+def with_types_corrected(words: list[Word], known: Container[str]) -> list[Word]:
+    """The words, those that are no name on the map and one letter away from a street type's (`проспек`) taken for it.
+
+    Args:
+        known: stems that are names.
+    """
+    corrected = []
+    for word in words:
+        if word.cls is WordClass.NAME and len(word.value) >= 5 and word.value not in known:
+            near = extractOne(word.value, _TYPE_WORDS.keys(), scorer=OSA.distance, score_cutoff=1)
+            if near is not None:
+                word = _TYPE_WORDS[near[0]]
+        corrected.append(word)
+    return corrected
+
+
 def without_flat(words: list[Word]) -> list[Word]:
     """The words without flat, entrance and floor, with the number on the side where it stands (`кв. 5`, `5-пәтер`)."""
     if not any(word.cls is WordClass.FLAT for word in words):
         return words
     kept: list[Word] = []
+    left = sum(word.cls is WordClass.NUMBER for word in words)
     skip = False
     for at, word in enumerate(words):
         if skip and word.cls is WordClass.NUMBER:
             skip = False
+            left -= 1
             continue
         skip = False
         if word.cls is not WordClass.FLAT:
@@ -263,8 +289,9 @@ def without_flat(words: list[Word]) -> list[Word]:
             while kept and kept[-1].cls is WordClass.DASH:
                 kept.pop()
             # A number before the word is the flat's only where another one is left for the house.
-            if kept and kept[-1].cls is WordClass.NUMBER and sum(w.cls is WordClass.NUMBER for w in kept) > 1:
+            if kept and kept[-1].cls is WordClass.NUMBER and left > 1:
                 kept.pop()
+                left -= 1
     return kept
 
 

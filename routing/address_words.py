@@ -53,7 +53,6 @@ STREET_TYPES: Final[dict[str, str]] = {
     "road": "дорога дороге дор road rd doroga",
     "line": "линия линии линий line liniya",
     "square": "пл площадь площади алаң алаңы square sq ploshchad",
-    "embankment": "наб набережная набережной жағалау жағалауы embankment",
     "quarter": "кв-л квартал орам quarter kvartal",
     "complex": "жк жм",
 }

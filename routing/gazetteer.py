@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from core.ports import Match
-from routing.address import Reading, Word, name_reading, read_words, readings, spellings
+from routing.address import Reading, Word, name_reading, numbers, read_words, readings, spellings, with_types_corrected
 from routing.address_words import KIND_LABELS, KIND_OF_TAG, WordClass
 from routing.map_data import DEGREE, MapData
 from routing.map_index import HouseIndex, PointIndex, StreetShapes, distance_m
@@ -137,6 +137,7 @@ class MapGazetteer:
         return []
 
     def _alike(self, words: list[Word]) -> list[Match]:
+        words = with_types_corrected(words, self._names)
         found: list[Match] = []
         for left, right in _halves(words, anywhere=False):
             first, second = self._candidates(left), self._candidates(right)
@@ -333,6 +334,9 @@ def _parts(words: list[Word]) -> Iterator[list[Word]]:
             merged.append(run)
     if len(merged) > 1:
         yield from merged[:6]
+    for number in numbers(words)[:3]:
+        if number.start > 0 and number.end < len(words):
+            yield words[: number.end]  # `Абая 12 напротив аптеки`
 
 
 def _without_brackets(words: list[Word]) -> list[Word]:

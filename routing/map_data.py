@@ -92,7 +92,7 @@ class MapData(msgspec.Struct, frozen=True, eq=False):
     @staticmethod
     def from_bytes(blob: bytes) -> MapData:
         """The map `to_bytes` made. Raises `MapError` for other bytes, another version, or damage."""
-        if blob[: len(MAGIC) - 1] != MAGIC[:-1]:
+        if len(blob) <= len(MAGIC) or blob[: len(MAGIC) - 1] != MAGIC[:-1]:
             raise MapError("not a jedel map: wrong first bytes")
         if blob[: len(MAGIC)] != MAGIC:
             raise MapError(f"map version {blob[len(MAGIC) - 1]} is not {MAGIC[-1]}: import the map file again")

@@ -84,6 +84,10 @@ class NameIndex:
         self._weights = self._weigh()
         self._build_pairs()
 
+    def __contains__(self, stem: object) -> bool:
+        """Whether a stem is a word of some name."""
+        return stem in self._postings
+
     def __len__(self) -> int:
         return len(self._entries)
 
