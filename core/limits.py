@@ -9,7 +9,7 @@ PASSED_OVER_MAX: Final = 8
 FRAME_MAX_BYTES: Final = 256 * 1024
 """One ingest frame (a JSON line or a MessagePack body). A longer one is refused before it is buffered."""
 MALFORMED_RUN_MAX: Final = 1_024
-"""Unreadable ingest frames one behind the other; one more and the peer does not speak the protocol: goodbye `too_many_malformed`."""
+"""Unreadable ingest frames in a row; one more and the peer does not speak the protocol: goodbye `too_many_malformed`."""
 JSON_DEPTH_MAX: Final = 64
 """Nesting of an event; deeper is refused (msgspec itself stops near the interpreter's recursion limit)."""
 HELLO_MAX_BYTES: Final = 4_096

@@ -1,0 +1,116 @@
+"""The centre's Trio shell: takes batches from the inlet, has the engine decide, the journal commit, and the world told.
+
+Two tasks in one nursery. While one batch is being committed the next is being decided, and a decided batch waits only for the
+commit before it: so the batches grow with the load, by themselves, and a quiet centre commits each call at once. Nobody is
+told anything before the commit (invariants 1 and 2). Terms need no task of their own: the deciding task sleeps no longer than
+until the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+
+import trio
+
+from core import limits
+from core.bridge import Wake
+from core.decisions import Decisions
+from core.engine import Engine
+from core.events import Alarm, Call, Chunk
+from core.inlet import Inlet
+from core.instant import SECOND_US, Micros
+from core.phone import read_phone
+from core.ports import Subscriber
+from core.state import Batch
+
+IDLE_S = 3600.0
+"""Longest sleep without a term to wait for."""
+
+Lookup = Callable[[list[str]], Awaitable[dict[str, Subscriber]]]
+Commit = Callable[[Decisions], Awaitable[Decisions]]
+
+
+class Centre:
+    """One life of the active centre, from recovered state to the stop.
+
+    Args:
+        engine: holds the recovered state.
+        inlet: what the listeners bring.
+        now_us: reads the clock.
+        lookup: the subscribers of numbers in E.164; must not raise, a base that cannot be asked knows nobody.
+        commit: makes a batch durable and returns it as it was stored; returns only when it is, however long that takes.
+        committed: tells sources and clients of a committed batch.
+        region: country whose national telephone numbers are read.
+        batch_events: most events of one batch.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        inlet: Inlet,
+        *,
+        now_us: Callable[[], Micros],
+        lookup: Lookup,
+        commit: Commit,
+        committed: Callable[[Decisions], None],
+        region: str,
+        batch_events: int = limits.BATCH_EVENTS,
+    ) -> None:
+        self._engine = engine
+        self._inlet = inlet
+        self._now_us = now_us
+        self._lookup = lookup
+        self._commit = commit
+        self._committed = committed
+        self._region = region
+        self._batch_events = batch_events
+        self._wake = Wake()
+        self._finishing = False
+
+    def wake(self) -> None:
+        """Says that the inlet is not empty. Callable from either loop."""
+        self._wake.ring()
+
+    def finish(self) -> None:
+        """Lets `run` return once the inlet is empty and everything decided is committed and told."""
+        self._finishing = True
+        self._wake.ring()
+
+    async def run(self) -> None:
+        """Runs until `finish`. Raises what `commit` raises; then nothing of the failed batch has been told."""
+        decided, to_commit = trio.open_memory_channel[Decisions](0)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._decide, decided)
+            nursery.start_soon(self._persist, to_commit)
+
+    async def _decide(self, decided: trio.MemorySendChannel[Decisions]) -> None:
+        async with decided:
+            while True:
+                if not self._inlet and not self._engine.has_more:
+                    if self._finishing:
+                        return
+                    await self._wake.wait(self._sleep_s())
+                chunks, orders = self._inlet.take(self._batch_events)
+                phones = list(self._phones(chunks))
+                subscribers = await self._lookup(phones) if phones else {}
+                decisions = self._engine.handle(Batch(chunks, orders, subscribers), self._now_us())
+                if decisions is not None:
+                    await decided.send(decisions)
+
+    async def _persist(self, to_commit: trio.MemoryReceiveChannel[Decisions]) -> None:
+        async with to_commit:
+            async for decisions in to_commit:
+                self._committed(await self._commit(decisions))
+
+    def _sleep_s(self) -> float:
+        due_us = self._engine.next_due_us
+        return IDLE_S if due_us is None else min(IDLE_S, max(0.0, (due_us - self._now_us()) / SECOND_US))
+
+    def _phones(self, chunks: Iterable[Chunk]) -> Iterable[str]:
+        for chunk in chunks:
+            if chunk.urgent:
+                for item in chunk.items:
+                    if isinstance(item, Call | Alarm) and item.phone:
+                        e164 = read_phone(item.phone, self._region).e164
+                        if e164:
+                            yield e164

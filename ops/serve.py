@@ -1,0 +1,287 @@
+"""`jedel serve`: the composition root, where every part of the centre is made and joined, and its lives one after another.
+
+A life: wait until this process is the active one, recover what is committed, listen, work, stop. A life ends in order when the
+process is told to stop, and otherwise when the lock on the centre or the database's trust is lost; then another one begins
+as standby. Nothing outlives a life but the process: what a dead life had not committed, its sources send again (invariant 3).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import os
+import signal
+import ssl
+from pathlib import Path
+from typing import Final
+
+import structlog
+import trio
+import uvloop
+
+from core.bridge import host, on_host
+from core.category import CategoryTable, load_categories
+from core.centre import Centre
+from core.commands import Order
+from core.decisions import Decisions
+from core.engine import Engine
+from core.inlet import Inlet
+from core.ports import Gazetteer
+from core.recovered import Recovered
+from ops.authenticator import Authenticator
+from ops.callers import CallerLookup
+from ops.certificates import tls_context
+from ops.clock import now_us
+from ops.config import Config, split_address
+from ops.maps import load_map_data, load_territories
+from ops.rules import centre_rules, session_limits
+from protocols.dispatch.listener import DispatchHub
+from protocols.dispatch.publisher import Publisher
+from protocols.ingest.hub import IngestHub
+from routing.crew_index import CrewTree
+from routing.gazetteer import MapGazetteer
+from routing.territory import TerritoryIndex
+from routing.unmapped import Unmapped
+from storage import embedded, session
+from storage.errors import Fenced, StorageError
+from storage.store import Store
+from storage.writer import Attempt
+
+DRAIN_TIMEOUT_S: Final = 20.0
+UPKEEP_S: Final = 3600.0
+READY_FILE: Final = "serve.json"
+
+_log = structlog.get_logger("serve")
+
+
+class LostError(Exception):
+    """This process is no longer the centre's active one."""
+
+
+def run(config: Config) -> int:
+    """Serves until SIGTERM or SIGINT. Returns the exit status.
+
+    Raises:
+        ConfigError, CategoryError, StorageError: it cannot begin; the text says why.
+        OSError: an address cannot be bound.
+    """
+    data_dir = Path(config.database.data_dir)
+    server = None if config.database.dsn else embedded.start(data_dir)
+    try:
+        dsn = config.database.dsn or (server.dsn if server else "")
+        host(lambda: _Service(config, dsn, data_dir).run(), uvloop.new_event_loop)
+    finally:
+        if server is not None:
+            server.stop()
+    return 0
+
+
+class _Service:
+    """The process's lives, and what they share."""
+
+    def __init__(self, config: Config, dsn: str, data_dir: Path) -> None:
+        self._config = config
+        self._dsn = dsn
+        self._data_dir = data_dir
+        self._categories = load_categories(Path(config.centre.categories) if config.centre.categories else None)
+        self._tls = tls_context(config.listen)
+        self._stop = trio.Event()
+
+    async def run(self) -> None:
+        token = trio.lowlevel.current_trio_token()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, token.run_sync_soon, self._stop.set)
+        store = await on_host(Store.open(self._dsn, self._config.centre.name, on_failure=_tell_failure))
+        try:
+            for migration in await on_host(store.migrate()):
+                _log.info("migrated", number=migration.number, title=migration.name)
+            while not self._stop.is_set():
+                try:
+                    await self._live(store)
+                except* (LostError, Fenced) as lost:
+                    _log.error("not active any more", reason=str(lost.exceptions[0]))
+        finally:
+            with trio.CancelScope(shield=True):
+                await on_host(store.close())
+        _log.info("stopped")
+
+    async def _live(self, store: Store) -> None:
+        lost = trio.Event()
+        token = trio.lowlevel.current_trio_token()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._end_waiting, nursery.cancel_scope)
+            epoch = await on_host(
+                store.become_active(
+                    on_waiting=lambda: _log.info("standby", waiting_for="the active process"),
+                    on_lost=lambda: token.run_sync_soon(lost.set),
+                )
+            )
+            nursery.cancel_scope.cancel()
+        if self._stop.is_set():
+            return
+        _log.info("active", epoch=epoch)
+        await on_host(store.prepare_days(now_us()))
+        life = _Life(self._config, store, self._dsn, self._tls, self._data_dir)
+        await life.recover(self._categories)
+        await life.run(self._stop, lost)
+
+    async def _end_waiting(self, scope: trio.CancelScope) -> None:
+        await self._stop.wait()
+        scope.cancel()
+
+
+class _Life:
+    """One life of the active centre."""
+
+    def __init__(self, config: Config, store: Store, dsn: str, tls: ssl.SSLContext | None, data_dir: Path) -> None:
+        self._config = config
+        self._store = store
+        self._dsn = dsn
+        self._data_dir = data_dir
+        self._tls = tls
+        self._inlet = Inlet(config.limits.inlet_bytes)
+        self._callers = CallerLookup(dsn)
+
+    async def recover(self, categories: CategoryTable) -> None:
+        """Reads the map and the committed state, and makes the parts of the centre of them."""
+        config = self._config
+        gazetteer, territories = await on_host(_load_maps(self._dsn, config.centre.territory))
+        recovered: Recovered = await on_host(self._store.recover())
+        began_us = now_us()
+        engine = Engine(centre_rules(config), categories, gazetteer, territories, CrewTree(), recovered)
+        publisher = Publisher()
+        publisher.restore(recovered.batch_no, recovered.incidents, recovered.crews, recovered.positions)
+        # What has been recovered lives long: the collector need not look at it again and again.
+        gc.collect()
+        gc.freeze()
+        self._centre = Centre(
+            engine,
+            self._inlet,
+            now_us=now_us,
+            lookup=lambda phones: on_host(self._callers.find(phones)),
+            commit=self._commit,
+            committed=self._committed,
+            region=config.centre.region,
+            batch_events=config.limits.batch_events,
+        )
+        authenticator = Authenticator.of(config)
+        self._ingest = IngestHub(
+            self._inlet,
+            authenticator.authenticate_source,
+            recovered.high_water,
+            now_us,
+            self._centre.wake,
+            session_limits=session_limits(config),
+            connections_max=config.limits.connections_max,
+            half_open_max=config.limits.half_open_max,
+            tls=self._tls,
+        )
+        self._dispatch = DispatchHub(
+            publisher,
+            authenticator.authenticate_client,
+            self._order,
+            now_us,
+            clients_max=config.limits.clients_max,
+            buffer_bytes=config.limits.client_buffer_bytes,
+            hello_timeout_s=config.limits.hello_timeout_s,
+            idle_timeout_s=config.limits.idle_timeout_s,
+        )
+        _log.info(
+            "recovered",
+            batch=recovered.batch_no,
+            open_incidents=len(recovered.incidents),
+            crews=len(recovered.crews),
+            sources=len(recovered.high_water),
+            restored_ms=(now_us() - began_us) // 1000,
+        )
+
+    async def run(self, stop: trio.Event, lost: trio.Event) -> None:
+        """Listens and works until told to stop, then drains. Raises `LostError`, `Fenced`, `StorageError`."""
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._centre.run)
+                nursery.start_soon(_raise_when, lost)
+                nursery.start_soon(self._upkeep)
+                await self._listen()
+                await stop.wait()
+                await self._drain()
+                nursery.cancel_scope.cancel()
+        finally:
+            self._forget_ready()
+            self._callers.close()
+            self._ingest.close()
+            with trio.CancelScope(shield=True):
+                await on_host(self._dispatch.drain())
+
+    async def _listen(self) -> None:
+        listen = self._config.listen
+        bound = {
+            "ingest_tcp": await on_host(self._ingest.start_tcp(*split_address(listen.ingest_tcp))),
+            "ingest_ws": await on_host(self._ingest.start_ws(*split_address(listen.ingest_ws))),
+            "dispatch": await on_host(self._dispatch.start(*split_address(listen.dispatch), ssl=self._tls)),
+        }
+        ready = {"pid": os.getpid(), "dsn": self._dsn, **bound}
+        self._data_dir.mkdir(parents=True, exist_ok=True)
+        # Written beside and moved: whoever waits for the file never reads half of it.
+        draft = self._data_dir / f"{READY_FILE}.{os.getpid()}"
+        draft.write_text(json.dumps(ready), encoding="utf-8")
+        draft.replace(self._data_dir / READY_FILE)
+        _log.info("ready", **{name: f"{address[0]}:{address[1]}" for name, address in bound.items()})
+
+    def _forget_ready(self) -> None:
+        (self._data_dir / READY_FILE).unlink(missing_ok=True)
+
+    async def _drain(self) -> None:
+        """Stops accepting, lets everything taken be committed and acknowledged, and says goodbye."""
+        _log.info("draining")
+        in_order = await on_host(self._ingest.drain(timeout_s=DRAIN_TIMEOUT_S))
+        self._centre.finish()
+        _log.info("drained", in_order=in_order)
+
+    async def _commit(self, decisions: Decisions) -> Decisions:
+        refused = await on_host(self._store.commit(decisions))
+        for event in refused:
+            for taken in decisions.taken:
+                if taken.chunk.source == event.source:
+                    for index, item in enumerate(taken.chunk.items):
+                        if item.seq == event.rejected.seq:
+                            taken.rejected[index] = event.rejected
+        return decisions
+
+    def _committed(self, decisions: Decisions) -> None:
+        self._ingest.committed(decisions)
+        self._dispatch.committed(decisions)
+
+    def _order(self, order: Order) -> None:
+        self._inlet.order(order)
+        self._centre.wake()
+
+    async def _upkeep(self) -> None:
+        """Makes the coming days' partitions, so that no batch has to at midnight."""
+        while True:
+            await trio.sleep(UPKEEP_S)
+            try:
+                await on_host(self._store.prepare_days(now_us()))
+            except StorageError as error:
+                _log.warning("partitions not prepared", reason=str(error))
+
+
+async def _load_maps(dsn: str, territory: str) -> tuple[Gazetteer, TerritoryIndex]:
+    connection = await session.connect(dsn, "maps")
+    try:
+        map_data = await load_map_data(connection)
+        territories = await load_territories(connection, map_data, territory)
+    finally:
+        await connection.close()
+    return Unmapped() if map_data is None else MapGazetteer(map_data), TerritoryIndex(territories)
+
+
+async def _raise_when(lost: trio.Event) -> None:
+    await lost.wait()
+    raise LostError("the lock on the centre is lost")
+
+
+def _tell_failure(attempt: Attempt) -> None:
+    _log.warning("commit failed", batch=attempt.batch_no, tries=attempt.number, reason=str(attempt.error))
