@@ -51,12 +51,13 @@ class Grant(NamedTuple):
     distance_m: float
 
 
-def assign(priorities: Sequence[int], rank: Rank) -> list[Grant | None]:
+def assign(priorities: Sequence[int], rank: Rank, cells_max: int = CELLS_MAX) -> list[Grant | None]:
     """Grants each demand a crew, or None where none is left for it.
 
     Args:
         priorities: each demand's priority, 1 the most urgent.
         rank: the nearest eligible crews of demands, the same whenever asked.
+        cells_max: demands times crews of the largest party solved together.
 
     Returns:
         One grant a demand, in the order given; no row twice.
@@ -77,17 +78,18 @@ def assign(priorities: Sequence[int], rank: Rank) -> list[Grant | None]:
     for priority in sorted(classes):
         waiting = classes[priority]
         while waiting:
-            waiting = _Round(waiting, rank, taken).settle(grants)
+            waiting = _Round(waiting, rank, taken, cells_max).settle(grants)
     return grants
 
 
 class _Round:
     """One priority's demands being settled."""
 
-    def __init__(self, demands: list[int], rank: Rank, taken: set[int]) -> None:
+    def __init__(self, demands: list[int], rank: Rank, taken: set[int], cells_max: int) -> None:
         self._demands = demands
         self._rank = rank
         self._taken = taken
+        self._cells_max = cells_max
         self._lists: dict[int, Ranked] = {}
         """The demands of this round that can be served at all, each with the crews it looks at."""
         self._deferred: list[int] = []
@@ -146,7 +148,7 @@ class _Round:
     def _solve(self, party: list[int], grants: list[Grant | None]) -> set[int]:
         """Grants the party its best on its lists; returns the members whose lists are too short to prove it best of all."""
         lists = [self._lists[demand] for demand in party]
-        while len(party) * len({row for ranked in lists for row in ranked.rows}) > CELLS_MAX:
+        while len(party) * len({row for ranked in lists for row in ranked.rows}) > self._cells_max and len(party) > 1:
             half = len(party) // 2
             for demand in party[half:]:
                 del self._lists[demand]

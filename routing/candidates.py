@@ -9,7 +9,7 @@ crew and no other: it is cheap where few are eligible, and the last resort where
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -63,8 +63,8 @@ class _Seen:
 class Candidates:
     """Some demands that have eligible crews, by index 0 upward. Lives while the batch is decided."""
 
-    def __init__(self, demands: Sequence[Demand], kinds: Sequence[Kind], crews: Crews) -> None:
-        """`kinds` are the demands' kinds, one each; each kind has a crew that could be sent."""
+    def __init__(self, demands: Sequence[Demand], kinds: Sequence[Kind], counts: Mapping[Kind, int], crews: Crews) -> None:
+        """`kinds` are the demands' kinds, one each; `counts` says how many crews could be sent to each kind, at least one."""
         self._demands = demands
         self._crews = crews
         self._at = unit_vectors(
@@ -73,7 +73,7 @@ class Candidates:
         numbers: dict[Kind, int] = {}
         self._kind_of = [numbers.setdefault(kind, len(numbers)) for kind in kinds]
         self._kinds = list(numbers)
-        self._counts = [crews.free.count(kind) for kind in self._kinds]
+        self._counts = [counts[kind] for kind in self._kinds]
         self._verdicts = np.stack([crews.profiles.verdicts(kind) for kind in self._kinds])
         self._eligible: dict[int, Rows] = {}
         self._ranked: list[Ranked | None] = [None] * len(demands)

@@ -79,14 +79,14 @@ class CrewTree:
         """Marks a crew free (`None`) or not, with the reason a passed-over line will show. O(its capabilities)."""
         self._check(crew_no)
         crews = self._crews
-        before, after = crews.hindrances[crew_no], FREE if hindrance is None else CODES[hindrance]
-        crews.hindrances[crew_no] = after
-        if (before == FREE) == (after == FREE) or not crews.points.is_row_placed(crew_no):
+        was_free = crews.hindrances[crew_no] == FREE
+        crews.hindrances[crew_no] = FREE if hindrance is None else CODES[hindrance]
+        if was_free == (hindrance is None) or not crews.points.is_row_placed(crew_no):
             return
-        if after == FREE:
-            crews.free.add(crew_no, self._profile(crew_no))
-        else:
+        if was_free:
             crews.free.discard(crew_no, self._profile(crew_no))
+        else:
+            crews.free.add(crew_no, self._profile(crew_no))
 
     def move(
         self, crew_nos: npt.NDArray[np.int64], latitude_deg: npt.NDArray[np.float64], longitude_deg: npt.NDArray[np.float64]
@@ -136,7 +136,7 @@ class CrewTree:
         if not live:
             return choices
         asked = [demands[index] for index in live]
-        candidates = Candidates(asked, kinds, self._crews)
+        candidates = Candidates(asked, kinds, counts, self._crews)
         grants = assign([demand.priority for demand in asked], candidates.rank)
         passed_over = candidates.explain(grants)
         for place, (index, grant) in enumerate(zip(live, grants, strict=True)):

@@ -197,20 +197,26 @@ class MovingPoints:
             What is certain; about as many as hoped for, perhaps fewer. Loose points of other layers appear too.
         """
         parts = []
+        edges = []
         start = 0
         for ask in asks:
-            parts.append(self._look_in(at[start : start + ask.places], ask))
+            rows, edge_squared = self._look_in(at[start : start + ask.places], ask)
+            parts.append(rows)
+            edges.append(edge_squared)
             start += ask.places
-        found = stacked(parts)
+        rows = stacked(parts)
+        apart = chords_squared(self._points[rows], at[:, None, :])
+        apart[~self._anchored[rows] | (rows < 0)] = np.inf
+        found = Found(rows, apart, np.concatenate(edges))
         if self._loose_count:
             loose = self._loose[: self._loose_count]
-            apart = self.chords_squared(at, loose)
+            loose_apart = self.chords_squared(at, loose)
             most = max(ask.hope for ask in asks)
             if self._loose_count > 2 * most:
                 # As many loose points as are hoped for are enough; those as far as the last of them are kept too.
-                last = np.partition(apart, most - 1, axis=1)[:, most - 1]
+                last = np.partition(loose_apart, most - 1, axis=1)[:, most - 1]
                 found = found._replace(edge_squared=np.fmin(found.edge_squared, np.nextafter(last, np.inf)))
-            found = joined(found, loose, apart)
+            found = joined(found, loose, loose_apart)
         return ordered(found)
 
     def nearest(self, at: Floats, want: int) -> Near:
@@ -229,22 +235,20 @@ class MovingPoints:
             near = replaced(near, short, self.look(at[short], asks) if hope <= LOOK_MAX else self._scan(at[short], want))
         return near
 
-    def _look_in(self, at: Floats, ask: Ask) -> Found:
-        """What the tree of one layer knows of its anchored points."""
+    def _look_in(self, at: Floats, ask: Ask) -> tuple[Rows, Floats]:
+        """Rows whose anchors are nearest in one layer, and the squared chord below which it has no anchored row besides."""
         layer = self._layer(ask.layer)
         if layer is None:
-            return Found(np.empty((len(at), 0), dtype=np.int64), np.empty((len(at), 0)), np.full(len(at), np.inf))
+            return np.empty((len(at), 0), dtype=np.int64), np.full(len(at), np.inf)
         blur = 1.0 + self._drift / layer.spacing
         look = min(int(1.25 * ask.hope * blur * blur) + 2, LOOK_MAX, len(layer.rows))
         answer = layer.tree.query(at, look)
-        anchors_apart = np.asarray(answer[0], dtype=np.float64).reshape(len(at), look)
         rows = layer.rows[answer[1]].reshape(len(at), look)
-        apart = chords_squared(self._points[rows], at[:, None, :])
-        apart[~self._anchored[rows]] = np.inf
         if look == len(layer.rows):
-            return Found(rows, apart, np.full(len(at), np.inf))
-        edge = np.maximum(anchors_apart[:, -1] - (self._drift + _ROUNDING), 0.0)
-        return Found(rows, apart, edge * edge)
+            return rows, np.full(len(at), np.inf)
+        anchors_apart = np.asarray(answer[0], dtype=np.float64)
+        edge = np.maximum(anchors_apart.reshape(len(at), look)[:, -1] - (self._drift + _ROUNDING), 0.0)
+        return rows, edge * edge
 
     def _layer(self, name: str) -> _Layer | None:
         """The layer's tree, built if it is asked for the first time since the points were anchored."""

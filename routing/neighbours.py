@@ -51,20 +51,17 @@ def first(rows: Rows, chord_squared: Floats, want: int) -> tuple[Rows, Floats]:
     return rows[order], chord_squared[order]
 
 
-def stacked(parts: Sequence[Found]) -> Found:
-    """Findings below one another."""
+def stacked(parts: Sequence[Rows]) -> Rows:
+    """Lines of rows below one another, each filled up to the widest with -1."""
     if len(parts) == 1:
         return parts[0]
-    shape = sum(len(part.rows) for part in parts), max(part.rows.shape[1] for part in parts)
-    rows = np.full(shape, -1, dtype=np.int64)
-    apart = np.full(shape, np.inf)
+    rows = np.full((sum(map(len, parts)), max(part.shape[1] for part in parts)), -1, dtype=np.int64)
     start = 0
     for part in parts:
-        end, width = start + len(part.rows), part.rows.shape[1]
-        rows[start:end, :width] = part.rows
-        apart[start:end, :width] = part.chord_squared
+        end = start + len(part)
+        rows[start:end, : part.shape[1]] = part
         start = end
-    return Found(rows, apart, np.concatenate([part.edge_squared for part in parts]))
+    return rows
 
 
 def joined(found: Found, rows: Rows, chord_squared: Floats) -> Found:
