@@ -13,6 +13,9 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
+
 from core.ports import Match
 from routing.address import Reading, Word, name_reading, numbers, read_words, readings, spellings, with_types_corrected
 from routing.address_words import KIND_LABELS, KIND_OF_TAG, WordClass
@@ -54,11 +57,11 @@ class MapGazetteer:
     def __init__(self, map_data: MapData) -> None:
         self._map = map_data
         self._streets = len(map_data.street_names)
-        self._display = [spellings(names[0])[0] for names in map_data.street_names]
         self._places = map_data.place_points.tolist()
         self._shapes = StreetShapes(map_data)
         self._houses = HouseIndex(map_data)
         self._points = PointIndex(map_data)
+        self._display = self._points.display
         self._corners: dict[tuple[int, int], list[int]] = {}
         for row, (first, second) in enumerate(map_data.corner_streets.tolist()):
             self._corners.setdefault((first, second), []).append(row)
@@ -84,8 +87,8 @@ class MapGazetteer:
         self._answers[asked] = tuple(answer)
         return answer
 
-    def nearest(self, latitude_deg: float, longitude_deg: float) -> str:
-        """Address nearest to a point, for a person to read; `""` when none lies within 500 m."""
+    def nearest(self, latitude_deg: npt.NDArray[np.float64], longitude_deg: npt.NDArray[np.float64]) -> list[str]:
+        """Address nearest to each point, for a person to read; `""` where none lies within 500 m. One call a batch."""
         return self._points.describe(latitude_deg, longitude_deg)
 
     def _find(self, words: list[Word]) -> list[Match]:

@@ -17,8 +17,10 @@ import numpy.typing as npt
 import shapely
 from scipy.spatial import cKDTree
 
-from routing.address import house_numbers
+from routing.address import house_numbers, spellings
 from routing.map_data import DEGREE, Ints, MapData
+
+Degrees = npt.NDArray[np.float64]
 
 EARTH_RADIUS_M: Final = 6_371_008.8
 HOUSE_ACCURACY_M: Final = 15.0
@@ -208,28 +210,40 @@ class PointIndex:
 
     def __init__(self, map_data: MapData) -> None:
         self._map = map_data
+        self.display = [spellings(names[0])[0] for names in map_data.street_names]
+        """Each street's name for a person to read."""
         points, self._street_of = _samples(map_data)
         self._houses = _tree(map_data.house_points)
         self._corners = _tree(map_data.corner_points)
         self._samples = _tree(points)
 
-    def describe(self, latitude_deg: float, longitude_deg: float) -> str:
-        """The house, corner or street nearest to a point, in words; `""` when none lies within `NEAREST_MAX_M`."""
-        here = _unit(np.array([[latitude_deg, longitude_deg]]))[0]
-        house_m, house = _ask(self._houses, here)
-        if house_m <= AT_THE_HOUSE_M:
-            return self._house(house)
-        corner_m, corner = _ask(self._corners, here)
-        if corner_m <= AT_THE_CORNER_M:
-            first, second = self._map.corner_streets[corner].tolist()
-            return f"{self._map.street_names[first][0]} / {self._map.street_names[second][0]}"
-        street_m, sample = _ask(self._samples, here)
-        if min(house_m, street_m) > NEAREST_MAX_M:
-            return ""
-        return self._house(house) if house_m < street_m else self._map.street_names[self._street_of[sample]][0]
+    def describe(self, latitude_deg: Degrees, longitude_deg: Degrees) -> list[str]:
+        """The house, corner or street nearest to each point, in words; `""` where none lies within `NEAREST_MAX_M`.
+
+        Args:
+            latitude_deg: float64 `(n,)`, WGS 84; a NaN is near nothing.
+            longitude_deg: the same.
+        """
+        said = [""] * len(latitude_deg)
+        known = np.flatnonzero(np.isfinite(latitude_deg) & np.isfinite(longitude_deg))
+        if not len(known):
+            return said
+        here = _unit(np.column_stack((latitude_deg[known], longitude_deg[known])))
+        columns = [column.tolist() for tree in (self._houses, self._corners, self._samples) for column in _ask(tree, here)]
+        for at, house_m, house, corner_m, corner, street_m, sample in zip(known.tolist(), *columns, strict=True):
+            if house_m <= AT_THE_HOUSE_M:
+                said[at] = self._house(house)
+            elif corner_m <= AT_THE_CORNER_M:
+                first, second = self._map.corner_streets[corner].tolist()
+                said[at] = f"{self.display[first]} / {self.display[second]}"
+            elif street_m < min(house_m, NEAREST_MAX_M):
+                said[at] = self.display[self._street_of[sample]]
+            elif house_m <= NEAREST_MAX_M:
+                said[at] = self._house(house)
+        return said
 
     def _house(self, row: int) -> str:
-        return f"{self._map.street_names[self._map.house_street[row]][0]}, {self._map.house_number[row]}"
+        return f"{self.display[self._map.house_street[row]]}, {self._map.house_number[row]}"
 
 
 def _samples(map_data: MapData) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
@@ -257,9 +271,9 @@ def _tree(points: Ints | npt.NDArray[np.float64]) -> cKDTree | None:
     return cKDTree(_unit(points / DEGREE)) if len(points) else None
 
 
-def _ask(tree: cKDTree | None, here: npt.NDArray[np.float64]) -> tuple[float, int]:
-    """Distance in metres to the nearest point and its row; infinite and -1 where there is none."""
+def _ask(tree: cKDTree | None, here: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Metres to each point's nearest neighbour and its row; infinite where none lies within `NEAREST_MAX_M`."""
     if tree is None:
-        return float("inf"), -1
-    chord, row = tree.query(here)
-    return 2 * EARTH_RADIUS_M * asin(min(1.0, float(chord) / 2)), int(row)
+        return np.full(len(here), np.inf), np.zeros(len(here), np.int64)
+    chord, row = tree.query(here, distance_upper_bound=NEAREST_MAX_M / EARTH_RADIUS_M)
+    return np.where(np.isfinite(chord), 2 * EARTH_RADIUS_M * np.arcsin(np.minimum(chord, 2.0) / 2), np.inf), row

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routing.address import fold, house_numbers, name_reading, read_words, readings, spellings, stem
+from routing.address import fold, house_numbers, name_reading, read_words, readings, spellings
 
 ONE_NAME = [
     ("ул. Абая", "Абай көшесі", "Abay st", "проспект Абаю", "АБАЯ пр-т"),
@@ -84,11 +84,23 @@ def test_readings_hold_name_and_house_when_words_have_both(words: str, key: str,
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("12", ["12"]), ("12а", ["12a"]), ('52 "Б"', ["52b"]), ("12/3", ["12/3"]), ("12 к2", ["12/2"]), ("17 корп. 2", ["17/2"]),
-        ("012", ["12"]), ("12;14", ["12", "14"]), ("87, 89", ["87", "89"]), ("71Б(неточно)", ["71b"]), ("Malika shop", []), ("", []),
-        ("12A", ["12a"]), ("12г", ["12g"]), ("135 А", ["135a"]),
+        ("12", ["12"]),
+        ("012", ["12"]),
+        ("12а", ["12a"]),
+        ("12A", ["12a"]),
+        ("12г", ["12g"]),
+        ("135 А", ["135a"]),
+        ('52 "Б"', ["52b"]),
+        ("71Б(неточно)", ["71b"]),
+        ("12/3", ["12/3"]),
+        ("12 к2", ["12/2"]),
+        ("17 корп. 2", ["17/2"]),
+        ("12;14", ["12", "14"]),
+        ("87, 89", ["87", "89"]),
+        ("Malika shop", []),
+        ("", []),
     ],
-)  # fmt: skip
+)
 def test_house_numbers_are_canonical_when_maps_write_them_freely(words: str, expected: list[str]) -> None:
     assert house_numbers(words) == expected
 
@@ -113,10 +125,8 @@ def test_fold_gives_latin_letters_when_letters_are_cyrillic(word: str) -> None:
 
 @given(st.text(max_size=60))
 def test_reading_never_fails_when_words_are_any(words: str) -> None:
-    read = read_words(words)
-    for reading in readings(read):
-        assert isinstance(reading.key, str)
-    assert [stem(word.value) for word in read] is not None
+    for reading in readings(read_words(words)):
+        assert reading.key == "" or reading.names or reading.numbers
 
 
 @given(st.permutations(["абая", "кунаева", "5", "школа"]))

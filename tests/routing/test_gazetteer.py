@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import cos, hypot, radians
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -227,14 +228,23 @@ def test_search_never_fails_when_an_address_is_shuffled(gazetteer: Gazetteer, wo
 def test_nearest_says_what_a_person_would_when_point_is_there(
     gazetteer: Gazetteer, latitude_deg: float, longitude_deg: float, said: str
 ) -> None:
-    heard = gazetteer.nearest(latitude_deg, longitude_deg)
-    assert heard.replace("пр. Абая", "проспект Абая") == said
+    heard = gazetteer.nearest(np.array([latitude_deg]), np.array([longitude_deg]))
+    assert [text.replace("пр. Абая", "проспект Абая") for text in heard] == [said]
+
+
+def test_nearest_answers_each_point_by_itself_when_asked_for_many(gazetteer: Gazetteer) -> None:
+    latitude = np.array([43.2504, np.nan, 0.0, 43.254, 43.25, 43.2504])
+    longitude = np.array([76.9060, 76.9, 0.0, 76.9205, np.inf, 76.9060])
+    answers = gazetteer.nearest(latitude, longitude)
+    assert answers == [gazetteer.nearest(latitude[at : at + 1], longitude[at : at + 1])[0] for at in range(6)]
+    assert [bool(answer) for answer in answers] == [True, False, False, True, False, True]
+    assert gazetteer.nearest(np.zeros(0), np.zeros(0)) == []
 
 
 def test_gazetteer_answers_nothing_when_map_is_of_places_alone(tmp_path: Path) -> None:
     file = OsmFile()
     file.node(43.25, 76.92, place="city", name="Алматы")
     gazetteer = MapGazetteer(import_osm(file.write(tmp_path / "place.osm.pbf")))
-    assert gazetteer.nearest(43.25, 76.92) == ""
+    assert gazetteer.nearest(np.array([43.25]), np.array([76.92])) == [""]
     assert gazetteer.search("Абая 12") == []
     assert gazetteer.search("Алматы")[0].accuracy_m == 20_000.0
