@@ -68,13 +68,12 @@ demo: $(INSTALLED) ## a simulated city through real sockets, for DEMO_S seconds 
 serve: $(INSTALLED) ## the service with CONFIG (ops/example.toml), its own PostgreSQL in ./jedel-data
 	$(JEDEL) serve --config $(CONFIG)
 
-# pip-tools has a venv of its own: it must not shift what it pins.
-lock: ## pins the newest versions that pyproject.toml allows (deliberately: read the diff)
-	python3.11 -m venv --clear build/lock
-	build/lock/bin/python -m pip install --quiet --disable-pip-version-check pip-tools
-	build/lock/bin/pip-compile --quiet --upgrade --generate-hashes --all-extras --strip-extras --allow-unsafe \
-	  --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
-	  --output-file requirements.lock pyproject.toml
+# uv resolves for every Python from 3.11 on and every system at once; it has a venv of its own, for it is no dependency.
+lock: $(INSTALLED) ## pins the newest versions that pyproject.toml allows (read the diff)
+	$(PY) -m venv --clear build/lock
+	build/lock/bin/python -m pip install --quiet --disable-pip-version-check uv
+	build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes --all-extras \
+	  --no-header --output-file requirements.lock pyproject.toml
 	rm -rf build/lock
 
 clean: ## removes what setup and the tests have made (not jedel-data)
