@@ -59,7 +59,7 @@ class Territories(Protocol):
         """Deepest territory that holds each point, `""` where none does. One call a batch."""
 
 
-class Demand(msgspec.Struct, frozen=True):
+class Demand(msgspec.Struct, frozen=True, gc=False):
     """One crew wanted for one incident."""
 
     key: int
@@ -73,7 +73,7 @@ class Demand(msgspec.Struct, frozen=True):
     excluded: frozenset[CrewNo] = frozenset()
 
 
-class PassedOver(msgspec.Struct, frozen=True):
+class PassedOver(msgspec.Struct, frozen=True, gc=False):
     """A nearer crew that was not chosen, and why."""
 
     crew_no: CrewNo
@@ -81,7 +81,7 @@ class PassedOver(msgspec.Struct, frozen=True):
     reason: AssignReason
 
 
-class Choice(msgspec.Struct, frozen=True):
+class Choice(msgspec.Struct, frozen=True, gc=False):
     """The crew for one demand, or none (`crew_no` None, reason `NO_CREW`)."""
 
     key: int
