@@ -12,7 +12,7 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
 
-from ops.commands import configuration, places, registers, service, storage
+from ops.commands import configuration, demonstration, places, registers, service, storage
 from ops.layers import ConfigError
 
 app = App(
@@ -21,6 +21,7 @@ app = App(
     version=lambda: version("jedel"),
 )
 app.command(service.serve)
+app.command(demonstration.demo)
 app.command(registers.subscribers)
 app.command(registers.devices)
 app.command(places.map_app)

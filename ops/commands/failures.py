@@ -7,6 +7,7 @@ def readable(error: Exception) -> str | None:
     """One line for a person, or None for an exception that only a bug raises."""
     # Here and not above: only a command that has failed pays for these.
     from core.category import CategoryError
+    from ops.demo_service import DemoError
     from routing.map_data import MapError
     from storage.errors import StorageError
     from storage.register_file import RegisterFileError
@@ -15,7 +16,7 @@ def readable(error: Exception) -> str | None:
     match error:
         case StorageError():
             text = f"storage: {error}"
-        case CategoryError() | MapError() | RegisterFileError() | ImportRunning():
+        case CategoryError() | DemoError() | MapError() | RegisterFileError() | ImportRunning():
             text = str(error)
         case OSError() if error.filename is not None:
             text = f"{error.filename}: {error.strerror}"
