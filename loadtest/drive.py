@@ -220,7 +220,7 @@ class _Run:
     def _obey(self, turn: Turn, script: Script, now_us: int) -> None:
         match turn:
             case Offered():
-                script.offer(turn.crew, turn.incident.incident_id, turn.incident.place, now_us)
+                script.offer(turn, now_us)
             case Withdrawn():
                 script.withdraw(turn.crew, turn.incident_id, now_us)
             case Cleared():

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
 from core.events import AnyEvent
-from loadtest.cadastre import Point
+from loadtest.board import Offered
 from loadtest.city import City
 from loadtest.crews import Fleet, Habits
 from loadtest.happening import STREAMS, Rates
@@ -26,7 +26,7 @@ class Script(Protocol):
     def events_until(self, until_us: int) -> Mapping[str, Sequence[AnyEvent]]:
         """Source → what it says up to `until_us` and has not said before."""
 
-    def offer(self, crew: str, incident: int, place: Point | None, now_us: int) -> None:
+    def offer(self, offered: Offered, now_us: int) -> None:
         """The centre has assigned a crew."""
 
     def withdraw(self, crew: str, incident: int, now_us: int) -> None:
@@ -71,10 +71,10 @@ class CityScript:
             events.setdefault(sent.stream, []).append(sent.event)
         return events
 
-    def offer(self, crew: str, incident: int, place: Point | None, now_us: int) -> None:
+    def offer(self, offered: Offered, now_us: int) -> None:
         """The centre has assigned a crew. A crew that is not of this city is somebody else's to drive."""
-        if crew in self.fleet.crews:
-            self.fleet.offer(crew, incident, place, now_us)
+        if offered.crew in self.fleet.crews:
+            self.fleet.offer(offered.crew, offered.incident.incident_id, offered.incident.place, now_us)
 
     def withdraw(self, crew: str, incident: int, now_us: int) -> None:
         """The centre has taken an assignment back."""

@@ -1,0 +1,168 @@
+"""What a replay came to, beside what the records say: intervals, assignments, queues, terms.
+
+Place in the flow: after it; read from the tables, which is where a centre's own reports come from. Rules: all times are
+recorded seconds (the clock's times `speed`), so the centre's own latency counts `speed` times and is told beside them; a call
+counts in an interval only when both its ends exist, and the number of calls stands beside every figure. Requirements: OCC-4,
+OCC-8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from statistics import fmean
+
+import asyncpg
+import msgspec
+
+from core.instant import SECOND_US
+from core.vocabulary import EventKind
+from ops.cad import CadCall
+from ops.replay import TELEPHONE, Played
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """A distribution of seconds."""
+
+    count: int
+    mean_s: float
+    p50_s: float
+    p90_s: float
+
+
+class Interval(msgspec.Struct, frozen=True):
+    """One interval, as recorded and as replayed."""
+
+    name: str
+    recorded: Summary
+    replayed: Summary
+
+
+class Report(msgspec.Struct, frozen=True):
+    """A replay's figures."""
+
+    calls: int
+    speed: float
+    recorded_hours: float
+    lost: int
+    ack_p50_ms: float
+    """The centre's own latency, of the clock."""
+    intervals: tuple[Interval, ...]
+    recorded_assignments: int
+    assignments: int
+    unassigned_calls: int
+    """Calls to which nobody was sent."""
+    queued_calls: int
+    """Calls that waited for a crew of some capability."""
+    queue: Summary
+    """How long those waited that were served in the end."""
+    terms: dict[str, int]
+    """Terms that fired, by kind."""
+
+
+async def report(dsn: str, played: Played, speed: float) -> Report:
+    """Reads a replay's figures from the centre's tables. Raises `OSError`, `asyncpg.PostgresError`."""
+    connection = await asyncpg.connect(dsn, timeout=30)
+    try:
+        rows = await connection.fetch(
+            """
+            SELECT e.seq, e.at, e.incident_id, min(a.offered_at) AS offered_at, min(a.on_scene_at) AS on_scene_at,
+                   count(a.assignment_id) AS assignments
+            FROM event e LEFT JOIN assignment a USING (incident_id)
+            WHERE e.source = $1 AND e.kind = $2 AND e.seq BETWEEN $3 AND $4
+            GROUP BY e.seq, e.at, e.incident_id
+            """,
+            TELEPHONE,
+            int(EventKind.CALL),
+            played.first_seq,
+            played.first_seq + len(played.calls) - 1,
+        )
+        queues = await connection.fetch(
+            """
+            SELECT q.at, (SELECT min(c.at) FROM incident_log c WHERE c.incident_id = q.incident_id
+                          AND c.fact = 'crew_assigned' AND c.version > q.version) AS served_at
+            FROM (SELECT DISTINCT ON (incident_id) incident_id, at, version FROM incident_log
+                  WHERE fact = 'queued' AND incident_id = ANY($1) ORDER BY incident_id, version) q
+            """,
+            [row["incident_id"] for row in rows],
+        )
+        terms = await connection.fetch(
+            "SELECT term, count(*) AS times FROM notice WHERE incident_id = ANY($1) GROUP BY term ORDER BY term",
+            [row["incident_id"] for row in rows],
+        )
+    finally:
+        await connection.close()
+    sent = [((row["offered_at"] - row["at"]).total_seconds() * speed) for row in rows if row["offered_at"]]
+    arrived = [((row["on_scene_at"] - row["at"]).total_seconds() * speed) for row in rows if row["on_scene_at"]]
+    travelled = [((row["on_scene_at"] - row["offered_at"]).total_seconds() * speed) for row in rows if row["on_scene_at"]]
+    recorded = recorded_intervals(played.calls)
+    return Report(
+        calls=len(played.calls),
+        speed=speed,
+        recorded_hours=_hours(played.calls),
+        lost=played.outcome.result.lost,
+        ack_p50_ms=played.outcome.result.ack_p50_us / 1000,
+        intervals=tuple(
+            Interval(name, summary, summarise(values))
+            for (name, summary), values in zip(recorded, (sent, travelled, arrived), strict=True)
+        ),
+        recorded_assignments=sum(len(call.records) for call in played.calls),
+        assignments=sum(row["assignments"] for row in rows),
+        unassigned_calls=sum(1 for row in rows if not row["assignments"]),
+        queued_calls=len(queues),
+        queue=summarise((row["served_at"] - row["at"]).total_seconds() * speed for row in queues if row["served_at"]),
+        terms={row["term"]: row["times"] for row in terms},
+    )
+
+
+def recorded_intervals(calls: Sequence[CadCall]) -> tuple[tuple[str, Summary], tuple[str, Summary], tuple[str, Summary]]:
+    """The three intervals as the records have them: received → dispatched → on scene, each by the call's first unit."""
+    arrived = [(call, call.on_scene_us) for call in calls]
+    return (
+        ("received → dispatched", summarise((call.dispatched_us - call.received_us) / SECOND_US for call in calls)),
+        (
+            "dispatched → on scene",
+            summarise((at_us - call.dispatched_us) / SECOND_US for call, at_us in arrived if at_us is not None),
+        ),
+        (
+            "received → on scene",
+            summarise((at_us - call.received_us) / SECOND_US for call, at_us in arrived if at_us is not None),
+        ),
+    )
+
+
+def summarise(values: Iterable[float]) -> Summary:
+    """Number, mean, median and ninth decile of some seconds; zeros when there are none."""
+    ranked = sorted(values)
+    if not ranked:
+        return Summary(0, 0.0, 0.0, 0.0)
+    return Summary(len(ranked), fmean(ranked), ranked[(len(ranked) - 1) // 2], ranked[-(-9 * len(ranked) // 10) - 1])
+
+
+def as_lines(found: Report) -> list[str]:
+    """The report for a person to read."""
+    lines = [
+        f"{found.calls} calls of {found.recorded_hours:.1f} h at {found.speed:g} times their speed; lost {found.lost}",
+        f"the centre's own time to acknowledge: {found.ack_p50_ms:.1f} ms (median), "
+        f"which is {found.ack_p50_ms / 1000 * found.speed:.1f} s of the recorded time below",
+        "",
+        f"{'seconds':<24}{'':>10}{'calls':>8}{'mean':>9}{'p50':>9}{'p90':>9}",
+    ]
+    for interval in found.intervals:
+        for which, summary in (("recorded", interval.recorded), ("replayed", interval.replayed)):
+            name = interval.name if which == "recorded" else ""
+            lines.append(
+                f"{name:<24}{which:>10}{summary.count:>8}{summary.mean_s:>9.0f}{summary.p50_s:>9.0f}{summary.p90_s:>9.0f}"
+            )
+    queue = found.queue
+    lines += [
+        "",
+        f"assignments: {found.recorded_assignments} recorded, {found.assignments} replayed; {found.unassigned_calls} calls without any",
+        f"queue: {found.queued_calls} calls waited for a crew, {queue.count} of them were served, "
+        f"after {queue.mean_s:.0f} s (mean), {queue.p50_s:.0f} s (p50), {queue.p90_s:.0f} s (p90)",
+        "terms fired: " + (", ".join(f"{term} {times}" for term, times in found.terms.items()) or "none"),
+    ]
+    return lines
+
+
+def _hours(calls: Sequence[CadCall]) -> float:
+    return (calls[-1].received_us - calls[0].received_us) / SECOND_US / 3600 if calls else 0.0
