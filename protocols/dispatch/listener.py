@@ -15,24 +15,15 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 
-from picows import (
-    WSCloseCode,
-    WSFrame,
-    WSListener,
-    WSMsgType,
-    WSTransport,
-    WSUpgradeRequest,
-    WSUpgradeResponse,
-    WSUpgradeResponseWithListener,
-    ws_create_server,
-)
+from picows import WSCloseCode, WSMsgType, WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener, ws_create_server
 
 from core import limits
 from core.commands import Order
 from core.decisions import CommandAnswer, Decisions
 from protocols.dispatch import message as m
 from protocols.dispatch.codec import HEADROOM, encode
-from protocols.dispatch.message import ErrorCode, GoodbyeReason
+from protocols.dispatch.connection import Peer
+from protocols.dispatch.message import GoodbyeReason
 from protocols.dispatch.publisher import Publisher
 from protocols.dispatch.session import Authenticate, Give, Instruction, Leave, Say, Session, Watch
 from protocols.dispatch.subscription import Subscription
@@ -46,68 +37,6 @@ _CLOSE_CODES: Final = {
     GoodbyeReason.MESSAGE_TOO_LARGE: WSCloseCode.MESSAGE_TOO_BIG,
 }
 """The rest close with 1008, policy violation (RFC 6455, 7.4.1)."""
-
-
-class _Peer(WSListener):
-    """One connection."""
-
-    def __init__(self, hub: DispatchHub, session: Session, now_s: float) -> None:
-        self.session = session
-        self.transport: WSTransport | None = None
-        self.paused = False
-        """Whether the socket takes no more for now."""
-        self.closing = False
-        self.opened_s = self.heard_s = self.said_s = self.beaten_s = now_s
-        self._hub = hub
-        self._fragments: bytearray | None = None
-
-    def on_ws_connected(self, transport: WSTransport) -> None:
-        self.transport = transport
-        high = self._hub.buffer_bytes // 2
-        transport.underlying_transport.set_write_buffer_limits(high=high, low=high // 4)
-        self._hub.opened(self)
-
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        self._hub.heard(self)
-        kind = frame.msg_type
-        if kind == WSMsgType.CLOSE:
-            self._hub.left(self)
-            transport.send_close(WSCloseCode.OK)
-            transport.disconnect()
-            self._hub.abort_later(self)
-        elif self.closing:
-            return
-        elif kind == WSMsgType.PING:
-            transport.send_pong(frame.get_payload_as_bytes())
-            self._hub.check_buffer(self)
-        elif kind == WSMsgType.TEXT and frame.fin and self._fragments is None:
-            self._hub.obey(self, self.session.receive(frame.get_payload_as_bytes()))
-        elif kind != WSMsgType.PONG:
-            self._fragment(frame)
-
-    def on_ws_disconnected(self, transport: WSTransport) -> None:
-        self._hub.lost(self)
-
-    def pause_writing(self) -> None:
-        self.paused = True
-
-    def resume_writing(self) -> None:
-        self.paused = False
-        self._hub.resumed(self)
-
-    def _fragment(self, frame: WSFrame) -> None:
-        """Binary messages, and text in fragments, which browsers never send and RFC 6455 allows."""
-        if self._fragments is None:
-            if frame.msg_type != WSMsgType.TEXT:
-                self._hub.obey(self, self.session.refuse(ErrorCode.MALFORMED, "messages are JSON text"))
-                return
-            self._fragments = bytearray()
-        self._fragments += frame.get_payload_as_memoryview()
-        if len(self._fragments) > self._hub.message_max_bytes:
-            self._hub.obey(self, [Leave(GoodbyeReason.MESSAGE_TOO_LARGE)])
-        elif frame.fin:
-            payload, self._fragments = bytes(self._fragments), None
-            self._hub.obey(self, self.session.receive(payload))
 
 
 class DispatchHub:
@@ -154,9 +83,9 @@ class DispatchHub:
             commands=limits.CLIENT_COMMANDS,
             idle_timeout_s=idle_timeout_s,
         )
-        self._peers: dict[int, _Peer] = {}
+        self._peers: dict[int, Peer] = {}
         """Session number → connection; those that are closing have left."""
-        self._connections: set[_Peer] = set()
+        self._connections: set[Peer] = set()
         """All connections, the closing ones too."""
         self._asked: dict[str, list[int]] = {}
         """Command id → sessions that wait for its answer."""
@@ -204,7 +133,7 @@ class DispatchHub:
             self._emptied = self._loop_().create_future()
             await asyncio.wait([self._emptied], timeout=self._close_grace_s)
         for peer in list(self._connections):
-            _abort(peer)
+            peer.abort()
         if self._ticking is not None:
             self._ticking.cancel()
 
@@ -219,16 +148,16 @@ class DispatchHub:
 
     # What a connection tells of itself.
 
-    def opened(self, peer: _Peer) -> None:
+    def opened(self, peer: Peer) -> None:
         """A connection has been upgraded."""
         self._peers[peer.session.session_no] = peer
         self._connections.add(peer)
 
-    def heard(self, peer: _Peer) -> None:
+    def heard(self, peer: Peer) -> None:
         """A connection has sent something."""
         peer.heard_s = self._time_s()
 
-    def obey(self, peer: _Peer, instructions: list[Instruction]) -> None:
+    def obey(self, peer: Peer, instructions: list[Instruction]) -> None:
         """Does what a session says."""
         for instruction in instructions:
             match instruction:
@@ -244,27 +173,27 @@ class DispatchHub:
                 case Leave():
                     self._close(peer, instruction.reason, instruction.text)
 
-    def resumed(self, peer: _Peer) -> None:
+    def resumed(self, peer: Peer) -> None:
         """A socket takes again what it had no room for."""
         self._loop_().call_soon(self._catch_up, peer)
 
-    def left(self, peer: _Peer) -> None:
+    def left(self, peer: Peer) -> None:
         """A client closes, or the centre has closed it."""
         peer.closing = True
         self._forget(peer)
 
-    def lost(self, peer: _Peer) -> None:
+    def lost(self, peer: Peer) -> None:
         """A connection is gone."""
         self.left(peer)
         self._connections.discard(peer)
         if self._emptied is not None and not self._connections and not self._emptied.done():
             self._emptied.set_result(None)
 
-    def abort_later(self, peer: _Peer) -> None:
+    def abort_later(self, peer: Peer) -> None:
         """Ends a closing connection for good if the client does not."""
-        self._loop_().call_later(self._close_grace_s, _abort, peer)
+        self._loop_().call_later(self._close_grace_s, peer.abort)
 
-    def check_buffer(self, peer: _Peer) -> None:
+    def check_buffer(self, peer: Peer) -> None:
         """Cuts a client that has not taken what could not be conflated."""
         assert peer.transport is not None
         if peer.transport.underlying_transport.get_write_buffer_size() > self.buffer_bytes:
@@ -272,7 +201,7 @@ class DispatchHub:
 
     # What the hub does.
 
-    def _route(self, request: WSUpgradeRequest) -> _Peer | WSUpgradeResponseWithListener | None:
+    def _route(self, request: WSUpgradeRequest) -> Peer | WSUpgradeResponseWithListener | None:
         if request.path.partition(b"?")[0] != m.PATH.encode():
             return None
         if self._draining or len(self._connections) >= self._clients_max:
@@ -282,7 +211,7 @@ class DispatchHub:
             return WSUpgradeResponseWithListener(response, None)
         self._last_session += 1
         session = Session(self._last_session, self.publisher, self._authenticate, now_us=self._now_us, allowed=self._allowed)
-        return _Peer(self, session, self._time_s())
+        return Peer(self, session, self._time_s())
 
     def _flush(self, subscription: Subscription, now_s: float) -> None:
         """Gives a subscription what is pending, if it may have it now."""
@@ -333,7 +262,7 @@ class DispatchHub:
         for subscription in self._paced.pop(period_s, {}):
             self._flush(subscription, now_s)
 
-    def _catch_up(self, peer: _Peer) -> None:
+    def _catch_up(self, peer: Peer) -> None:
         now_s = self._time_s()
         for subscription in list(peer.session.subscriptions.values()):
             if subscription.pending:
@@ -345,14 +274,14 @@ class DispatchHub:
             if peer is not None:
                 self._say(peer, peer.session.answered(answer))
 
-    def _say(self, peer: _Peer, frame: bytearray) -> None:
+    def _say(self, peer: Peer, frame: bytearray) -> None:
         if peer.transport is None or peer.closing:
             return
         peer.transport.send_reuse_external_bytearray(WSMsgType.TEXT, frame, HEADROOM)
         peer.said_s = self._time_s()
         self.check_buffer(peer)
 
-    def _close(self, peer: _Peer, reason: GoodbyeReason, text: str = "") -> None:
+    def _close(self, peer: Peer, reason: GoodbyeReason, text: str = "") -> None:
         if peer.closing:
             return
         self.goodbyes[reason] += 1
@@ -364,7 +293,7 @@ class DispatchHub:
         # The client's own close ends the connection; one that sends none, or takes nothing, is aborted.
         self.abort_later(peer)
 
-    def _forget(self, peer: _Peer) -> None:
+    def _forget(self, peer: Peer) -> None:
         session = peer.session
         if self._peers.pop(session.session_no, None) is None:
             return
@@ -397,7 +326,7 @@ class DispatchHub:
         period_s = min(1.0, self._hello_timeout_s / 4.0, beat_s / 4.0)
         self._ticking = self._loop_().call_later(period_s, self._tick)
 
-    def _keep_alive(self, peer: _Peer, now_s: float, beat_s: float) -> None:
+    def _keep_alive(self, peer: Peer, now_s: float, beat_s: float) -> None:
         if not peer.paused:
             for subscription in peer.session.subscriptions.values():
                 frame = self.publisher.beat(subscription)
@@ -414,8 +343,3 @@ class DispatchHub:
     def _loop_(self) -> asyncio.AbstractEventLoop:
         assert self._loop is not None, "the hub has not been started"
         return self._loop
-
-
-def _abort(peer: _Peer) -> None:
-    if peer.transport is not None and not peer.transport.is_disconnected:
-        peer.transport.disconnect(graceful=False)

@@ -7,6 +7,7 @@ does not read costs the centre the same few bytes as one that does (invariant 8)
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -34,6 +35,18 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
     crew: str = ""
 
 
+@lru_cache(maxsize=16_384)
+def _covered(territory: str, roots: tuple[str, ...]) -> bool:
+    """Whether a territory lies in any of some others. Asked for every change and audience, of few different territories."""
+    return any(within(territory, root) for root in roots)
+
+
+@lru_cache(maxsize=16_384)
+def _served(territory: str, roots: tuple[str, ...]) -> bool:
+    """Whether a crew of a territory serves any of some others."""
+    return any(within(territory, root) or within(root, territory) for root in roots)
+
+
 def within(territory: str, root: str) -> bool:
     """Whether a territory is `root` or lies below it; the root of everything is `""`."""
     return not root or territory == root or territory.startswith(root + "/")
@@ -58,7 +71,7 @@ class Selection(msgspec.Struct, frozen=True):
             (self.priority is None or change.priority <= self.priority)
             and (self.categories is None or change.category in self.categories)
             and (self.crews is None or not self.crews.isdisjoint(change.crews))
-            and any(within(change.territory, root) for root in self.territories)
+            and _covered(change.territory, self.territories)
             and (self.box is None or self.in_box(change.latitude_deg, change.longitude_deg))
         )
 
@@ -68,9 +81,7 @@ class Selection(msgspec.Struct, frozen=True):
         A crew serves its territory and what lies below it, so a district sees the city's crews as well as its own. Box,
         categories and priorities are about incidents and say nothing of crews.
         """
-        return (self.crews is None or crew_id in self.crews) and any(
-            within(territory, root) or within(root, territory) for root in self.territories
-        )
+        return (self.crews is None or crew_id in self.crews) and _served(territory, self.territories)
 
     def in_box(self, latitude_deg: float | None, longitude_deg: float | None) -> bool:
         """Whether a place lies in the box, borders included. No place is in no box; every place is in no box given."""
