@@ -104,6 +104,10 @@ class DispatchHub:
         """Sessions that are open or greeting."""
         return len(self._peers)
 
+    def sessions(self) -> list[Session]:
+        """Those sessions, for an operator to see who is there."""
+        return [peer.session for peer in self._peers.values()]
+
     async def start(self, host: str, port: int, ssl: tls.SSLContext | None = None) -> tuple[str, int]:
         """Listens; gives the bound address. Raises `OSError` when the address cannot be bound."""
         self._loop = asyncio.get_running_loop()
@@ -138,9 +142,15 @@ class DispatchHub:
             self._ticking.cancel()
 
     def committed(self, decisions: Decisions) -> None:
-        """Publishes a committed batch, then answers its commands. Raises what `Publisher.publish` raises."""
+        """Publishes a committed batch, then answers its commands. Raises what `Publisher.publish` raises.
+
+        Before `start` it only keeps the state, for the clients to come.
+        """
+        touched = self.publisher.publish(decisions)
+        if self._loop is None:
+            return
         now_s = self._time_s()
-        for audience in self.publisher.publish(decisions):
+        for audience in touched:
             for subscription in list(audience.members):
                 self._flush(subscription, now_s)
         for answer in decisions.commands:
@@ -327,13 +337,12 @@ class DispatchHub:
         self._ticking = self._loop_().call_later(period_s, self._tick)
 
     def _keep_alive(self, peer: Peer, now_s: float, beat_s: float) -> None:
-        if not peer.paused:
-            for subscription in peer.session.subscriptions.values():
-                frame = self.publisher.beat(subscription)
-                if frame is not None:
-                    self._say(peer, frame)
-                    if peer.closing:
-                        return
+        if peer.paused:
+            return
+        for subscription in list(peer.session.subscriptions.values()):
+            frame = self.publisher.beat(subscription)
+            if frame is not None:
+                self._say(peer, frame)
         if now_s - peer.said_s >= beat_s:
             self._say(peer, encode(m.Heartbeat(now_us=self._now_us())))
 

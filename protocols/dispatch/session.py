@@ -92,6 +92,8 @@ class Session:
         self.session_no = session_no
         self.state = State.GREETING
         self.client: Client | None = None
+        self.program = ""
+        """Name and version of the client program, as its hello says."""
         self.subscriptions: dict[str, Subscription] = {}
         self.asked: set[str] = set()
         """Ids of commands that wait for their answer."""
@@ -186,6 +188,7 @@ class Session:
         if client is None:
             return [self._leave(GoodbyeReason.UNAUTHORIZED)]
         self.client = client
+        self.program = f"{hello.client} {hello.version}".strip()
         welcome = m.Welcome(
             session=self.session_no,
             cursor=self._publisher.batch_no,

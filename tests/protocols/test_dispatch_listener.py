@@ -7,9 +7,11 @@ import base64
 import json
 import os
 import socket
+import ssl as tls
 import struct
 from collections.abc import Awaitable, Callable
 from functools import partial
+from pathlib import Path
 
 import pytest
 import uvloop
@@ -18,6 +20,7 @@ from picows import WSFrame, WSHandshakeError, WSListener, WSMsgType, WSTransport
 from core.commands import Accept, Order
 from core.decisions import Decisions
 from core.instant import Micros
+from protocols.dispatch.client import DispatchClient
 from protocols.dispatch.codec import decode_centre, encode, text_of
 from protocols.dispatch.listener import DispatchHub
 from protocols.dispatch.message import (
@@ -487,6 +490,36 @@ def test_drain_says_goodbye_and_refuses_newcomers() -> None:
         with pytest.raises(OSError):
             await connect(centre)
         deaf.close()
+
+    run(story)
+
+
+def test_conversation_goes_over_tls() -> None:
+    async def story() -> None:
+        certificate = Path(__file__).parent / "localhost.pem"
+        serving = tls.SSLContext(tls.PROTOCOL_TLS_SERVER)
+        serving.load_cert_chain(certificate)
+        trusting = tls.create_default_context(cafile=str(certificate))
+        hub = DispatchHub(Publisher(), TOKENS.get, lambda order: None, lambda: 0)
+        _, port = await hub.start("127.0.0.1", 0, serving)
+        async with DispatchClient(f"wss://localhost:{port}{PATH}", "d", ssl=trusting) as client:
+            feed = client.subscribe("map")
+            await feed.synced()
+            hub.committed(batch(1, [incident(n, padding=2_000) for n in range(500)]))
+            await until(lambda: len(feed.mirror.incidents) == 500)
+            assert [session.program for session in hub.sessions()] == ["jedel-client"]
+        await hub.drain()
+
+    run(story)
+
+
+def test_batches_before_the_start_are_kept() -> None:
+    async def story() -> None:
+        centre = Centre()
+        centre.commit(batch(1, [incident(1)], commands=[answer("c1")]))
+        async with centre:
+            peer = await watching(centre)
+            assert peer.mirror.versions == {1: 1}
 
     run(story)
 
