@@ -68,10 +68,14 @@ class HouseIndex:
         self._map = map_data
         self._rows: dict[tuple[int, str], list[int]] = {}
         by_street: dict[int, list[tuple[int, int]]] = {}
+        known: dict[str, list[tuple[str, int]]] = {}  # a city has far more houses than house numbers
         for row, (street, number) in enumerate(zip(map_data.house_street.tolist(), map_data.house_number, strict=True)):
-            for key in house_numbers(number):
+            keys = known.get(number)
+            if keys is None:
+                keys = known[number] = [(key, _base(key)) for key in house_numbers(number)]
+            for key, base in keys:
                 self._rows.setdefault((street, key), []).append(row)
-                by_street.setdefault(street, []).append((_base(key), row))
+                by_street.setdefault(street, []).append((base, row))
         self._sorted = {street: sorted(numbers) for street, numbers in by_street.items()}
 
     def place(self, street: int, key: str) -> list[Placed]:
@@ -276,4 +280,6 @@ def _ask(tree: cKDTree | None, here: npt.NDArray[np.float64]) -> tuple[npt.NDArr
     if tree is None:
         return np.full(len(here), np.inf), np.zeros(len(here), np.int64)
     chord, row = tree.query(here, distance_upper_bound=NEAREST_MAX_M / EARTH_RADIUS_M)
-    return np.where(np.isfinite(chord), 2 * EARTH_RADIUS_M * np.arcsin(np.minimum(chord, 2.0) / 2), np.inf), row
+    return np.where(np.isfinite(chord), 2 * EARTH_RADIUS_M * np.arcsin(np.minimum(chord, 2.0) / 2), np.inf), np.asarray(
+        row, np.int64
+    )

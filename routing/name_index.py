@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 from rapidfuzz.distance import OSA
+from rapidfuzz.process import extract
 
 from routing.address import KIND_WORDS, Reading
 
@@ -20,6 +21,10 @@ WORDS_MAX: Final = 10
 """Words of a caller's text that are compared; an address has fewer."""
 POSTING_MAX: Final = 4_000
 """A word that more names hold than this (`улица` in a shop's name) finds nothing alone."""
+COMPARED_MAX: Final = 400
+"""Words that share most letter pairs with a caller's, whose edit distance is computed."""
+ALIKE_MAX: Final = 24
+"""Words that one caller's word may stand for."""
 KIND_WEIGHT: Final = 0.4
 UNKNOWN_WEIGHT: Final = 0.8
 """Weight of a caller's word that resembles nothing on the map."""
@@ -180,6 +185,7 @@ class NameIndex:
         spelled.update({word: kind for word, kind in KIND_WORDS.items() if kind in self._postings})
         self._words = list(spelled)
         self._meanings = list(spelled.values())
+        self._lengths = np.array([len(word) for word in self._words], np.int32)
         pairs: dict[str, list[int]] = defaultdict(list)
         for number, word in enumerate(self._words):
             marked = f"^{word}$"
@@ -215,19 +221,23 @@ class NameIndex:
         if edits == 0:
             return {}
         marked = f"^{word}$"
-        lists = [self._pairs[pair] for pair in {marked[at : at + 2] for at in range(length + 1)} if pair in self._pairs]
+        pairs = {marked[at : at + 2] for at in range(length + 1)}
+        lists = [self._pairs[pair] for pair in pairs if pair in self._pairs]
         if not lists:
             return {}
-        # An edit spoils two letter pairs, a transposition three.
         shared = np.bincount(np.concatenate(lists), minlength=len(self._words))
-        near = np.flatnonzero(shared >= max(1, length + 1 - 2 * edits - 1))
+        # An edit spoils two letter pairs, a transposition three.
+        enough = max(1, len(pairs) - max(3, 2 * edits))
+        near = np.flatnonzero((shared >= enough) & (np.abs(self._lengths - length) <= edits))
+        if len(near) > COMPARED_MAX:
+            near = near[np.argpartition(shared[near], -COMPARED_MAX)[-COMPARED_MAX:]]
+        numbers = near.tolist()
+        words = self._words
         alike: dict[str, float] = {}
-        for number in near.tolist():
-            other = self._words[number]
-            if abs(len(other) - length) <= edits:
-                distance = OSA.distance(word, other, score_cutoff=edits)
-                if distance <= edits:
-                    likeness = 1.0 - distance / max(length, len(other))
-                    meaning = self._meanings[number]
-                    alike[meaning] = max(alike.get(meaning, 0.0), likeness)
+        compared = extract(
+            word, [words[number] for number in numbers], scorer=OSA.distance, score_cutoff=edits, limit=ALIKE_MAX
+        )
+        for other, distance, at in compared:
+            meaning = self._meanings[numbers[at]]
+            alike[meaning] = max(alike.get(meaning, 0.0), 1.0 - distance / max(length, len(other)))
         return alike

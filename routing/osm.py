@@ -174,11 +174,12 @@ class _Collector:
                 self.places.append(RawPlace(names or [""], kind, latitude, longitude, extent_m))
 
 
-def import_osm(path: Path, progress: Callable[[float], None] | None = None) -> MapData:
+def import_osm(path: Path, progress: Callable[[float], None] | None = None, *, chunk_bytes: int = CHUNK_BYTES) -> MapData:
     """Makes a map of an OSM extract.
 
     Args:
         path: an `.osm.pbf` file, or another form libosmium knows by its ending (`.osm`, `.osm.bz2`, `.o5m`).
+        chunk_bytes: how much of a PBF is read at once.
         progress: called now and then with the share done, 0.0 to 1.0, never falling, at the end with 1.0.
 
     Raises:
@@ -194,10 +195,10 @@ def import_osm(path: Path, progress: Callable[[float], None] | None = None) -> M
         store = f"sparse_file_array,{scratch}/nodes" if size > LOCATIONS_ON_DISK_BYTES else "flex_mem"
         locations = osmium.index.create_map(store)
         try:
-            relations = _read_relations(path, pool, lambda share: tell(0.1 * share))
+            relations = _read_relations(path, chunk_bytes, pool, lambda share: tell(0.1 * share))
             wanted = {way for relation in relations for way in (*relation.outer, *relation.inner)}
-            objects = _read_objects(path, pool, locations, collector, lambda share: tell(0.1 + 0.6 * share))
-            lines = _read_lines(path, pool, locations, wanted, lambda share: tell(0.7 + 0.1 * share)) if wanted else {}
+            objects = _read_objects(path, chunk_bytes, pool, locations, collector, lambda share: tell(0.1 + 0.6 * share))
+            lines = _read_lines(path, chunk_bytes, pool, locations, wanted, lambda share: tell(0.7 + 0.1 * share))
         except (RuntimeError, OSError) as error:
             raise MapError(f"{path}: not a readable OSM file: {error}") from error
     if not objects and not relations:
@@ -216,10 +217,10 @@ def _silent(_share: float) -> None:
     pass
 
 
-def _read_relations(path: Path, pool: osmium.io.ThreadPool, tell: Callable[[float], None]) -> list[_Relation]:
+def _read_relations(path: Path, chunk_bytes: int, pool: osmium.io.ThreadPool, tell: Callable[[float], None]) -> list[_Relation]:
     found = []
     typed = osmium.filter.KeyFilter("type")  # the iterator borrows its filters: each must be held while it runs
-    for source, share in chunks(path, CHUNK_BYTES):
+    for source, share in chunks(path, chunk_bytes):
         with osmium.io.Reader(source, osmium.osm.RELATION, thread_pool=pool) as reader:
             for relation in osmium.OsmFileIterator(reader, typed):
                 if not isinstance(relation, osmium.osm.Relation):
@@ -237,6 +238,7 @@ def _read_relations(path: Path, pool: osmium.io.ThreadPool, tell: Callable[[floa
 
 def _read_objects(
     path: Path,
+    chunk_bytes: int,
     pool: osmium.io.ThreadPool,
     locations: osmium.index.LocationTable,
     collector: _Collector,
@@ -247,7 +249,7 @@ def _read_objects(
     located = osmium.NodeLocationsForWays(locations)
     located.ignore_errors()
     keyed = osmium.filter.KeyFilter(*_KEYS)
-    for source, share in chunks(path, CHUNK_BYTES):
+    for source, share in chunks(path, chunk_bytes):
         with osmium.io.Reader(source, osmium.osm.NODE | osmium.osm.WAY, thread_pool=pool) as reader:
             for thing in osmium.OsmFileIterator(reader, located, keyed):
                 count += 1
@@ -268,17 +270,20 @@ def _read_objects(
 
 def _read_lines(
     path: Path,
+    chunk_bytes: int,
     pool: osmium.io.ThreadPool,
     locations: osmium.index.LocationTable,
     wanted: set[int],
     tell: Callable[[float], None],
 ) -> dict[int, Ints]:
     """Points of the ways that relations are made of, by way id."""
-    found = {}
+    found: dict[int, Ints] = {}
+    if not wanted:
+        return found
     located = osmium.NodeLocationsForWays(locations)
     located.ignore_errors()
     chosen = osmium.filter.IdFilter(wanted)
-    for source, share in chunks(path, CHUNK_BYTES):
+    for source, share in chunks(path, chunk_bytes):
         with osmium.io.Reader(source, osmium.osm.WAY, thread_pool=pool) as reader:
             for way in osmium.OsmFileIterator(reader, located, chosen):
                 if not isinstance(way, osmium.osm.Way):

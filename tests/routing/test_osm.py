@@ -83,6 +83,11 @@ def test_import_is_the_same_when_the_format_differs(tmp_path: Path, ending: str)
     assert map_data.boundaries == expected.boundaries
 
 
+def test_import_is_the_same_when_file_is_read_blob_by_blob(tmp_path: Path) -> None:
+    path = town().write(tmp_path / "town.osm.pbf")
+    assert import_osm(path, chunk_bytes=1).to_bytes() == import_osm(path).to_bytes()
+
+
 def test_import_tells_its_progress_from_nothing_to_all(tmp_path: Path) -> None:
     told: list[float] = []
     import_osm(town().write(tmp_path / "town.osm.pbf"), told.append)
