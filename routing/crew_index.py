@@ -43,6 +43,11 @@ class CrewTree:
         """How often the k-d tree has been built, for measurements."""
         return self._crews.points.builds
 
+    @property
+    def profiles(self) -> int:
+        """How many profiles are remembered: no more than twice the crews, and a few."""
+        return len(self._crews.profiles)
+
     def put(self, crew_no: CrewNo, capabilities: Sequence[str], territory: str, *, outside: bool) -> None:
         """Adds a crew (`crew_no` equal to the present size) or replaces its profile. A new crew is off duty, nowhere.
 

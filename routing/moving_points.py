@@ -140,6 +140,8 @@ class MovingPoints:
         """Takes a row out of layers and puts it into others. A look may still find it where it was until the next build."""
         for layer in leaves:
             self._members[layer].discard(row)
+            if not self._members[layer]:
+                del self._members[layer]
         for layer in joins:
             self._members.setdefault(layer, set()).add(row)
         if self._anchored[row]:

@@ -1,0 +1,158 @@
+"""Moving points against a plain scan of all of them: the same rows in the same order, whatever has moved and been built."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from routing.geodesy import Floats, chords_squared, unit_vectors
+from routing.moving_points import EVERYONE, LOOSE_FREE, Ask, MovingPoints
+from routing.neighbours import Rows
+
+NOWHERE = np.full(3, np.nan)
+
+
+def city(rng: np.random.Generator, count: int, spread_deg: float = 0.2) -> Floats:
+    return unit_vectors(43.2 + rng.uniform(-spread_deg, spread_deg, count), 76.9 + rng.uniform(-spread_deg, spread_deg, count))
+
+
+def filled(points: MovingPoints, places: Floats) -> MovingPoints:
+    for _ in places:
+        points.append()
+    points.move(np.arange(len(places)), places)
+    return points
+
+
+def scan(places: Floats, at: Floats, want: int) -> list[int]:
+    """Rows by squared chord, then by row, of the places that are somewhere."""
+    apart = chords_squared(places, at)
+    known = [row for row in range(len(places)) if not np.isnan(apart[row])]
+    return sorted(known, key=lambda row: (apart[row], row))[:want]
+
+
+def check_nearest(points: MovingPoints, places: Floats, at: Floats, want: int) -> None:
+    points.settle(len(at))
+    near = points.nearest(at, want)
+    for line, place in enumerate(at):
+        expected = scan(places, place, len(places))
+        certain = int(near.certain[line])
+        assert certain >= min(want, len(expected))
+        assert near.rows[line, :certain].tolist() == expected[:certain]
+        assert (near.chord_squared[line, :certain] == chords_squared(places[expected[:certain]], place)).all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    count=st.integers(1, 60),
+    loose_free=st.sampled_from([1, 8, 256]),
+    build_toil=st.sampled_from([0, 1, 30]),
+    spread_deg=st.sampled_from([0.0, 1e-6, 0.2, 80.0]),
+    steps=st.lists(st.sampled_from(["drift", "leap", "vanish", "add", "ask"]), max_size=20),
+)
+def test_nearest_equals_a_scan_whatever_moved(
+    seed: int, count: int, loose_free: int, build_toil: int, spread_deg: float, steps: list[str]
+) -> None:
+    rng = np.random.default_rng(seed)
+    places = city(rng, count, spread_deg)
+    points = filled(MovingPoints(loose_free, build_toil), places)
+    for step in [*steps, "ask"]:
+        rows: Rows = rng.permutation(len(places))[: rng.integers(1, len(places) + 1)]
+        match step:
+            case "drift":
+                places[rows] = unit_vectors(*_degrees(places[rows] + rng.normal(0, 1e-6, (len(rows), 3))))
+                points.move(rows, places[rows])
+            case "leap":
+                places[rows] = city(rng, len(rows), spread_deg)
+                points.move(rows, places[rows])
+            case "vanish":
+                places[rows[:3]] = NOWHERE
+                points.move(rows[:3], places[rows[:3]])
+            case "add":
+                places = np.concatenate((places, NOWHERE[None, :]))
+                points.append()
+            case _:
+                check_nearest(points, places, city(rng, 3, spread_deg), int(rng.integers(1, 12)))
+        assert points.placed == int(np.count_nonzero(~np.isnan(places[:, 0])))
+
+
+def _degrees(points: Floats) -> tuple[Floats, Floats]:
+    x, y, z = points.T
+    return np.degrees(np.arctan2(z, np.hypot(x, y))), np.degrees(np.arctan2(y, x))
+
+
+def test_nearest_is_exact_at_scale_while_all_drive_and_trees_are_built() -> None:
+    rng = np.random.default_rng(5)
+    places = city(rng, 3_000)
+    points = filled(MovingPoints(), places)
+    steps = rng.normal(0, 3e-6, places.shape)
+    for tick in range(60):
+        rows = rng.permutation(3_000)[:400]
+        moved = places[rows] + steps[rows]
+        places[rows] = moved / np.linalg.norm(moved, axis=1)[:, None]
+        if tick % 20 == 7:
+            places[rows[:50]] = city(rng, 50)
+        points.move(rows, places[rows])
+        check_nearest(points, places, city(rng, 8), 8)
+    assert points.builds >= 2
+
+
+def test_no_tree_is_built_when_points_are_few() -> None:
+    rng = np.random.default_rng(2)
+    points = filled(MovingPoints(), city(rng, LOOSE_FREE))
+    for _ in range(50):
+        points.settle(100)
+    assert points.builds == 0
+    assert points.are_few
+
+
+def test_a_tree_is_built_when_comparing_has_cost_as_much_and_not_before() -> None:
+    rng = np.random.default_rng(2)
+    points = filled(MovingPoints(build_toil=30), city(rng, 1_000))
+    for _ in range(29):
+        points.settle(1)
+        assert points.builds == 0
+    points.settle(1)
+    assert points.builds == 1
+    assert not points.are_few
+
+
+def test_look_in_a_layer_finds_its_members_among_many_others() -> None:
+    rng = np.random.default_rng(3)
+    places = city(rng, 2_000)
+    points = MovingPoints(build_toil=0)
+    filled(points, places)
+    rare = np.arange(0, 2_000, 100)
+    for row in rare.tolist():
+        points.enlist(row, (), ("gas",))
+    at = city(rng, 5)
+    points.settle(len(at))
+    near = points.look(at, [Ask("gas", 3, 4), Ask(EVERYONE, 2, 4)])
+    for line in range(3):
+        expected = rare[scan(places[rare], at[line], 4)].tolist()
+        assert near.rows[line, : near.certain[line]].tolist()[:4] == expected
+    for line in range(3, 5):
+        assert near.rows[line, : near.certain[line]].tolist()[:4] == scan(places, at[line], 4)
+
+
+def test_look_in_a_layer_finds_who_joined_it_after_the_tree_was_built() -> None:
+    rng = np.random.default_rng(4)
+    places = city(rng, 400)
+    points = filled(MovingPoints(build_toil=0), places)
+    for row in range(200):
+        points.enlist(row, (), ("fire",))
+    points.settle(1)
+    at = places[300:301]
+    assert points.look(at, [Ask("fire", 1, 2)]).rows[0, 0] != 300
+    points.enlist(300, (), ("fire",))
+    assert points.look(at, [Ask("fire", 1, 2)]).rows[0, 0] == 300
+
+
+@pytest.mark.parametrize("layer", ["nobody", EVERYONE])
+def test_look_finds_nothing_when_nobody_is_placed(layer: str) -> None:
+    points = MovingPoints()
+    points.append()
+    near = points.look(city(np.random.default_rng(0), 1), [Ask(layer, 1, 5)])
+    assert near.certain.tolist() == [0]
