@@ -17,6 +17,8 @@ def tls_context(listen: Listen) -> ssl.SSLContext | None:
     if not listen.tls_certificate:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    # Said here, since what Python's own default is depends on how the system has built it.
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
         context.load_cert_chain(listen.tls_certificate, listen.tls_key)
     except ssl.SSLError as error:
