@@ -7,6 +7,7 @@ replay decides by what the department did, and differs only in who is sent and w
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -85,9 +86,22 @@ class Habits:
         )
 
 
-def categories_toml(categories: Sequence[Category]) -> bytes:
+def categories_toml(categories: Sequence[Category]) -> str:
     """The table of categories as the file that a centre is configured with."""
-    return msgspec.toml.encode({"category": [msgspec.to_builtins(category) for category in categories]})
+    rows: list[str] = []
+    for category in categories:
+        names = ", ".join(f"{field} = {_literal(getattr(category.name, field))}" for field in ("en", "ru", "kk"))
+        rows += ["[[category]]", f"name = {{ {names} }}"]
+        rows += [
+            f"{field} = {_literal(getattr(category, field))}" for field in ("code", "priority", "needs", "radius_m", "window_s")
+        ]
+        rows.append("")
+    return "\n".join(rows)
+
+
+def _literal(value: object) -> str:
+    # A JSON string, number or list of strings is a TOML one.
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _kinds(calls: Sequence[CadCall]) -> list[tuple[str, bool]]:

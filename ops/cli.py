@@ -12,7 +12,7 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
 
-from ops.commands import configuration, demonstration, places, registers, service, storage
+from ops.commands import configuration, demonstration, places, registers, replaying, service, storage
 from ops.layers import ConfigError
 
 app = App(
@@ -22,6 +22,7 @@ app = App(
 )
 app.command(service.serve)
 app.command(demonstration.demo)
+app.command(replaying.replay)
 app.command(registers.subscribers)
 app.command(registers.devices)
 app.command(places.map_app)

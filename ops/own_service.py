@@ -1,8 +1,8 @@
-"""A service of the demo's own: the simulated city imported and `jedel serve` started, each through the real command line.
+"""A service of a command's own: files imported and `jedel serve` started, each through the real command line.
 
-Place in the flow: before and beside it. Rules: the service is a process of its own, found by the addresses that it writes
-into its data directory; whatever happens, it is told to drain, waited for, and killed only when it does not end in time; the
-data stay for whoever wants to look at them.
+Place in the flow: before and beside a demo or a replay. Rules: the service is a process of its own, found by the addresses
+that it writes into its data directory; whatever happens, it is told to drain, waited for, and killed only when it does not
+end in time; the data stay for whoever wants to look at them.
 """
 
 from __future__ import annotations
@@ -11,15 +11,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from loadtest.city import CITY_TERRITORY, City
-from loadtest.city_files import write_city
 from loadtest.drive import Centre
 from storage import embedded
 
@@ -27,38 +25,30 @@ START_TIMEOUT_S: Final = 120.0
 STOP_TIMEOUT_S: Final = 60.0
 ADDRESSES: Final = "serve.json"
 """File in the data directory with the addresses that a running service listens on."""
-SOURCE_TOKEN: Final = "demo-source"  # noqa: S105  # known to everybody, for a demo on this machine
-CLIENT_TOKEN: Final = "demo-client"  # noqa: S105  # likewise
+SOURCE_TOKEN: Final = "own-source"  # noqa: S105  # known to everybody, for a service on this machine
+CLIENT_TOKEN: Final = "own-client"  # noqa: S105  # likewise
 _POLL_S: Final = 0.05
 _CONFIGURATION: Final = f"""\
-# Written by `jedel demo`: it listens on this machine only, and its tokens are known to everybody.
-[centre]
-name = "demo"
-region = "KZ"
-territory = "{CITY_TERRITORY}"
 
+# From here on written by jedel: the service listens on this machine only, and its tokens are known to everybody.
 [listen]
 ingest_tcp = "127.0.0.1:0"
 ingest_ws = "127.0.0.1:0"
 dispatch = "127.0.0.1:0"
-
-[terms]
-accept_s = 5
-no_crew_s = 10
 
 [[sources]]
 id = "*"
 token = "{SOURCE_TOKEN}"
 
 [[clients]]
-operator = "demo"
+operator = "own"
 role = "shift_lead"
 token = "{CLIENT_TOKEN}"
 """
 
 
-class DemoError(Exception):
-    """The demo's service cannot be set up; the text says which step failed and how."""
+class OwnServiceError(Exception):
+    """The service cannot be set up or ended; the text says which step failed and how."""
 
 
 class Addresses(msgspec.Struct, frozen=True):
@@ -69,8 +59,8 @@ class Addresses(msgspec.Struct, frozen=True):
     dispatch: tuple[str, int]
 
 
-class DemoService(msgspec.Struct, frozen=True):
-    """A running service with the city's files imported."""
+class OwnService(msgspec.Struct, frozen=True):
+    """A running service."""
 
     centre: Centre
     dsn: str
@@ -78,31 +68,27 @@ class DemoService(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def demo_service(city: City, folder: Path) -> Iterator[DemoService]:
-    """Imports the city into a database under `folder` and runs a service on it until the block ends.
+def own_service(folder: Path, configuration: str, imports: Sequence[tuple[str, ...]] = ()) -> Iterator[OwnService]:
+    """Runs import commands and then a service on a database under `folder`, until the block ends.
 
     Args:
-        city: what is imported.
-        folder: where everything is kept: the city's files, the configuration, the log and the database.
+        folder: where everything is kept: the configuration, the log and the database.
+        configuration: sections of the service's TOML file other than `listen`, `sources` and `clients`.
+        imports: command lines without `jedel`, for example `("map", "import", "city.osm.pbf")`.
 
     Raises:
-        DemoError: a command failed, or the service did not start or stop in time.
+        OwnServiceError: a command failed, or the service did not start or stop in time.
         StorageError: the embedded server does not start.
         OSError: the folder cannot be written.
     """
-    files = write_city(city, folder)
-    configuration = folder / "jedel.toml"
-    configuration.write_text(_CONFIGURATION, encoding="utf-8")
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "jedel.toml"
+    file.write_text(configuration + _CONFIGURATION, encoding="utf-8")
     data_dir = folder / "data"
-    common = ("--config", str(configuration), "--data-dir", str(data_dir))
+    common = ("--config", str(file), "--data-dir", str(data_dir))
     server = embedded.start(data_dir)
     try:
-        for command in (
-            ("map", "import", str(files.extract)),
-            ("territory", "import", str(files.territories)),
-            ("subscribers", "import", str(files.subscribers)),
-            ("devices", "import", str(files.devices)),
-        ):
+        for command in imports:
             _run(*command, *common)
         log = folder / "serve.log"
         with _serving(data_dir, common, log) as addresses:
@@ -113,7 +99,7 @@ def demo_service(city: City, folder: Path) -> Iterator[DemoService]:
                 source_token=SOURCE_TOKEN,
                 client_token=CLIENT_TOKEN,
             )
-            yield DemoService(centre=centre, dsn=server.dsn, log=log)
+            yield OwnService(centre=centre, dsn=server.dsn, log=log)
     finally:
         server.stop()
 
@@ -126,7 +112,7 @@ def _jedel(*arguments: str) -> list[str]:
 def _run(*arguments: str) -> None:
     done = subprocess.run(_jedel(*arguments), capture_output=True, text=True, check=False)  # noqa: S603  # our own command line
     if done.returncode:
-        raise DemoError(f"jedel {' '.join(arguments[:2])} failed: {(done.stderr or done.stdout).strip()}")
+        raise OwnServiceError(f"jedel {' '.join(arguments[:2])} failed: {(done.stderr or done.stdout).strip()}")
 
 
 @contextmanager
@@ -148,14 +134,14 @@ def _started(process: subprocess.Popen[bytes], told: Path, log: Path) -> Address
     waited_s = 0.0
     while waited_s < START_TIMEOUT_S:
         if process.poll() is not None:
-            raise DemoError(f"jedel serve ended with status {process.returncode}: {_last_lines(log)}")
+            raise OwnServiceError(f"jedel serve ended with status {process.returncode}: {_last_lines(log)}")
         try:
             return msgspec.json.decode(told.read_bytes(), type=Addresses)
         except (FileNotFoundError, msgspec.DecodeError):
             # Not there yet, or half written.
             time.sleep(_POLL_S)
             waited_s += _POLL_S
-    raise DemoError(f"jedel serve did not say where it listens within {START_TIMEOUT_S:.0f} s: {_last_lines(log)}")
+    raise OwnServiceError(f"jedel serve did not say where it listens within {START_TIMEOUT_S:.0f} s: {_last_lines(log)}")
 
 
 def _stop(process: subprocess.Popen[bytes], log: Path) -> None:
@@ -163,9 +149,9 @@ def _stop(process: subprocess.Popen[bytes], log: Path) -> None:
     try:
         status = process.wait(STOP_TIMEOUT_S)
     except subprocess.TimeoutExpired:
-        raise DemoError(f"jedel serve did not drain within {STOP_TIMEOUT_S:.0f} s: {_last_lines(log)}") from None
+        raise OwnServiceError(f"jedel serve did not drain within {STOP_TIMEOUT_S:.0f} s: {_last_lines(log)}") from None
     if status:
-        raise DemoError(f"jedel serve ended with status {status}: {_last_lines(log)}")
+        raise OwnServiceError(f"jedel serve ended with status {status}: {_last_lines(log)}")
 
 
 def _last_lines(log: Path) -> str:

@@ -8,8 +8,10 @@ centre refuses the future.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from heapq import heappop, heappush
+from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
@@ -17,11 +19,12 @@ import uvloop
 
 from core.events import AnyEvent, CrewStatus, Fix, Position
 from core.instant import SECOND_US, to_datetime
-from loadtest.board import Offered
+from loadtest.board import Board, Offered
 from loadtest.cadastre import Point
 from loadtest.crews import Drive, distance_m, drive
-from loadtest.drive import Centre, Observer, Outcome
+from loadtest.drive import Centre, Outcome
 from loadtest.drive import drive as drive_script
+from loadtest.ledger import Ledger
 from ops.cad import Cad, CadCall, CadUnit
 from ops.cad_habits import Habits, point
 
@@ -34,6 +37,29 @@ POSITION_INTERVAL_S: Final = 20.0
 """Of the clock: a unit is not taken for lost while it waits."""
 ACCEPT_S: Final = 1.0
 """Recorded time from being told to saying yes: the records have no such stage."""
+
+
+TERMS_S: Final = {"accept_s": (60, 5), "no_crew_s": (30, 5), "on_scene_s": (900, 60), "review_s": (3600, 60)}
+"""Term → recorded seconds it stands for, and the shortest that a centre may be told (`ops.config.Terms`)."""
+
+
+def configuration(categories: Path, speed: float, region: str = "US") -> str:
+    """Sections of a service's TOML file for a replay.
+
+    Args:
+        categories: the file with the department's own categories.
+        speed: recorded seconds a second; the terms are shorter by it, as far as a centre allows.
+        region: whose telephone numbers are read.
+    """
+    terms = "".join(f"{key} = {term_s(key, speed)}\n" for key in TERMS_S)
+    return f'[centre]\nname = "replay"\nregion = "{region}"\ncategories = {json.dumps(str(categories))}\n\n[terms]\n{terms}'
+
+
+def term_s(key: str, speed: float) -> int:
+    """Seconds of the clock that a term lasts at a speed."""
+    recorded_s, shortest_s = TERMS_S[key]
+    return max(shortest_s, round(recorded_s / speed))
+
 
 Status = Literal["off_duty", "free", "accepted", "en_route", "on_scene", "cleared"]
 
@@ -262,7 +288,13 @@ class Played(msgspec.Struct, frozen=True):
 
 
 def replay(
-    centre: Centre, cad: Cad, habits: Habits, speed: float, *, until_us: int | None = None, observe: Observer | None = None
+    centre: Centre,
+    cad: Cad,
+    habits: Habits,
+    speed: float,
+    *,
+    until_us: int | None = None,
+    tell: Callable[[float], None] = lambda share: None,
 ) -> Played:
     """Plays recorded days against a running centre whose categories are `habits.categories`.
 
@@ -271,7 +303,7 @@ def replay(
         cad, habits: the records and what they say.
         speed: recorded seconds a second; at 1 a day takes a day.
         until_us: recorded instant at which to stop; None plays all.
-        observe: told some times a second how things stand.
+        tell: told some times a second which share (0 to 1) has been played.
 
     Raises:
         DispatchError, IngestRefusedError: the centre refuses the tokens.
@@ -286,5 +318,10 @@ def replay(
     seconds = ReplayScript(cad, habits, speed, 0, dict.fromkeys(SOURCES, 1), until_us).seconds
     # The last crews are awaited for as long as an hour of the records lasts.
     tail_s = 3600.0 / speed
-    outcome = uvloop.run(drive_script(centre, SOURCES, make_script, seconds + tail_s, observe=observe))
+    whole_s = seconds + tail_s
+
+    def observe(ledger: Ledger, board: Board, elapsed_s: float) -> None:
+        tell(min(1.0, elapsed_s / whole_s))
+
+    outcome = uvloop.run(drive_script(centre, SOURCES, make_script, whole_s, observe=observe))
     return Played(calls=tuple(scripts[-1].calls), first_seq=scripts[-1].first_seq, outcome=outcome)

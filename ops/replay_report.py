@@ -17,7 +17,7 @@ import msgspec
 from core.instant import SECOND_US
 from core.vocabulary import EventKind
 from ops.cad import CadCall
-from ops.replay import TELEPHONE, Played
+from ops.replay import TELEPHONE, TERMS_S, Played, term_s
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -41,6 +41,8 @@ class Report(msgspec.Struct, frozen=True):
     """A replay's figures."""
 
     calls: int
+    incidents: int
+    """Calls that the centre took for new happenings; intervals run from each incident's first call."""
     speed: float
     recorded_hours: float
     lost: int
@@ -91,12 +93,18 @@ async def report(dsn: str, played: Played, speed: float) -> Report:
         )
     finally:
         await connection.close()
-    sent = [((row["offered_at"] - row["at"]).total_seconds() * speed) for row in rows if row["offered_at"]]
-    arrived = [((row["on_scene_at"] - row["at"]).total_seconds() * speed) for row in rows if row["on_scene_at"]]
-    travelled = [((row["on_scene_at"] - row["offered_at"]).total_seconds() * speed) for row in rows if row["on_scene_at"]]
+    # An incident's later calls were answered before they came; they would only flatter the intervals.
+    first: dict[int, asyncpg.Record] = {}
+    for row in sorted(rows, key=lambda row: int(row["seq"])):
+        if row["incident_id"] is not None:
+            first.setdefault(row["incident_id"], row)
+    sent = _between(first.values(), "at", "offered_at", speed)
+    travelled = _between(first.values(), "offered_at", "on_scene_at", speed)
+    arrived = _between(first.values(), "at", "on_scene_at", speed)
     recorded = recorded_intervals(played.calls)
     return Report(
         calls=len(played.calls),
+        incidents=len(first),
         speed=speed,
         recorded_hours=_hours(played.calls),
         lost=played.outcome.result.lost,
@@ -106,7 +114,7 @@ async def report(dsn: str, played: Played, speed: float) -> Report:
             for (name, summary), values in zip(recorded, (sent, travelled, arrived), strict=True)
         ),
         recorded_assignments=sum(len(call.records) for call in played.calls),
-        assignments=sum(row["assignments"] for row in rows),
+        assignments=sum(row["assignments"] for row in first.values()),
         unassigned_calls=sum(1 for row in rows if not row["assignments"]),
         queued_calls=len(queues),
         queue=summarise((row["served_at"] - row["at"]).total_seconds() * speed for row in queues if row["served_at"]),
@@ -140,10 +148,11 @@ def summarise(values: Iterable[float]) -> Summary:
 
 def as_lines(found: Report) -> list[str]:
     """The report for a person to read."""
+    ack_s = found.ack_p50_ms / 1000 * found.speed
     lines = [
-        f"{found.calls} calls of {found.recorded_hours:.1f} h at {found.speed:g} times their speed; lost {found.lost}",
-        f"the centre's own time to acknowledge: {found.ack_p50_ms:.1f} ms (median), "
-        f"which is {found.ack_p50_ms / 1000 * found.speed:.1f} s of the recorded time below",
+        f"{found.calls} calls of {found.recorded_hours:.1f} h at {found.speed:g} times their speed",
+        f"{found.incidents} incidents; lost {found.lost}",
+        f"acknowledged after {found.ack_p50_ms:.1f} ms (median), which counts as {ack_s:.1f} s below",
         "",
         f"{'seconds':<24}{'':>10}{'calls':>8}{'mean':>9}{'p50':>9}{'p90':>9}",
     ]
@@ -154,14 +163,23 @@ def as_lines(found: Report) -> list[str]:
                 f"{name:<24}{which:>10}{summary.count:>8}{summary.mean_s:>9.0f}{summary.p50_s:>9.0f}{summary.p90_s:>9.0f}"
             )
     queue = found.queue
+    waits = f"{queue.mean_s:.0f} s (mean), {queue.p50_s:.0f} s (p50), {queue.p90_s:.0f} s (p90)"
+    terms = ", ".join(f"{term} {times}" for term, times in found.terms.items())
+    lengths = ", ".join(f"{key.removesuffix('_s')} {term_s(key, found.speed) * found.speed:.0f} s" for key in TERMS_S)
     lines += [
         "",
-        f"assignments: {found.recorded_assignments} recorded, {found.assignments} replayed; {found.unassigned_calls} calls without any",
-        f"queue: {found.queued_calls} calls waited for a crew, {queue.count} of them were served, "
-        f"after {queue.mean_s:.0f} s (mean), {queue.p50_s:.0f} s (p50), {queue.p90_s:.0f} s (p90)",
-        "terms fired: " + (", ".join(f"{term} {times}" for term, times in found.terms.items()) or "none"),
+        f"assignments: {found.recorded_assignments} recorded, {found.assignments} replayed",
+        f"calls without any assignment: {found.unassigned_calls}",
+        f"queue: {found.queued_calls} calls waited for a crew; {queue.count} of them were served, after {waits}",
+        f"terms fired: {terms or 'none'}",
+        f"at this speed the terms stood for: {lengths}",
     ]
     return lines
+
+
+def _between(rows: Iterable[asyncpg.Record], start: str, end: str, speed: float) -> list[float]:
+    """Recorded seconds between two instants of each row that has both."""
+    return [(row[end] - row[start]).total_seconds() * speed for row in rows if row[start] and row[end]]
 
 
 def _hours(calls: Sequence[CadCall]) -> float:

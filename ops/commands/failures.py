@@ -7,7 +7,8 @@ def readable(error: Exception) -> str | None:
     """One line for a person, or None for an exception that only a bug raises."""
     # Here and not above: only a command that has failed pays for these.
     from core.category import CategoryError
-    from ops.demo_service import DemoError
+    from ops.cad import CadError
+    from ops.own_service import OwnServiceError
     from routing.map_data import MapError
     from storage.errors import StorageError
     from storage.register_file import RegisterFileError
@@ -16,7 +17,7 @@ def readable(error: Exception) -> str | None:
     match error:
         case StorageError():
             text = f"storage: {error}"
-        case CategoryError() | DemoError() | MapError() | RegisterFileError() | ImportRunning():
+        case CadError() | CategoryError() | OwnServiceError() | MapError() | RegisterFileError() | ImportRunning():
             text = str(error)
         case OSError() if error.filename is not None:
             text = f"{error.filename}: {error.strerror}"
