@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 from cyclopts.types import PositiveFloat
+
+from ops.commands.folder import own_folder
 
 
 def demo(
@@ -29,16 +28,7 @@ def demo(
 
     console = Console()
     city = demo_city(seed)
-    with _folder(folder) as kept, demo_service(city, kept) as service:
+    with own_folder(folder) as kept, demo_service(city, kept) as service:
         verdict = run_demo(service.centre, service.dsn, city, seconds, view_for(console), seed=seed)
     print(verdict.line)
     return 1 if verdict.lost else 0
-
-
-@contextmanager
-def _folder(folder: Path | None) -> Iterator[Path]:
-    if folder is not None:
-        yield folder
-    else:
-        with tempfile.TemporaryDirectory(prefix="jedel-demo-", ignore_cleanup_errors=True) as made:
-            yield Path(made)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 from cyclopts.types import PositiveFloat
 
+from ops.commands.folder import own_folder
 from ops.commands.progress import bar
 
 
@@ -41,7 +39,7 @@ def replay(
         return 1
     habits = Habits(cad)
     until_us = None if hours is None else cad.calls[0].received_us + round(hours * 3600 * SECOND_US)
-    with _folder(folder) as kept:
+    with own_folder(folder) as kept:
         categories = kept / "categories.toml"
         categories.write_text(categories_toml(habits.categories), encoding="utf-8")
         with own_service(kept, configuration(categories, speed)) as service:
@@ -50,13 +48,3 @@ def replay(
             found = asyncio.run(report(service.dsn, played, speed))
     print("\n".join(as_lines(found)))
     return 1 if found.lost else 0
-
-
-@contextmanager
-def _folder(folder: Path | None) -> Iterator[Path]:
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        yield folder
-    else:
-        with tempfile.TemporaryDirectory(prefix="jedel-replay-", ignore_cleanup_errors=True) as made:
-            yield Path(made)
