@@ -285,6 +285,17 @@ def test_equal_filters_share_one_encoding() -> None:
     assert publisher.encodings == before + 1
 
 
+def test_members_who_joined_at_different_batches_share_one_encoding() -> None:
+    publisher = Publisher()
+    watchers = []
+    for batch_no in range(1, 6):
+        publisher.publish(batch(batch_no))
+        watchers.append(Watcher(publisher))
+        watchers[-1].drain()
+    publisher.publish(batch(6, [incident(1)]))
+    assert len({id(publisher.take(one.subscription)) for one in watchers}) == 1
+
+
 def test_shared_message_is_right_for_members_at_different_places() -> None:
     publisher = Publisher()
     fast, slow = Watcher(publisher), Watcher(publisher)
@@ -331,6 +342,20 @@ def test_client_that_never_reads_lapses_at_the_bound_and_holds_no_more() -> None
     assert len(quick.mirror.incidents) == 200
     publisher.unsubscribe(dead.subscription)
     assert len(audience.incidents) == 0
+
+
+def test_client_lapses_only_when_it_lacks_what_is_dropped() -> None:
+    publisher = Publisher(pending_max=2)
+    behind, further_behind = Watcher(publisher), Watcher(publisher)
+    behind.drain()
+    further_behind.drain()
+    publisher.publish(batch(1, [incident(1), incident(2)]))
+    behind.drain()
+    for number in (3, 4):
+        publisher.publish(batch(number - 1, [incident(number)]))
+    assert (behind.subscription.lapsed, further_behind.subscription.lapsed) == (False, True)
+    behind.drain()
+    assert set(behind.mirror.incidents) == {1, 2, 3, 4}
 
 
 def test_same_incidents_changing_again_and_again_make_nobody_lapse() -> None:
@@ -432,7 +457,8 @@ def test_mirror_takes_a_version_it_holds_as_a_repeat() -> None:
     publisher.publish(batch(1, [incident(1, 5)]))
     Watcher(publisher, mirror=mirror).drain()
     mirror.take()
-    mirror.apply(Changes(subscription="map", cursor=1, incidents=(msgspec.Raw(incident(1, 4).view),)))
+    for version in (4, 5):
+        mirror.apply(Changes(subscription="map", cursor=1, incidents=(msgspec.Raw(incident(1, version).view),)))
     assert mirror.versions == {1: 5}
     assert not mirror.take()
 
