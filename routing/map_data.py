@@ -133,7 +133,7 @@ class MapData(msgspec.Struct, frozen=True, eq=False):
             len(self.street_old_names) == streets
             and all(names and names[0] for names in self.street_names)
             and len(self.line_start) == lines + 1
-            and bool(np.all(np.diff(self.line_start) > 0))
+            and bool(np.all(np.diff(self.line_start) >= 2))
             and int(self.line_start[0]) == 0
             and int(self.line_start[-1]) == len(self.line_points)
             and len(self.house_street) == len(self.house_number) == len(self.house_points)

@@ -44,7 +44,7 @@ _SAMPLE_M: Final = 40.0
 _METRES_A_DEGREE: Final = 111_195.0
 
 
-def distance_m(first: Sequence[int], second: Sequence[int]) -> float:
+def distance_m(first: Sequence[float], second: Sequence[float]) -> float:
     """Great-circle distance of two points in units of 1e-7 degree."""
     a, b = radians(first[0] / DEGREE), radians(second[0] / DEGREE)
     half = sin((b - a) / 2) ** 2 + cos(a) * cos(b) * sin(radians((second[1] - first[1]) / DEGREE) / 2) ** 2
@@ -173,12 +173,20 @@ class StreetShapes:
             points = self._points(street)
             low, high = points.min(axis=0).tolist(), points.max(axis=0).tolist()
             middle = ((low[0] + high[0]) // 2, (low[1] + high[1]) // 2)
-            offsets = (points - np.array(middle)).astype(np.float64)
-            offsets[:, 1] *= cos(radians(middle[0] / DEGREE))
-            nearest = points[int(np.argmin(np.hypot(offsets[:, 0], offsets[:, 1])))].tolist()
+            nearest = _nearest_on(self._segments(street), np.array(middle, np.float64))
             half_m = max(HOUSE_ACCURACY_M, distance_m(low, high) / 2 + distance_m(middle, nearest))
             known = self._middles[street] = (nearest[0] / DEGREE, nearest[1] / DEGREE, half_m)
         return known
+
+    def _segments(self, street: int) -> npt.NDArray[np.float64]:
+        """Beginnings and ends of the street's segments, `(n, 2, 2)`; without lines its houses, as segments of no length."""
+        lines = self._lines.get(street)
+        if lines is None:
+            points = self._points(street)
+            return np.stack((points, points), axis=1).astype(np.float64)
+        start = self._map.line_start
+        parts = [self._map.line_points[start[line] : start[line + 1]] for line in lines]
+        return np.concatenate([np.stack((part[:-1], part[1:]), axis=1) for part in parts]).astype(np.float64)
 
     def approach(self, first: int, second: int) -> tuple[float, float, float] | None:
         """Where two streets come nearest to each other and how near, in metres; None when farther than `CORNER_GAP_M`."""
@@ -207,6 +215,18 @@ class StreetShapes:
             return self._map.house_points[self._houses[street]]
         start = self._map.line_start
         return np.concatenate([self._map.line_points[start[line] : start[line + 1]] for line in lines])
+
+
+def _nearest_on(segments: npt.NDArray[np.float64], point: npt.NDArray[np.float64]) -> list[float]:
+    """The point on any of the segments that is nearest to a point, all in map units."""
+    narrow = np.array((1.0, cos(radians(point[0] / DEGREE))))
+    begin, step = (segments[:, 0] - point) * narrow, (segments[:, 1] - segments[:, 0]) * narrow
+    square = np.maximum((step**2).sum(axis=1), 1e-9)
+    share = np.clip(-(begin * step).sum(axis=1) / square, 0.0, 1.0)
+    foot = begin + step * share[:, None]
+    best = int(np.argmin((foot**2).sum(axis=1)))
+    nearest: list[float] = (point + foot[best] / narrow).tolist()
+    return nearest
 
 
 class PointIndex:

@@ -25,7 +25,7 @@ def ints(values: list[tuple[int, int]]) -> Ints:
 def maps(draw: st.DrawFn) -> MapData:
     names = draw(st.lists(NAMES, max_size=4))
     street = st.integers(0, max(len(names) - 1, 0))
-    lines = draw(st.lists(st.tuples(street, st.lists(POINT, min_size=1, max_size=4)), max_size=4)) if names else []
+    lines = draw(st.lists(st.tuples(street, st.lists(POINT, min_size=2, max_size=4)), max_size=4)) if names else []
     houses = draw(st.lists(st.tuples(street, st.text(max_size=4), POINT), max_size=4)) if names else []
     corners = draw(st.lists(st.tuples(st.tuples(street, street), POINT), max_size=3)) if names else []
     places = draw(st.lists(st.tuples(NAMES, st.text(max_size=5), POINT, st.floats(0, 1e6, width=32)), max_size=4))

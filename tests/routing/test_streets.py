@@ -60,6 +60,11 @@ def test_house_goes_to_the_street_of_its_type_when_two_of_its_name_are_near() ->
     assert made.house_street.tolist() == [1, 0]
 
 
+def test_house_makes_a_street_of_its_own_when_the_one_of_its_name_is_far() -> None:
+    made = make([way("Абая", [1, 2], (43.25, 76.9), (43.26, 76.9))], [house("Абая", "1", 43.255, 76.94)])  # 3.2 km east
+    assert made.house_street.tolist() == [1]
+
+
 def test_houses_make_a_street_when_no_way_bears_its_name() -> None:
     made = make([], [house("мкр. Самал-2", "1", 43.25, 76.9), house("Самал 2 мкр", "2", 43.251, 76.9)])
     assert made.street_names == [["мкр. Самал-2", "Самал 2 мкр"]]
