@@ -1,0 +1,174 @@
+"""The replay's script: calls at their times, units that do what the records say, and the report's arithmetic."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from core.events import AnyEvent, Call, CrewStatus, Position
+from core.instant import SECOND_US, to_micros
+from core.vocabulary import AssignmentState, IncidentState
+from loadtest.board import AssignmentView, ExplanationView, IncidentView, Offered, ToldView
+from ops.cad import Cad, read_cad
+from ops.cad_habits import Habits
+from ops.replay import LEAD_S, ReplayScript, configuration, term_s
+from ops.replay_report import Summary, recorded_intervals, summarise
+from tests.ops.test_cad import text
+
+START_US = 1_700_000_000 * SECOND_US
+SPEED = 10.0
+MEDIC = {
+    "Unit ID": "85",
+    "Unit Type": "MEDIC",
+    "On Scene DtTm": "04/08/2020 12:02:21 AM",
+    "Available DtTm": "04/08/2020 01:35:00 AM",
+}
+LATER = {
+    "Call Number": "300",
+    "Received DtTm": "04/08/2020 02:53:08 AM",
+    "Entry DtTm": "04/08/2020 02:53:09 AM",
+    "Dispatch DtTm": "04/08/2020 02:54:00 AM",
+    "Response DtTm": "04/08/2020 02:55:00 AM",
+    "On Scene DtTm": "04/08/2020 03:00:00 AM",
+    "Available DtTm": "04/08/2020 03:15:00 AM",
+}
+
+
+@pytest.fixture
+def cad(tmp_path: Path) -> Cad:
+    (tmp_path / "cad.csv").write_text(text({}, MEDIC, LATER))
+    return read_cad(tmp_path / "cad.csv")
+
+
+def script_of(cad: Cad, until_us: int | None = None) -> ReplayScript:
+    return ReplayScript(cad, Habits(cad), SPEED, START_US, {"telephone": 101, "crews": 1}, until_us)
+
+
+def offer(crew: str, seq: int, capability: str = "fire", incident: int = 7) -> Offered:
+    assignment = AssignmentView(1, crew, capability, AssignmentState.OFFERED, ExplanationView("nearest_capable", 1.0), START_US)
+    view = IncidentView(
+        incident, START_US, IncidentState.ASSIGNED, told=(ToldView(f"telephone/{seq}"),), assignments=(assignment,)
+    )
+    return Offered(crew, view, assignment)
+
+
+def clock(recorded_s: float) -> int:
+    """The clock's time so many recorded seconds after the first call."""
+    return START_US + round((LEAD_S + recorded_s / SPEED) * SECOND_US)
+
+
+def statuses(events: list[AnyEvent], crew: str) -> dict[str, int]:
+    return {event.status: to_micros(event.at) for event in events if type(event) is CrewStatus and event.crew == crew}
+
+
+def played(script: ReplayScript, until_us: int) -> list[AnyEvent]:
+    events = script.events_until(until_us)
+    return [*events.get("telephone", []), *events.get("crews", [])]
+
+
+def test_calls_come_at_their_time_divided_by_the_speed(cad: Cad) -> None:
+    script = script_of(cad)
+    calls = [event for event in played(script, clock(4 * 3600)) if type(event) is Call]
+    assert [(call.seq, call.call_id, to_micros(call.at)) for call in calls] == [
+        (101, "200983546", clock(0)),
+        (102, "300", clock(3 * 3600)),
+    ]
+    assert script.seconds == pytest.approx(LEAD_S + 3 * 3600 / SPEED)
+
+
+def test_calls_end_where_the_replay_is_told_to(cad: Cad) -> None:
+    script = script_of(cad, until_us=cad.calls[0].received_us + 3600 * SECOND_US)
+    assert [call.number for call in script.calls] == ["200983546"]
+
+
+def test_unit_is_on_duty_while_its_shift_lasts(cad: Cad) -> None:
+    events = played(script_of(cad), clock(4 * 3600))
+    engine, medic = statuses(events, "E32"), statuses(events, "85")
+    assert set(engine) == {"free", "off_duty"}
+    assert engine["free"] == clock(0)
+    # From its dispatch, 168 s after the call, until it was available.
+    assert (medic["free"], medic["off_duty"]) == (clock(168), clock(6_112))
+    first = next(event for event in events if type(event) is CrewStatus and event.crew == "85")
+    assert (first.capabilities, first.outside) == (("ambulance",), True)
+
+
+def test_unit_does_what_the_records_say_when_it_is_sent(cad: Cad) -> None:
+    script = script_of(cad)
+    script.events_until(clock(10))
+    script.offer(offer("E32", 101), clock(10))
+    script.offer(offer("E32", 101), clock(12))
+    told = statuses(played(script, clock(3 * 3600)), "E32")
+    assert [status for status, _ in sorted(told.items(), key=lambda item: item[1])][:4] == [
+        "accepted",
+        "en_route",
+        "on_scene",
+        "cleared",
+    ]
+    # Turnout 146 s and work 940 s as recorded; its home is the place itself, so travel is the fixed part alone.
+    assert told["en_route"] == clock(10 + 146)
+    assert told["on_scene"] == pytest.approx(clock(10 + 146 + 120), abs=2)
+    assert told["cleared"] - told["on_scene"] == 94 * SECOND_US
+
+
+def test_unit_leaves_after_its_task_when_its_shift_ends_meanwhile(cad: Cad) -> None:
+    script = script_of(cad)
+    script.events_until(clock(6_100))
+    script.offer(offer("85", 101, "ambulance"), clock(6_100))
+    told = statuses(played(script, clock(20_000)), "85")
+    assert told["off_duty"] == told["cleared"] > clock(6_112)
+
+
+def test_unit_forgets_its_task_when_it_is_withdrawn(cad: Cad) -> None:
+    script = script_of(cad)
+    script.events_until(clock(10))
+    script.offer(offer("E32", 101), clock(10))
+    script.withdraw("E32", 8, clock(11))
+    script.withdraw("E32", 7, clock(12))
+    told = statuses(played(script, clock(2 * 3600)), "E32")
+    assert set(told) <= {"accepted"}
+
+
+def test_offer_is_passed_over_when_unit_or_call_are_not_of_the_records(cad: Cad) -> None:
+    script = script_of(cad)
+    script.events_until(clock(10))
+    script.offer(offer("X1", 101), clock(10))
+    script.offer(offer("E32", 900), clock(10))
+    assert statuses(played(script, clock(3600)), "E32") == {}
+
+
+def test_crews_events_are_numbered_by_one(cad: Cad) -> None:
+    script = script_of(cad)
+    events = [event for event in played(script, clock(4 * 3600)) if type(event) is not Call]
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
+    assert any(type(event) is Position for event in events)
+
+
+@pytest.mark.parametrize(("speed", "expected"), [(1.0, 60), (6.0, 10), (12.0, 5), (2_000.0, 5)])
+def test_term_is_shorter_by_the_speed_as_far_as_a_centre_allows(speed: float, expected: int) -> None:
+    assert term_s("accept_s", speed) == expected
+
+
+def test_configuration_names_the_categories_and_the_terms() -> None:
+    told = configuration(Path("/tmp/a b/c.toml"), 10.0)
+    assert 'categories = "/tmp/a b/c.toml"' in told
+    assert "on_scene_s = 90\n" in told
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([], Summary(0, 0.0, 0.0, 0.0)),
+        ([5.0], Summary(1, 5.0, 5.0, 5.0)),
+        ([float(value) for value in range(10, 0, -1)], Summary(10, 5.5, 5.0, 9.0)),
+        ([float(value) for value in range(1, 101)], Summary(100, 50.5, 50.0, 90.0)),
+    ],
+)
+def test_summary_is_of_the_ranked_values(values: list[float], expected: Summary) -> None:
+    assert summarise(values) == expected
+
+
+def test_recorded_intervals_run_by_the_first_unit(cad: Cad) -> None:
+    intervals = dict(recorded_intervals(cad.calls))
+    assert intervals["received → dispatched"].mean_s == pytest.approx((168 + 52) / 2)
+    assert intervals["received → on scene"].mean_s == pytest.approx((412 + 412) / 2)
