@@ -158,13 +158,17 @@ def _take_chunks(
 
 
 def _skip(chunk: Chunk, high_water: int) -> int:
-    """How many of the chunk's items were taken before."""
-    if chunk.last_seq <= high_water:
-        return len(chunk.items)
+    """How many of the chunk's items were taken before: all up to its last numbered one that lies below the mark.
+
+    What has no number and comes after that is new for all that can be known: to answer it twice is better than never.
+    """
+    skip = 0
     for index, item in enumerate(chunk.items):
-        if item.seq is not None and item.seq > high_water:
-            return index
-    return 0
+        if item.seq is not None:
+            if item.seq > high_water:
+                break
+            skip = index + 1
+    return skip
 
 
 def _place(
@@ -214,7 +218,7 @@ def _restore(state: CentreState, recovered: Recovered) -> None:
         deadlines += [(term.due_us, incident.incident_id) for term in incident.terms]
         if incident.place is not None:
             for capability in incident.unmet():
-                state.waiting.push(incident.incident_id, capability, incident.territory, incident.priority, incident.opened_us)
+                state.queue(incident, capability)
     state.running.watch_many(deadlines)
 
 

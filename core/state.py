@@ -274,4 +274,6 @@ class CentreState:
 
     def _still_waits(self, incident_id: IncidentId, capability: str, priority: int) -> bool:
         incident = self.incidents.get(incident_id)
-        return incident is not None and incident.priority == priority and capability in incident.unmet()
+        # An entry that was left behind by a change of priority, or by a crew that was ordered, counts no more.
+        waits = incident is not None and capability in self.queued.get(incident_id, ())
+        return waits and incident is not None and incident.priority == priority and capability in incident.unmet()
