@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from random import Random
 
 import phonenumbers
@@ -9,9 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loadtest.cadastre import Point
+from loadtest.city import City
+from loadtest.city_files import write_extract
+from loadtest.crews import distance_m
 from loadtest.happening import KINDS
 from loadtest.names import DISTRICTS, STREETS, person_name, street_name
 from loadtest.words import MALFORMED_PHONES, PHRASES, phrase, spell_address, spell_corner, spell_phone, typo
+from routing.gazetteer import MapGazetteer
+from routing.osm import import_osm
 
 seeds = st.integers(0, 2**32).map(Random)
 
@@ -77,3 +84,23 @@ def test_person_has_a_surname_and_a_first_name(draw: int) -> None:
     surname, first = person_name(draw).split()
     assert surname.istitle()
     assert first.istitle()
+
+
+def test_words_of_a_place_find_it_on_the_imported_map(tmp_path: Path) -> None:
+    city = City(3, districts=3, streets=20, crews=0, cameras=0, subscribers=0)
+    write_extract(city, tmp_path / "city.osm.pbf")
+    gazetteer = MapGazetteer(import_osm(tmp_path / "city.osm.pbf"))
+    rng = Random(1)
+    lost = []
+    for _ in range(200):
+        house = rng.choice(city.houses)
+        crossing = rng.randrange(len(city.crossings))
+        for said, place in (
+            (spell_address(city.streets[house.street].name, house.number, rng), house.place),
+            (spell_corner(*city.corner(crossing), rng), city.crossings[crossing]),
+        ):
+            found = gazetteer.search(said, 1)
+            if not found or distance_m(Point(found[0].latitude_deg, found[0].longitude_deg), place) > 60:
+                lost.append(said)
+    # Two streets may share a name's beginning, and a flat may look like a house with a fraction; more than a few is a fault.
+    assert len(lost) <= 8, lost
