@@ -143,8 +143,15 @@ def start(data_dir: Path, settings: Mapping[str, str] | None = None, timeout_s: 
             if not cluster.exists():
                 _initialise(cluster, owner)
             socket_dir = _socket_dir(cluster, owner)
-            _ensure_running(cluster, socket_dir, owner, {**SETTINGS, **(settings or {})}, deadline)
-            _ensure_database(socket_dir, owner)
+            while True:
+                _ensure_running(cluster, socket_dir, owner, {**SETTINGS, **(settings or {})}, deadline)
+                failure = _ensure_database(socket_dir, owner)
+                running = _postmaster(cluster)
+                if failure is None and running is not None and running[1] == "ready":
+                    break
+                # A server that was told to stop a moment ago still looked ready. One that stays ready has another reason.
+                if time.monotonic() >= deadline or (running is not None and running[1] == "ready"):
+                    raise StorageError(StorageReason.SERVER_START, f"the embedded server refuses: {failure}")
             users_lock = (data_dir / "users.lock").open("ab")
             fcntl.flock(users_lock, fcntl.LOCK_SH)
             return EmbeddedServer(data_dir, socket_dir, users_lock, owner)
@@ -293,9 +300,12 @@ def _ensure_running(cluster: Path, socket_dir: Path, owner: _Owner, settings: Ma
             left_s = max(1, int(deadline - time.monotonic()))
             status, said = owner.run(["pg_ctl", "start", "-D", str(cluster), "-w", "-t", str(left_s), "-l", str(log)])
             if status != 0:
-                said += "\n" + _tail(cluster)
-                if not any(words in said for words in _PASSING_START_FAILURES):
+                # Only this start's own words: the old log tells of shutdowns long past.
+                fresh = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+                if not any(words in fresh for words in _PASSING_START_FAILURES):
+                    said = "\n".join((said, fresh[-2000:], _log_tail(cluster)))
                     break
+                said = fresh[-2000:]
                 time.sleep(_POLL_S)
         elif running[1] == "ready" and owner.run(["pg_isready", "-q", "-h", str(socket_dir)])[0] == 0:
             return
@@ -304,17 +314,16 @@ def _ensure_running(cluster: Path, socket_dir: Path, owner: _Owner, settings: Ma
     raise StorageError(StorageReason.SERVER_START, f"the embedded server does not start: {said}")
 
 
-def _tail(cluster: Path) -> str:
-    """The last words of the server's log files."""
-    logs = [cluster / "start.log", *(cluster / "log").glob("*.log")]
-    found = sorted((log for log in logs if log.exists()), key=lambda log: log.stat().st_mtime)
-    return "\n".join(log.read_text(encoding="utf-8", errors="replace")[-2000:] for log in found[-2:])
+def _log_tail(cluster: Path) -> str:
+    """The last words of the server's newest log file."""
+    logs = sorted((cluster / "log").glob("*.log"), key=lambda log: log.stat().st_mtime)
+    return logs[-1].read_text(encoding="utf-8", errors="replace")[-2000:] if logs else ""
 
 
-def _ensure_database(socket_dir: Path, owner: _Owner) -> None:
+def _ensure_database(socket_dir: Path, owner: _Owner) -> str | None:
+    """Makes the centre's database if there is none. Returns what the server said against it."""
     psql = ["psql", "-h", str(socket_dir), "-U", SUPERUSER, "-X", "-At", "-v", "ON_ERROR_STOP=1"]
     status, said = owner.run([*psql, "-c", f"SELECT count(*) FROM pg_database WHERE datname = '{DATABASE}'"])  # noqa: S608 - a constant
     if status == 0 and said == "0":
         status, said = owner.run([*psql, "-c", f"CREATE DATABASE {DATABASE} TEMPLATE template0 ENCODING 'UTF8'"])
-    if status != 0:
-        raise StorageError(StorageReason.SERVER_START, f"the embedded server refuses: {said}")
+    return None if status == 0 else said

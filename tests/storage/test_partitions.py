@@ -1,0 +1,112 @@
+"""Days: made, and dropped without ever taking from an incident that is still open."""
+
+from __future__ import annotations
+
+import asyncio
+
+import asyncpg
+
+from core.decisions import Decisions
+from core.instant import Micros
+from core.vocabulary import IncidentId
+from storage.partitions import DAY_US, TIME_COLUMNS, Retention, days_around, ensure, partition_name, prune
+from storage.session import connect
+from storage.writer import Writer
+from tests.storage import samples
+
+DAY = samples.NOW // DAY_US
+
+
+def day_batch(batch_no: int, day: int, incident: int, *, is_open: bool, closed_day: int | None = None) -> Decisions:
+    """One day's incident with an event and two lines of log."""
+    at = Micros(day * DAY_US + 5)
+    end = Micros((day if closed_day is None else closed_day) * DAY_US + 6)
+    change = samples.incident(incident, 2, opened_us=at, closed_us=None if is_open else end)
+    return samples.batch(
+        batch_no,
+        samples.taken(
+            [samples.call(batch_no), samples.plate(batch_no + 1)], "tel", incidents={0: IncidentId(incident)}, received_us=at
+        ),
+        entries=[samples.log(incident, 1, at), samples.log(incident, 2, end)],
+        incidents=[type(change)(**{**{f: getattr(change, f) for f in change.__struct_fields__}, "updated_us": end})],
+        positions=[samples.place("A-1", at)],
+        now_us=at,
+    )
+
+
+async def parts(connection: asyncpg.Connection) -> set[str]:
+    rows = await connection.fetch("SELECT relname FROM pg_class WHERE relname ~ '_[0-9]{8}$' AND relkind = 'r'")
+    return {row["relname"] for row in rows}
+
+
+def test_ensure_makes_every_tables_partition_once(database: str) -> None:
+    async def main() -> None:
+        connection = await connect(database, "test")
+        days = days_around(samples.NOW)
+        await ensure(connection, days)
+        await ensure(connection, days)
+        assert list(days) == [DAY - 1, DAY, DAY + 1, DAY + 2, DAY + 3]
+        assert await parts(connection) == {partition_name(table, day) for table in TIME_COLUMNS for day in days}
+        assert "event_20240501" in await parts(connection)
+        await connection.close()
+
+    asyncio.run(main())
+
+
+def test_ensure_leaves_a_day_in_the_default_partition_when_it_has_rows_there(database: str) -> None:
+    async def main() -> None:
+        connection = await connect(database, "test")
+        insert = "INSERT INTO position VALUES ('A-1', $1, 1, 2, 3, NULL, NULL)"
+        await connection.execute(insert, samples.NOW)
+        await ensure(connection, [DAY])
+        await connection.execute(insert, samples.NOW)
+        assert await connection.fetchval("SELECT count(*) FROM position_default") == 2
+        assert partition_name("event", DAY) in await parts(connection)
+        await connection.close()
+
+    asyncio.run(main())
+
+
+def test_prune_drops_old_days_and_keeps_what_belongs_to_living_incidents(database: str) -> None:
+    async def main() -> None:
+        connection = await connect(database, "test")
+        writer = Writer(database, 0)
+        # Incidents 1 and 3 are long over; 2 was opened beside 1 and is still open; 4 was closed only today.
+        await writer.commit(day_batch(1, DAY - 40, 1, is_open=False))
+        await writer.commit(day_batch(2, DAY - 40, 2, is_open=True))
+        await writer.commit(day_batch(3, DAY - 39, 3, is_open=False))
+        await writer.commit(day_batch(4, DAY - 38, 4, is_open=False, closed_day=DAY))
+        await writer.commit(day_batch(5, DAY, 5, is_open=False))
+        await writer.close()
+
+        dropped = await prune(connection, samples.NOW, Retention(event_days=10, incident_days=30, position_days=20))
+
+        ids = "SELECT DISTINCT incident_id FROM {} WHERE incident_id IS NOT NULL ORDER BY 1"
+        for table in ("incident", "incident_log", "event"):
+            rows = await connection.fetch(ids.format(table))
+            assert [row["incident_id"] for row in rows] == [2, 4, 5], table
+        assert await connection.fetchval("SELECT count(*) FROM incident_log") == 6
+        # Of the plates, which belong to no incident, only today's is left; of the positions too.
+        assert await connection.fetchval("SELECT count(*) FROM event WHERE incident_id IS NULL") == 1
+        assert await connection.fetchval("SELECT count(*) FROM position") == 1
+        assert partition_name("incident", DAY - 39) in dropped
+        assert partition_name("incident", DAY - 40) not in dropped
+        assert set(dropped).isdisjoint(await parts(connection))
+        assert await connection.fetchval("SELECT next_incident_id FROM centre") == 6
+        await connection.close()
+
+    asyncio.run(main())
+
+
+def test_prune_empties_the_default_partition_of_what_is_old(database: str) -> None:
+    async def main() -> None:
+        connection = await connect(database, "test")
+        for day in (DAY - 40, DAY - 1):
+            await connection.execute("INSERT INTO notice VALUES (1, $1, 'shift_lead', 'accept', '', '')", day * DAY_US)
+            await connection.execute("INSERT INTO position VALUES ('A-1', $1, 1, 2, 3, NULL, NULL)", day * DAY_US)
+        await prune(connection, samples.NOW, Retention(event_days=10, incident_days=30, position_days=30))
+        assert await connection.fetchval("SELECT count(*) FROM notice") == 1
+        assert await connection.fetchval("SELECT count(*) FROM position") == 1
+        await connection.close()
+
+    asyncio.run(main())

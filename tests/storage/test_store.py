@@ -1,0 +1,72 @@
+"""The facade: the order of a centre's life, over again when the lock is lost."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from core.recovered import EMPTY
+from storage.errors import Fenced, StorageError, StorageReason
+from storage.partitions import Retention
+from storage.store import Store
+from tests.storage import samples
+
+
+async def no_pause(_: float) -> None:
+    return
+
+
+def test_store_lives_from_an_empty_database_to_a_successor(empty_database: str) -> None:
+    async def main() -> None:
+        store = await Store.open(empty_database, "almaty")
+        assert len(await store.migrate()) >= 1
+        assert await store.migrate() == []
+        with pytest.raises(Fenced):
+            await store.commit(samples.batch(1))
+        assert await store.become_active() == 1
+        assert await store.recover() == EMPTY
+        await store.prepare_days(samples.NOW)
+        await store.commit(samples.batch(1, samples.taken([samples.plate(1)]), high_water={"cams": 1}))
+
+        standby = await Store.open(empty_database, "almaty")
+        waiting = asyncio.Event()
+        task = asyncio.create_task(standby.become_active(waiting.set))
+        await waiting.wait()
+        await store.close()
+        await store.close()
+        assert await task == 2
+        assert (await standby.recover()).high_water == {"cams": 1}
+        await standby.commit(samples.batch(2))
+        assert await standby.verify(lambda _: b"") == []
+        assert await standby.prune(samples.NOW, Retention()) == []
+        with pytest.raises(Fenced):
+            await store.commit(samples.batch(3))
+        await standby.close()
+
+    asyncio.run(main())
+
+
+def test_store_becomes_active_again_when_asked(database: str) -> None:
+    async def main() -> None:
+        store = await Store.open(database)
+        assert await store.become_active() == 1
+        await store.commit(samples.batch(1))
+        assert await store.become_active() == 2
+        assert (await store.recover()).batch_no == 1
+        await store.commit(samples.batch(2))
+        await store.close()
+
+    asyncio.run(main())
+
+
+def test_open_gives_up_when_nothing_answers() -> None:
+    with pytest.raises(StorageError) as raised:
+        asyncio.run(Store.open("postgresql://postgres@127.0.0.1:1/none", sleep=no_pause, timeout_s=1.0))
+    assert raised.value.reason is StorageReason.UNREACHABLE
+
+
+def test_open_raises_at_once_when_the_database_does_not_exist(database: str) -> None:
+    with pytest.raises(StorageError) as raised:
+        asyncio.run(Store.open(database.replace("/test_", "/absent_")))
+    assert raised.value.reason is StorageReason.INTERNAL
