@@ -379,6 +379,20 @@ def test_rate_limited_subscription_gets_the_newest_state_in_fewer_messages() -> 
     run(story)
 
 
+def test_rate_yields_to_the_bound_rather_than_cut_the_client() -> None:
+    async def story() -> None:
+        async with Centre(Publisher(pending_max=50)) as centre:
+            limited = await watching(centre, max_per_s=0.01)
+            for number in range(1, 301):
+                centre.commit(batch(number, [incident(number)]))
+            await limited.until(lambda: len(limited.mirror.incidents) >= 270)
+            assert centre.hub.goodbyes[GoodbyeReason.TOO_SLOW] == 0
+            # Half the bound at a time: about twelve messages after the snapshot, not three hundred.
+            assert limited.count < 20
+
+    run(story)
+
+
 def buffers(hub: DispatchHub) -> list[int]:
     transports = [one.transport for one in hub._connections]
     return [one.underlying_transport.get_write_buffer_size() for one in transports if one is not None]
@@ -473,6 +487,20 @@ def test_large_snapshot_goes_out_in_parts_while_changes_come() -> None:
             await peer.until(lambda: peer.mirror.cursor == 29)
             assert peer.mirror.versions == {n: n // 60 if n % 60 == 0 and 2 <= n // 60 < 30 else 1 for n in range(2_000)}
             assert peer.count > 50
+
+    run(story)
+
+
+def test_large_snapshot_waits_for_a_socket_that_takes_no_more() -> None:
+    async def story() -> None:
+        publisher = Publisher(part_bytes=20_000)
+        async with Centre(publisher, buffer_bytes=60_000, close_grace_s=0.05) as centre:
+            centre.commit(batch(1, [incident(n, padding=1_000) for n in range(10_000)]))
+            deaf = await raw_socket(centre, HELLO, Subscribe(id="map"))
+            peer = await watching(centre)
+            assert len(peer.mirror.incidents) == 10_000
+            assert max(buffers(centre.hub)) < 30_000 + 22_000, "half the bound and one part"
+            deaf.close()
 
     run(story)
 
