@@ -139,10 +139,13 @@ class Connection:
                     self._wire.write(data)
                 case Greet(hello=hello):
                     self._registry.greet(self, hello)
-                case PauseReading():
-                    self._wire.pause_reading()
-                case ResumeReading():
-                    self._wire.resume_reading()
+                case PauseReading() | ResumeReading():
+                    # A write may block at once and hold the session anew before this instruction's turn has come, so what
+                    # counts is how the session stands now.
+                    if self.session.holds:
+                        self._wire.pause_reading()
+                    else:
+                        self._wire.resume_reading()
                 case Close(reason=reason, at_once=at_once):
                     self._registry.closing(self, reason)
                     if at_once:

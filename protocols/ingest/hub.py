@@ -103,12 +103,12 @@ class IngestHub:
 
     async def start_tcp(self, host: str, port: int) -> tuple[str, int]:
         """Listens on TCP; returns the bound address. Raises `OSError` where it cannot be bound."""
-        return self._started(await serve_tcp(self._opened, host, port, self._tls))
+        return self._started(await serve_tcp(self.open, host, port, self._tls))
 
     async def start_ws(self, host: str, port: int) -> tuple[str, int]:
         """Listens for WebSocket; returns the bound address. Raises `OSError` where it cannot be bound."""
         server = await serve_ws(
-            self._opened,
+            self.open,
             host,
             port,
             self._tls,
@@ -147,6 +147,12 @@ class IngestHub:
             waiting, self._held_by_inlet = self._held_by_inlet, {}
             for connection in waiting:
                 connection.release(Hold.INLET)
+
+    def tick(self) -> None:
+        """Looks at every connection's clocks; the hub itself does so every second once it listens."""
+        now_us = self._now_us()
+        for connection in list(self._connections):
+            connection.tick(now_us)
 
     async def drain(self, reason: GoodbyeReason = GoodbyeReason.DRAINING, timeout_s: float = 10.0) -> bool:
         """Stops accepting and taking; closes each connection once what it brought is committed.
@@ -241,7 +247,8 @@ class IngestHub:
         if self._sources.get(source) is connection:
             del self._sources[source]
 
-    def _opened(self, wire: Wire) -> Connection:
+    def open(self, wire: Wire) -> Connection:
+        """A wire has opened: makes its connection, or turns it away."""
         self.counters["connections"] += 1
         connection = Connection(self, wire, self._session_limits)
         held = len(self._connections)
@@ -263,7 +270,7 @@ class IngestHub:
     def _started(self, server: asyncio.Server) -> tuple[str, int]:
         self._servers.append(server)
         if self._timer is None:
-            self._tick()
+            self._keep_ticking()
         host, port = server.sockets[0].getsockname()[:2]
         return str(host), int(port)
 
@@ -272,11 +279,9 @@ class IngestHub:
             server.close()
         self._servers.clear()
 
-    def _tick(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
-        now_us = self._now_us()
-        for connection in list(self._connections):
-            connection.tick(now_us)
+    def _keep_ticking(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(TICK_S, self._keep_ticking)
+        self.tick()
 
     def _rate_over(self, connection: Connection) -> None:
         self._rate_timers.pop(connection, None)

@@ -105,8 +105,20 @@ BAD = [
     Case("first year", text(kind="call", at="0001-01-01T00:00:00+14:00"), TIME, 1, "$.at"),
     Case("far future", text(kind="call", at="9999-12-31T23:59:59-14:00"), TIME, 1, "$.at"),
     Case("six minutes ahead", text(kind="call", at="2026-05-09T10:36:00Z"), TIME, 1, "$.at"),
-    Case("NUL in a field", b'{"kind":"plate","seq":1,"at":"2026-05-09T10:00:00Z","camera":"\\u0000","plate":"p"}', INVALID, 1, "$.camera"),
-    Case("NUL in an array", b'{"kind":"call","seq":1,"at":"2026-05-09T10:00:00Z","codes":["a\\u0000"]}', INVALID, 1, "$.codes[...]"),
+    Case(
+        "NUL in a field",
+        b'{"kind":"plate","seq":1,"at":"2026-05-09T10:00:00Z","camera":"\\u0000","plate":"p"}',
+        INVALID,
+        1,
+        "$.camera",
+    ),
+    Case(
+        "NUL in an array",
+        b'{"kind":"call","seq":1,"at":"2026-05-09T10:00:00Z","codes":["a\\u0000"]}',
+        INVALID,
+        1,
+        "$.codes[...]",
+    ),
     Case("too many words", text(kind="call", words="x" * 4001), INVALID, 1, "$.words"),
 ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
 
 from core.decisions import Decisions, Taken
@@ -57,8 +58,9 @@ class SmallCentre:
         half_open_max: int = 512,
         inlet: Inlet | None = None,
         now_us: Callable[[], Micros] = lambda: NOW_US,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        self.inlet = inlet or Inlet()
+        self.inlet = Inlet() if inlet is None else inlet
         self.high_water = dict(high_water or {})
         self.hub = IngestHub(
             self.inlet,
@@ -69,6 +71,7 @@ class SmallCentre:
             session_limits=session_limits,
             connections_max=connections_max,
             half_open_max=half_open_max,
+            tls=tls,
         )
         self.paused = False
         self.seqs: dict[str, list[int]] = {}

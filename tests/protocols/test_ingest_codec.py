@@ -159,12 +159,8 @@ TEXT = st.text(max_size=20)
 FROM_CENTRE: st.SearchStrategy[FromCentre] = st.one_of(
     st.builds(Ack, st.integers(0, 2**62)),
     st.just(Heartbeat()),
-    st.builds(
-        EventError, seq=st.none() | st.integers(1, 2**62), code=st.sampled_from(RejectCode), field=TEXT, text=TEXT
-    ),
-    st.builds(
-        Goodbye, reason=st.sampled_from(GoodbyeReason), text=TEXT, expected_seq=st.none() | st.integers(1, 2**62)
-    ),
+    st.builds(EventError, seq=st.none() | st.integers(1, 2**62), code=st.sampled_from(RejectCode), field=TEXT, text=TEXT),
+    st.builds(Goodbye, reason=st.sampled_from(GoodbyeReason), text=TEXT, expected_seq=st.none() | st.integers(1, 2**62)),
     st.builds(
         Welcome,
         protocol=TEXT,
