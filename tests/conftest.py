@@ -12,6 +12,14 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long an example takes says how busy the machine is, and nothing of the code. CI draws the same examples every time; a
+# failure found elsewhere is printed with what reproduces it.
+settings.register_profile(
+    "suite", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize="CI" in os.environ, print_blob=True
+)
+settings.load_profile("suite")
 
 REAL_FILES = ("almaty.osm.pbf", "cad-san-francisco-2020.csv.gz", "calls-montgomery.csv")
 """What `make test-real` reads in REAL_DATA."""
