@@ -156,3 +156,16 @@ def test_look_finds_nothing_when_nobody_is_placed(layer: str) -> None:
     points.append()
     near = points.look(city(np.random.default_rng(0), 1), [Ask(layer, 1, 5)])
     assert near.certain.tolist() == [0]
+
+
+def test_one_leap_does_not_blur_what_is_known_of_the_others() -> None:
+    rng = np.random.default_rng(6)
+    places = city(rng, 1_000)
+    points = filled(MovingPoints(build_toil=0), places)
+    points.settle(1)
+    at = city(rng, 20)
+    before = points.look(at, [Ask(EVERYONE, 20, 8)]).certain
+    places[0] = unit_vectors(np.array([-33.9]), np.array([151.2]))[0]
+    points.move(np.array([0]), places[:1])
+    after = points.look(at, [Ask(EVERYONE, 20, 8)]).certain
+    assert (after >= before - 1).all()
