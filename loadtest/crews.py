@@ -45,6 +45,8 @@ class Habits(msgspec.Struct, frozen=True):
     decline_share: float = 0.02
     silent_share: float = 0.01
     """Offers that the crew does not react to at all."""
+    back_s: float = 120.0
+    """Until a crew from which a task was taken says that it is free: the centre sends nobody before who did not answer."""
     position_interval_s: float = 5.0
 
 
@@ -181,6 +183,8 @@ class Fleet:
         crew = self.crews[call_sign]
         if crew.incident == incident:
             self._release(crew, now_us)
+            back_us = now_us + self._lasting_us(crew, self._habits.back_s)
+            self._step(crew, back_us, lambda crew, at_us: self._status(crew, "free", at_us))
 
     def doing(self) -> Counter[Doing]:
         """How many crews do what."""
@@ -294,7 +298,7 @@ class Fleet:
             self._head_for(crew, self._city.crossings[crew.profile.crossing], at_us, crew.speed_mps * CRUISE_SHARE)
 
     def _status(
-        self, crew: Crew, status: Literal["accepted", "declined", "en_route", "on_scene", "cleared"], at_us: int
+        self, crew: Crew, status: Literal["free", "accepted", "declined", "en_route", "on_scene", "cleared"], at_us: int
     ) -> CrewStatus:
         place, _ = crew.way.at(at_us)
         return CrewStatus(

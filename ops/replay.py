@@ -37,6 +37,8 @@ POSITION_INTERVAL_S: Final = 20.0
 """Of the clock: a unit is not taken for lost while it waits."""
 ACCEPT_S: Final = 1.0
 """Recorded time from being told to saying yes: the records have no such stage."""
+BACK_S: Final = 60.0
+"""Recorded time after which a unit from which a task was taken says that it is free."""
 
 
 TERMS_S: Final = {"accept_s": (60, 5), "no_crew_s": (30, 5), "on_scene_s": (900, 60), "review_s": (3600, 60)}
@@ -166,6 +168,10 @@ class ReplayScript:
             self._release(unit, now_us)
             if unit.ends:
                 self._plan(now_us, lambda at_us: self._leave(unit, at_us))
+            else:
+                # The centre sends nobody who did not answer until it hears from them.
+                back_us = now_us + self._lasting_us(BACK_S)
+                self._step(unit, back_us, lambda unit, at_us: self._status(unit, "free", at_us) if unit.on_duty else None)
 
     def _call_of(self, offered: Offered) -> CadCall | None:
         for event in offered.incident.events:

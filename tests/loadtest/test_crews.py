@@ -104,6 +104,17 @@ def test_crew_forgets_its_task_when_it_is_withdrawn() -> None:
     assert [event.status for event in told][-1] == "cleared"
 
 
+def test_crew_says_that_it_is_free_when_its_task_was_taken_from_it() -> None:
+    fleet = Fleet(CITY, 1, START_US, habits=Habits(silent_share=1.0, back_s=60.0))
+    crew = CITY.crews[0].call_sign
+    fleet.events_until(START_US)
+    fleet.offer(crew, 7, FAR, START_US)
+    fleet.withdraw(crew, 7, after(60))
+    (told,) = [event for event in fleet.events_until(after(3600)) if type(event) is CrewStatus and event.crew == crew]
+    assert (told.status, told.incident) == ("free", None)
+    assert after(66) <= to_micros(told.at) <= after(60 + 6 * 60)
+
+
 def test_crew_goes_to_the_newer_task_when_it_gets_another() -> None:
     fleet = Fleet(CITY, 1, START_US, habits=DUTIFUL)
     crew = CITY.crews[0].call_sign

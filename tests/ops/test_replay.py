@@ -12,6 +12,7 @@ from core.vocabulary import AssignmentState, IncidentState
 from loadtest.board import AssignmentView, ExplanationView, IncidentView, Offered, ToldView
 from ops.cad import Cad, read_cad
 from ops.cad_habits import Habits
+from ops.cli import main
 from ops.replay import LEAD_S, ReplayScript, configuration, term_s
 from ops.replay_report import Summary, recorded_intervals, summarise
 from tests.ops.test_cad import text
@@ -126,7 +127,9 @@ def test_unit_forgets_its_task_when_it_is_withdrawn(cad: Cad) -> None:
     script.withdraw("E32", 8, clock(11))
     script.withdraw("E32", 7, clock(12))
     told = statuses(played(script, clock(2 * 3600)), "E32")
-    assert set(told) <= {"accepted"}
+    assert set(told) <= {"accepted", "free"}
+    # A minute of the records later it says that it can be sent again.
+    assert told["free"] == clock(72)
 
 
 def test_offer_is_passed_over_when_unit_or_call_are_not_of_the_records(cad: Cad) -> None:
@@ -172,3 +175,14 @@ def test_recorded_intervals_run_by_the_first_unit(cad: Cad) -> None:
     intervals = dict(recorded_intervals(cad.calls))
     assert intervals["received → dispatched"].mean_s == pytest.approx((168 + 52) / 2)
     assert intervals["received → on scene"].mean_s == pytest.approx((412 + 412) / 2)
+
+
+@pytest.mark.real
+def test_san_francisco_is_replayed_through_a_real_service(real_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = real_data / "cad-san-francisco-2020.csv.gz"
+    assert main(["replay", str(file), "--speed", "2000", "--hours", "6"]) == 0
+    out, err = capsys.readouterr()
+    assert "line 3313, Available DtTm" in err
+    assert "lost 0" in out
+    assert "calls without any assignment: 0" in out
+    assert "received → on scene" in out
