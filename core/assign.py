@@ -1,13 +1,14 @@
 """Assign: the best crew for every need that wants one, all needs of a batch decided together (OCC-4).
 
-New needs and the queue's most urgent ones that the freed crews may serve go to the crew index as one question. A need without a
-crew waits in priority order; the moment a crew frees, the most urgent need it may serve is asked for again. Assigning changes
-the chosen crew and nothing else.
+All new needs go to the crew index as one question. A need without a crew waits in priority order; the moment a crew frees, the
+most urgent need it may serve is asked for again, and new needs of the same batch contend with what waits: the more urgent
+first. Assigning changes the chosen crew and nothing else.
 """
 
 from __future__ import annotations
 
 from enum import Enum
+from itertools import groupby
 from typing import Final
 
 from core.facts import CrewAssigned, Explanation, PassedOver, Queued
@@ -15,7 +16,7 @@ from core.incident import Incident
 from core.instant import Micros
 from core.ports import Choice, Demand
 from core.state import CentreState
-from core.vocabulary import AssignmentId, AssignmentState, CrewNo, CrewState, IncidentId
+from core.vocabulary import PRIORITY_LOWEST, AssignmentId, AssignmentState, CrewNo, CrewState, IncidentId
 
 _REFUSED: Final = frozenset({AssignmentState.DECLINED, AssignmentState.EXPIRED, AssignmentState.WITHDRAWN})
 
@@ -31,14 +32,30 @@ class _Asked(Enum):
 
 
 def assign_crews(state: CentreState) -> None:
-    """Decides all needs of the batch in hand, then empties the queue as far as freed crews reach."""
-    _decide(state, _new_needs(state))
+    """Decides all needs of the batch in hand, and empties the queue as far as freed crews reach."""
+    needs = _new_needs(state)
+    if not (state.freed and state.queued):
+        _decide(state, needs)
+    else:
+        _decide_with_queue(state, needs)
+    state.retried.clear()
+
+
+def _decide_with_queue(state: CentreState, needs: list[tuple[IncidentId, str, _Asked]]) -> None:
+    """Lets what waits and what is new contend for the freed crews, one priority after the other."""
+
+    def priority_of(need: tuple[IncidentId, str, _Asked]) -> int:
+        return state.incidents[need[0]].priority
+
     unserved: list[tuple[Incident, str]] = []
-    while heads := _pop_for_freed(state):
+    for priority, equals in groupby(sorted(needs, key=priority_of), priority_of):
+        while heads := _pop_for_freed(state, priority - 1):
+            unserved += _decide(state, heads)
+        unserved += _decide(state, [*equals, *_pop_for_freed(state, priority)])
+    while heads := _pop_for_freed(state, PRIORITY_LOWEST):
         unserved += _decide(state, heads)
     for incident, capability in unserved:
         state.queue(incident, capability)
-    state.retried.clear()
 
 
 def _new_needs(state: CentreState) -> list[tuple[IncidentId, str, _Asked]]:
@@ -79,12 +96,17 @@ def assign(
         actor,
         cause,
     )
+    if state.queued.get(incident.incident_id, []).count(capability) > incident.unmet().count(capability):
+        state.unqueue(incident.incident_id, capability)
     state.set_crew_state(crew, CrewState.ASSIGNED, (incident.incident_id, assignment_id))
     state.touch_assignment(incident, incident.assignments[-1], created=True)
 
 
-def _pop_for_freed(state: CentreState) -> list[tuple[IncidentId, str, _Asked]]:
-    """The queue's most urgent need for each free crew; a crew that nothing waits for, or that is nowhere, is struck off."""
+def _pop_for_freed(state: CentreState, lowest_priority: int) -> list[tuple[IncidentId, str, _Asked]]:
+    """The queue's most urgent need for each free crew, down to a priority.
+
+    A crew is struck off when nothing at all waits for it, or when it is nowhere.
+    """
     heads: list[tuple[IncidentId, str, _Asked]] = []
     for crew_id in list(state.freed):
         crew = state.crews[crew_id]
@@ -93,12 +115,12 @@ def _pop_for_freed(state: CentreState) -> list[tuple[IncidentId, str, _Asked]]:
             return outside or not own or territory == own or territory.startswith(own + "/")
 
         can_go = crew.state is CrewState.FREE and crew_id in state.last_positions
-        popped = state.waiting.pop(crew.capabilities, serves) if can_go else None
-        if popped is None:
-            del state.freed[crew_id]
-        else:
+        popped = state.waiting.pop(crew.capabilities, serves, lowest_priority) if can_go else None
+        if popped is not None:
             state.unqueue(*popped)
             heads.append((*popped, _Asked.FREED))
+        elif not can_go or lowest_priority >= PRIORITY_LOWEST:
+            del state.freed[crew_id]
     return heads
 
 
@@ -135,8 +157,6 @@ def _decide(state: CentreState, needs: list[tuple[IncidentId, str, _Asked]]) -> 
         incident, capability, how = asked[choice.key]
         if choice.crew_no is not None:
             explanation = Explanation(choice.reason, round(choice.distance_m, 1), _passed_over(state, choice))
-            if how is _Asked.RETRIED:
-                state.unqueue(incident.incident_id, capability)
             assign(state, incident, capability, choice.crew_no, explanation, "engine", how.value)
         elif how is _Asked.NEW:
             _tell_queued(state, incident, capability, _passed_over(state, choice), "no_crew")

@@ -43,9 +43,9 @@ _S = IncidentState
 MOVES: Final[dict[IncidentState, frozenset[IncidentState]]] = {
     _S.OPENED: frozenset({_S.QUEUED, _S.ASSIGNED, _S.CLOSED, _S.MERGED}),
     _S.QUEUED: frozenset({_S.ASSIGNED, _S.OPENED, _S.CLEARED, _S.CLOSED, _S.MERGED}),
-    _S.ASSIGNED: frozenset({_S.QUEUED, _S.EN_ROUTE, _S.ON_SCENE, _S.CLEARED, _S.CLOSED, _S.MERGED}),
-    _S.EN_ROUTE: frozenset({_S.QUEUED, _S.ASSIGNED, _S.ON_SCENE, _S.CLEARED, _S.CLOSED, _S.MERGED}),
-    _S.ON_SCENE: frozenset({_S.QUEUED, _S.ASSIGNED, _S.EN_ROUTE, _S.CLEARED, _S.CLOSED, _S.MERGED}),
+    _S.ASSIGNED: frozenset({_S.OPENED, _S.QUEUED, _S.EN_ROUTE, _S.ON_SCENE, _S.CLEARED, _S.CLOSED, _S.MERGED}),
+    _S.EN_ROUTE: frozenset({_S.OPENED, _S.QUEUED, _S.ASSIGNED, _S.ON_SCENE, _S.CLEARED, _S.CLOSED, _S.MERGED}),
+    _S.ON_SCENE: frozenset({_S.OPENED, _S.QUEUED, _S.ASSIGNED, _S.EN_ROUTE, _S.CLEARED, _S.CLOSED, _S.MERGED}),
     _S.CLEARED: frozenset({_S.QUEUED, _S.ASSIGNED, _S.CLOSED, _S.MERGED}),
     _S.CLOSED: frozenset(),
     _S.MERGED: frozenset(),

@@ -138,7 +138,7 @@ def recategorise(
 ) -> None:
     """Gives an incident a category that newer words tell of; crews already sent keep serving what is still needed."""
     needs = list(category.needs)
-    for capability in set(incident.needs):
+    for capability in dict.fromkeys(incident.needs):  # in order: a set's would differ from process to process
         missing = incident.needs.count(capability) - needs.count(capability)
         needs.extend([capability] * max(missing, 0))
     priority = incident.priority if incident.priority_fixed else min(category.priority, incident.priority)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterable
 
-from core.vocabulary import IncidentId
+from core.vocabulary import PRIORITY_LOWEST, IncidentId
 
 
 class Waiting:
@@ -30,10 +30,12 @@ class Waiting:
         heap = self._heaps.setdefault(capability, {}).setdefault(territory, [])
         heapq.heappush(heap, (priority, opened_us, incident_id))
 
-    def pop(self, capabilities: Iterable[str], serves: Callable[[str], bool]) -> tuple[IncidentId, str] | None:
+    def pop(
+        self, capabilities: Iterable[str], serves: Callable[[str], bool], lowest_priority: int = PRIORITY_LOWEST
+    ) -> tuple[IncidentId, str] | None:
         """Takes the most urgent need among these capabilities in a territory the crew serves, the oldest of equals.
 
-        Returns the incident and the capability, or None when nothing such waits.
+        Returns the incident and the capability, or None when nothing such waits down to the priority given.
         """
         best: tuple[tuple[int, int, IncidentId], str, str] | None = None
         for capability in capabilities:
@@ -46,7 +48,7 @@ class Waiting:
                     del self._heaps[capability][territory]
                 elif best is None or heap[0] < best[0]:
                     best = (heap[0], capability, territory)
-        if best is None:
+        if best is None or best[0][0] > lowest_priority:
             return None
         _, capability, territory = best
         entry = heapq.heappop(self._heaps[capability][territory])
