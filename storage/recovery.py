@@ -7,6 +7,7 @@ recovery gives the same state whenever it runs.
 
 from __future__ import annotations
 
+import gc
 from typing import Final
 
 import asyncpg
@@ -14,7 +15,7 @@ import asyncpg
 from core import limits
 from core.decisions import CommandAnswer, CrewChange, IncidentChange, PositionRow
 from core.recovered import EarlierCall, Recovered
-from core.vocabulary import CrewState, IncidentState
+from core.vocabulary import CategoryCode, CrewState, IncidentState
 from storage.devices import load_devices
 from storage.errors import StorageError, StorageReason, translate
 
@@ -34,6 +35,9 @@ async def recover(connection: asyncpg.Connection, earlier_calls_s: int = EARLIER
     Raises:
         StorageError: the database failed meanwhile; nothing was changed, try again.
     """
+    collecting = gc.isenabled()
+    # A million objects that all stay alive: the collector would walk them again and again, which doubles the CPU taken.
+    gc.disable()
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             return await _recover(connection, earlier_calls_s)
@@ -41,6 +45,9 @@ async def recover(connection: asyncpg.Connection, earlier_calls_s: int = EARLIER
         raise
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
         raise translate(error) from error
+    finally:
+        if collecting:
+            gc.enable()
 
 
 async def _recover(connection: asyncpg.Connection, earlier_calls_s: int) -> Recovered:
@@ -107,6 +114,7 @@ _CREW_STATES: Final = {state.value: state for state in CrewState}
 
 async def _open_incidents(connection: asyncpg.Connection) -> list[IncidentChange]:
     incidents: list[IncidentChange] = []
+    same: dict[str, str] = {}  # categories and territories are few: one string each, not one an incident
     cursor = await connection.cursor(
         "SELECT incident_id, version, opened_at, updated_at, state, category, priority, territory, latitude_deg, longitude_deg,"
         " crews, phone, view FROM incident WHERE closed_at IS NULL"
@@ -121,9 +129,9 @@ async def _open_incidents(connection: asyncpg.Connection) -> list[IncidentChange
                 updated_us=updated_us,
                 closed_us=None,
                 state=_INCIDENT_STATES[state],
-                category=category,
+                category=CategoryCode(same.setdefault(category, category)),
                 priority=priority,
-                territory=territory,
+                territory=same.setdefault(territory, territory),
                 latitude_deg=latitude_deg,
                 longitude_deg=longitude_deg,
                 crews=tuple(crews),
