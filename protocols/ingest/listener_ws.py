@@ -29,7 +29,7 @@ RECEIVE_BUFFER_BYTES: Final = 128 * 1024
 READ_BUFFER_BYTES: Final = 16 * 1024
 """picows' read buffer at first; it grows as a fast source needs it."""
 
-CLOSE_CODES: Final[dict[GoodbyeReason, WSCloseCode]] = {
+_CLOSE_CODES: Final[dict[GoodbyeReason, WSCloseCode]] = {
     GoodbyeReason.FINISHED: WSCloseCode.OK,
     GoodbyeReason.DRAINING: WSCloseCode.GOING_AWAY,
     GoodbyeReason.TOO_MANY_CONNECTIONS: WSCloseCode.TRY_AGAIN_LATER,
@@ -38,6 +38,11 @@ CLOSE_CODES: Final[dict[GoodbyeReason, WSCloseCode]] = {
     GoodbyeReason.SUPERSEDED: WSCloseCode.OK,
 }
 """WebSocket's nearest word for a goodbye; every other reason is a policy violation."""
+
+
+def close_code(reason: GoodbyeReason) -> WSCloseCode:
+    """WebSocket's close code for a goodbye."""
+    return _CLOSE_CODES.get(reason, WSCloseCode.POLICY_VIOLATION)
 
 
 class PeerFaultsUnlogged(logging.LoggerAdapter[logging.Logger]):
@@ -179,7 +184,7 @@ class WsWire(WSListener):
 
     @staticmethod
     def _say_close(transport: WSTransport, reason: GoodbyeReason) -> None:
-        transport.send_close(CLOSE_CODES.get(reason, WSCloseCode.POLICY_VIOLATION), reason.value.encode())
+        transport.send_close(close_code(reason), reason.value.encode())
 
 
 class WsUpgrade(WSProtocol):  # type: ignore[misc]

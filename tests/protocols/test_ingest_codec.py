@@ -186,7 +186,7 @@ def test_centre_messages_come_back_when_encoded_and_decoded(framing: Framing, me
 
 
 MOMENTS = st.datetimes(datetime(2000, 1, 1), datetime(2026, 5, 9), timezones=st.just(UTC))  # noqa: DTZ001
-WORDS = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=30)
+WORDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
 EVENTS = st.one_of(
     st.builds(
         Call,

@@ -24,7 +24,7 @@ from protocols.ingest.client import IngestClient
 from protocols.ingest.client_session import IngestRefusedError
 from protocols.ingest.frame import frame_body
 from protocols.ingest.hub import IngestHub
-from protocols.ingest.message import PROTOCOL, Framing, GoodbyeReason
+from protocols.ingest.message import PROTOCOL, EventError, Framing, GoodbyeReason
 from protocols.ingest.state import SessionLimits
 from tests.protocols.small_centre import NOW_US, TOKEN, SmallCentre, commit
 
@@ -93,7 +93,7 @@ def test_events_are_committed_once_and_answered_when_a_client_sends_them(scheme:
         centre = SmallCentre(high_water={"cam": 5})
         start = centre.hub.start_tcp if scheme == "tcp" else centre.hub.start_ws
         host, port = await start("127.0.0.1", 0)
-        errors = []
+        errors: list[EventError] = []
         url = f"{scheme}://{host}:{port}"
         async with IngestClient(url, source="cam", token=TOKEN, framing=framing, on_error=errors.append) as client:
             assert client.next_seq == 6

@@ -155,7 +155,7 @@ def test_hello_and_event_are_taken_when_websocket_messages_end_them() -> None:
 
 
 class SeqCase(NamedTuple):
-    """Frames sent after a welcome with committed seq 10: numbers are events' seqs, `x` a malformed frame, `!N` an invalid event."""
+    """Frames sent after a welcome with committed seq 10: `N` an event, `!N` an invalid one, `x` a malformed frame."""
 
     name: str
     frames: str
@@ -445,7 +445,7 @@ def outcome(stream: bytes, places: list[int], framing: Framing) -> tuple[list[ob
         numbers = [item.seq for item in chunk.items if item.seq is not None]
         assert numbers == sorted(set(numbers))
         assert all(b"\0" not in raw and raw.decode() is not None for raw in chunk.raws)
-    acks_aside = [each for each in said(out, framing) if not isinstance(each, Ack)]
+    acks_aside: list[FromCentre] = [each for each in said(out, framing) if not isinstance(each, Ack)]
     return [item for chunk in taken for item in chunk.items], [raw for chunk in taken for raw in chunk.raws], acks_aside
 
 
