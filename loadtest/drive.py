@@ -207,7 +207,9 @@ class _Run:
     async def _read(self, script: Script, script_us: Callable[[], int]) -> None:
         async for update in self._feed:
             now_us = _now_us()
-            for view in update.incidents.values():
+            # After a reset the mirror was filled anew, or more came than it keeps apart: everything is looked at again.
+            views = {**self._feed.mirror.incidents, **update.incidents} if update.reset else update.incidents
+            for view in views.values():
                 incident, turns = self._board.take_incident(view)
                 self._ledger.publish(incident.events, now_us)
                 for turn in turns:

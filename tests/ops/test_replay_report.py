@@ -35,6 +35,8 @@ ROWS = (
     ASSIGNMENT + "(1, 1, 'E1', 'fire', 'on_scene', '2026-01-01 10:00:02Z', '2026-01-01 10:00:30Z', 1, '{}')",
     ASSIGNMENT + "(2, 1, 'M1', 'ambulance', 'offered', '2026-01-01 10:00:03Z', NULL, 1, '{}')",
     ASSIGNMENT + "(3, 2, 'E2', 'fire', 'offered', '2026-01-01 10:01:40Z', NULL, 1, '{}')",
+    # A crew of another capability went at once; the one it waited for came later.
+    "INSERT INTO incident_log VALUES (2, 1, '2026-01-01 10:01:00Z', 'crew_assigned', 'engine', '', '{}')",
     "INSERT INTO incident_log VALUES (2, 2, '2026-01-01 10:01:00Z', 'queued', 'engine', '', '{}')",
     "INSERT INTO incident_log VALUES (2, 4, '2026-01-01 10:01:40Z', 'crew_assigned', 'engine', '', '{}')",
     "INSERT INTO incident_log VALUES (3, 2, '2026-01-01 10:01:00Z', 'queued', 'engine', '', '{}')",
