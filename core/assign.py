@@ -8,7 +8,6 @@ first. Assigning changes the chosen crew and nothing else.
 from __future__ import annotations
 
 from enum import Enum
-from itertools import groupby
 from typing import Final
 
 from core.facts import CrewAssigned, Explanation, PassedOver, Queued
@@ -16,7 +15,7 @@ from core.incident import Incident
 from core.instant import Micros
 from core.ports import Choice, Demand
 from core.state import CentreState
-from core.vocabulary import PRIORITY_LOWEST, AssignmentId, AssignmentState, CrewNo, CrewState, IncidentId
+from core.vocabulary import PRIORITY_HIGHEST, PRIORITY_LOWEST, AssignmentId, AssignmentState, CrewNo, CrewState, IncidentId
 
 _REFUSED: Final = frozenset({AssignmentState.DECLINED, AssignmentState.EXPIRED, AssignmentState.WITHDRAWN})
 
@@ -31,35 +30,33 @@ class _Asked(Enum):
     """It was taken from the queue for a crew that freed."""
 
 
+_Need = tuple[IncidentId, str, _Asked]
+
+
 def assign_crews(state: CentreState) -> None:
     """Decides all needs of the batch in hand, and empties the queue as far as freed crews reach."""
     needs = _new_needs(state)
-    if not (state.freed and state.queued):
-        _decide(state, needs)
-    else:
-        _decide_with_queue(state, needs)
+    contending = state.freed and state.queued
+    for incident, capability in _decide_with_queue(state, needs) if contending else _decide(state, needs):
+        state.queue(incident, capability)
     state.retried.clear()
+    state.freed.clear()  # whatever still waits, these crews cannot serve it
 
 
-def _decide_with_queue(state: CentreState, needs: list[tuple[IncidentId, str, _Asked]]) -> None:
-    """Lets what waits and what is new contend for the freed crews, one priority after the other."""
-
-    def priority_of(need: tuple[IncidentId, str, _Asked]) -> int:
-        return state.incidents[need[0]].priority
+def _decide_with_queue(state: CentreState, needs: list[_Need]) -> list[tuple[Incident, str]]:
+    """Lets what waits and what is new contend for the freed crews, one priority after the other. Returns as `_decide` does."""
 
     unserved: list[tuple[Incident, str]] = []
-    for priority, equals in groupby(sorted(needs, key=priority_of), priority_of):
-        while heads := _pop_for_freed(state, priority - 1):
-            unserved += _decide(state, heads)
-        unserved += _decide(state, [*equals, *_pop_for_freed(state, priority)])
-    while heads := _pop_for_freed(state, PRIORITY_LOWEST):
-        unserved += _decide(state, heads)
-    for incident, capability in unserved:
-        state.queue(incident, capability)
+    for priority in range(PRIORITY_HIGHEST, PRIORITY_LOWEST + 1):
+        asked = [need for need in needs if state.incidents[need[0]].priority == priority]
+        while asked := asked + _pop_for_freed(state, priority):
+            unserved += _decide(state, asked)
+            asked = []
+    return unserved
 
 
-def _new_needs(state: CentreState) -> list[tuple[IncidentId, str, _Asked]]:
-    needs: list[tuple[IncidentId, str, _Asked]] = []
+def _new_needs(state: CentreState) -> list[_Need]:
+    needs: list[_Need] = []
     for incident_id in state.wanted:
         incident = state.incidents.get(incident_id)
         if incident is None:
@@ -71,6 +68,8 @@ def _new_needs(state: CentreState) -> list[tuple[IncidentId, str, _Asked]]:
                 continue
             queued.remove(capability)
             if incident_id in state.retried:
+                # Out of the queue while it is asked for, or a freed crew would find it there as well.
+                state.unqueue(incident_id, capability)
                 needs.append((incident_id, capability, _Asked.RETRIED))
     state.wanted.clear()
     return needs
@@ -102,12 +101,12 @@ def assign(
     state.touch_assignment(incident, incident.assignments[-1], created=True)
 
 
-def _pop_for_freed(state: CentreState, lowest_priority: int) -> list[tuple[IncidentId, str, _Asked]]:
+def _pop_for_freed(state: CentreState, lowest_priority: int) -> list[_Need]:
     """The queue's most urgent need for each free crew, down to a priority.
 
     A crew is struck off when nothing at all waits for it, or when it is nowhere.
     """
-    heads: list[tuple[IncidentId, str, _Asked]] = []
+    heads: list[_Need] = []
     for crew_id in list(state.freed):
         crew = state.crews[crew_id]
 
@@ -124,10 +123,10 @@ def _pop_for_freed(state: CentreState, lowest_priority: int) -> list[tuple[Incid
     return heads
 
 
-def _decide(state: CentreState, needs: list[tuple[IncidentId, str, _Asked]]) -> list[tuple[Incident, str]]:
+def _decide(state: CentreState, needs: list[_Need]) -> list[tuple[Incident, str]]:
     """Asks the crew index once for these needs and sends the crews it chose.
 
-    A new need left without a crew is queued. Returns the needs taken from the queue that are left without one.
+    A new need left without a crew is queued. Returns the needs taken from the queue that are left without one: they go back.
     """
     asked: list[tuple[Incident, str, _Asked]] = []
     demands: list[Demand] = []
@@ -161,7 +160,7 @@ def _decide(state: CentreState, needs: list[tuple[IncidentId, str, _Asked]]) -> 
         elif how is _Asked.NEW:
             _tell_queued(state, incident, capability, _passed_over(state, choice), "no_crew")
             state.queue(incident, capability)
-        elif how is _Asked.FREED:
+        else:
             unserved.append((incident, capability))
     return unserved
 
