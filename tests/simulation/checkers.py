@@ -1,0 +1,332 @@
+"""The ten invariants of ARCHITECTURE.md as checks, made at the very moment something is decided, committed, told or heard.
+
+Each failure is a `Violation` that names the invariant. The log's own checks are in `log_checker`; what only holds when everything
+has come to rest is `at_rest`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from core.crew import WORKING, Crew, encode_crew
+from core.decisions import Decisions
+from core.engine import Engine
+from core.events import Chunk
+from core.incident import ACTIVE, Incident, encode_incident, fold
+from core.state import CentreState
+from core.vocabulary import AssignmentState, CrewState
+from protocols.dispatch.codec import decode_centre
+from protocols.dispatch.message import Answer, Changes, Snapshot, Welcome
+from protocols.dispatch.subscription import Subscription
+from protocols.ingest.codec import decode_from_centre
+from protocols.ingest.frame import LengthReader, LineReader
+from protocols.ingest.message import Ack, Framing
+from routing.crew_index import CrewTree
+from tests.simulation.log_checker import LogChecker, Violation
+from tests.simulation.network import Link
+from tests.simulation.places import CATEGORIES, RULES, AddressTable, Halves
+
+if TYPE_CHECKING:
+    from tests.simulation.clients import DispatchClient
+    from tests.simulation.process import Life
+    from tests.simulation.sources import Source
+    from tests.simulation.world import World
+
+_REFUSED: Final = frozenset({AssignmentState.DECLINED, AssignmentState.EXPIRED, AssignmentState.WITHDRAWN})
+_READ_MAX: Final = 40
+"""Frames that one read may bring beyond the window."""
+DEEP_BATCHES: Final = 12
+"""Every so many batches the live engine is compared with one that has recovered."""
+
+
+class _Head(msgspec.Struct, frozen=True):
+    incident_id: int
+    version: int
+
+
+_head: Final = msgspec.json.Decoder(_Head).decode
+
+
+class Checks:
+    """All checks of one world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.log = LogChecker()
+        self.made = 0
+        """Checks made so far."""
+        self._views: dict[tuple[int, int], bytes] = {}
+        """(incident, version) → view, as committed."""
+        self._next_deep = DEEP_BATCHES
+
+    def require(self, invariant: int, holds: bool, text: str) -> None:
+        """Raises `Violation` unless it holds."""
+        self.made += 1
+        if not holds:
+            raise Violation(invariant, text)
+
+    # Ingest.
+
+    def sent_to_source(self, link: Link, data: bytes) -> None:
+        """1: an acknowledgement that leaves the centre is of something committed."""
+        assert link.connection is not None
+        session = link.connection.session
+        ndjson = session.framing is Framing.NDJSON or data[:1] == b"{"
+        reader = LineReader(1_000_000) if ndjson else LengthReader(1_000_000)
+        for frame in reader.feed(data):
+            message = decode_from_centre(Framing.NDJSON if ndjson else Framing.MSGPACK, frame)
+            if isinstance(message, Ack):
+                committed = self._world.store.high_water.get(session.source, 0)
+                self.require(1, message.seq <= committed, f"{session.source} is told {message.seq}, committed is {committed}")
+
+    def acknowledged(self, source: Source, seq: int, *, by_ack: bool) -> None:
+        """4: whatever is acknowledged is stored as event, position or refused, and the refused were answered."""
+        store = self._world.store
+        name = source.name
+        for sent in source.stream:
+            if not sent.is_covered(seq):
+                continue
+            if sent.seq is None:
+                found = any(sent.token in raw for raw in store.malformed.get(name, ()))
+                self.require(4, found, f"{name}: an unreadable frame after {sent.after} is dropped in silence ({sent.token!r})")
+                continue
+            key = (name, sent.seq)
+            kept = key in store.events or key in store.positions_taken or key in store.rejected
+            self.require(4, kept, f"{name}/{sent.seq} is acknowledged and nowhere stored")
+            self.require(4, not sent.faulty or key in store.rejected, f"{name}/{sent.seq} is faulty and accepted")
+            if by_ack and key in store.rejected:
+                self.require(4, sent.seq in source.errors, f"{name}/{sent.seq} is refused and was not answered with an error")
+
+    def taken(self, life: Life, chunks: list[Chunk]) -> None:
+        """8, 9: the inlet is bounded; urgent sources go before the others."""
+        inlet = life.inlet
+        sessions = [connection.session for connection in life.hub.links]
+        for session in sessions:
+            held = session.unacknowledged_events
+            self.require(8, held <= 12 + _READ_MAX, f"{session.source} has {held} events in its window")
+        most = 3_000 + len(self._world.sources) * 40_000
+        self.require(8, inlet.held_bytes <= most, f"the inlet holds {inlet.held_bytes} bytes")
+        waiting = inlet.urgent_sources
+        if waiting:
+            hasty = [chunk.source for chunk in chunks if chunk.source not in waiting and not _leads_to_urgent(chunk, chunks)]
+            self.require(9, not hasty, f"{hasty} go before {waiting}, who have something urgent")
+
+    # The engine.
+
+    def decided(self, life: Life, decisions: Decisions | None) -> None:
+        """5, 6, and the queue: what must hold of the live state after every batch."""
+        state = life.engine.state
+        working: dict[str, int] = {}
+        next_due_us = life.engine.next_due_us
+        for incident in state.incidents.values():
+            number = incident.incident_id
+            self.require(6, incident.owner != "", f"incident {number} has no owner")
+            self.require(6, bool(incident.terms), f"incident {number} has no term")
+            due_us = min(term.due_us for term in incident.terms)
+            self.require(6, next_due_us is not None and next_due_us <= due_us, f"nobody looks at incident {number} when it is due")
+            for assignment in incident.assignments:
+                if assignment.state in ACTIVE:
+                    crew = state.crews.get(assignment.crew)  # type: ignore[call-overload]  # plain text in the log
+                    agrees = crew is not None and (crew.incident_id, crew.assignment_id) == (number, assignment.assignment_id)
+                    self.require(5, agrees, f"crew {assignment.crew} is on incident {number} and does not know: {crew}")
+                    working[assignment.crew] = working.get(assignment.crew, 0) + 1
+        for crew in state.crews.values():
+            expected = 1 if crew.state in WORKING else 0
+            found = working.get(crew.crew_id, 0)
+            self.require(5, found == expected, f"crew {crew.crew_id} is {crew.state.value} with {found} active assignments")
+        self._check_queue(state)
+        if decisions is not None:
+            self._check_order(state, decisions)
+
+    def _check_queue(self, state: CentreState) -> None:
+        """A free crew and a need it may serve never stand side by side at the end of a batch."""
+        free = [crew for crew in state.crews.values() if crew.state is CrewState.FREE and crew.crew_id in state.last_positions]
+        for incident in state.incidents.values():
+            for capability in incident.unmet():
+                for crew in free:
+                    idle = _may_serve(state, crew, incident, capability)
+                    self.require(6, not idle, f"crew {crew.crew_id} is free, incident {incident.incident_id} wants {capability}")
+
+    def _check_order(self, state: CentreState, decisions: Decisions) -> None:
+        """A crew goes to the most urgent of the needs it may serve."""
+        for change in decisions.assignments:
+            incident = state.incidents.get(change.incident_id)
+            crew = state.crews[change.crew_id]
+            if not change.created or incident is None or change.state is not AssignmentState.OFFERED:
+                continue
+            assignment = incident.active(crew.crew_id)
+            if assignment is None or assignment.assignment_id not in self._by_engine(decisions):
+                continue
+            for other in state.incidents.values():
+                more_urgent = other.priority < incident.priority
+                for capability in other.unmet() if more_urgent else ():
+                    passed = _may_serve(state, crew, other, capability)
+                    text = f"crew {crew.crew_id} goes to {incident.incident_id}, {other.incident_id} is more urgent"
+                    self.require(6, not passed, text)
+
+    @staticmethod
+    def _by_engine(decisions: Decisions) -> set[int]:
+        return {
+            msgspec.json.decode(entry.body)["assignment_id"]
+            for entry in decisions.log
+            if entry.fact == "crew_assigned" and entry.actor == "engine"
+        }
+
+    # Storage.
+
+    def committed(self, decisions: Decisions) -> None:
+        """3, 5, 7: a transaction has become durable."""
+        self.log.take(decisions.log)
+        for change in decisions.incidents:
+            self.log.check_view(change)
+            self._views[change.incident_id, change.version] = change.view
+        self.made += len(decisions.log) + len(decisions.incidents)
+        seqs: dict[str, int] = {}
+        for taken in decisions.taken:
+            for item in taken.chunk.items[taken.skip :]:
+                if item.seq is not None:
+                    known = seqs.get(taken.chunk.source, 0)
+                    self.require(3, item.seq > known, f"{taken.chunk.source}: {item.seq} after {known}")
+                    seqs[taken.chunk.source] = item.seq
+        for source, seq in seqs.items():
+            self.require(3, decisions.high_water.get(source, 0) >= seq, f"the high-water mark of {source} lies below {seq}")
+
+    def committed_by(self, life: Life) -> None:
+        """7: now and then the engine is compared with one that has recovered from what is committed."""
+        store = self._world.store
+        if store.last_batch >= self._next_deep and life.at_rest and life.epoch == store.epoch:
+            self._next_deep = store.last_batch + DEEP_BATCHES
+            self.recovers(life)
+
+    def recovers(self, life: Life) -> None:
+        """7: an engine that recovers now equals the live one."""
+        live = life.engine.state
+        again = Engine(RULES, CATEGORIES, AddressTable(), Halves(), CrewTree(), self._world.store.recovered()).state
+        numbers = (live.batch_no, live.next_incident_id, live.next_assignment_id)
+        recovered_numbers = (again.batch_no, again.next_incident_id, again.next_assignment_id)
+        self.require(7, numbers == recovered_numbers, f"recovered numbers {recovered_numbers}, live {numbers}")
+        self.require(7, live.high_water == again.high_water, f"recovered {again.high_water}, live {live.high_water}")
+        self.require(7, live.answers == again.answers, "recovered answers are not the live ones")
+        self.require(7, _incidents(live) == _incidents(again), "recovered incidents are not the live ones")
+        self.require(7, _crews(live) == _crews(again), "recovered crews are not the live ones")
+        live_queue, queue = _queue(live), _queue(again)
+        differing = {number: (queue.get(number), live_queue.get(number)) for number in live_queue.keys() | queue.keys()}
+        text = "incident: queue recovered, live: " + str({key: both for key, both in differing.items() if both[0] != both[1]})
+        self.require(7, live_queue == queue, text)
+
+    # Dispatch.
+
+    def published(self, life: Life, subscription: Subscription, payload: bytes) -> None:
+        """2, 8: what leaves for a client is committed; what waits for it is bounded."""
+        message = decode_centre(payload)
+        assert isinstance(message, Snapshot | Changes)
+        for view in message.incidents:
+            head = _head(view)
+            known = self._views.get((head.incident_id, head.version))
+            self.require(
+                2, known == bytes(view), f"{subscription.id} is told {head.incident_id} v{head.version}, which is not committed"
+            )
+        last = self._world.store.last_batch
+        self.require(2, message.cursor <= last, f"cursor {message.cursor} is told, batch {last} is committed")
+
+    def welcomed(self, client: DispatchClient, message: Welcome) -> None:
+        """2: a cursor told is committed."""
+        last = self._world.store.last_batch
+        self.require(2, message.cursor <= last, f"{client.token} is welcomed at {message.cursor}, batch {last} is committed")
+
+    def answered(self, answer: Answer) -> None:
+        """2: an answer told is committed, as it was told."""
+        known = self._world.store.answers.get(answer.command_id)
+        same = known is not None and (known.done, known.incident_id, known.reason, known.text) == (
+            answer.done,
+            answer.incident,
+            answer.reason,
+            answer.text,
+        )
+        self.require(2, same, f"{answer.command_id} is answered {answer}, committed is {known}")
+
+    # At the end.
+
+    def at_rest(self, life: Life) -> None:
+        """What holds once nothing goes wrong any more and everything was said."""
+        world, store = self._world, self._world.store
+        for source in world.sources:
+            self.require(4, source.is_done, f"{source.name} waits for ever for {len(source.stream)} acknowledgements")
+        for client in world.clients:
+            self.require(3, not client.unanswered, f"{client.token} waits for ever for {sorted(client.unanswered)}")
+        self.require(7, life.at_rest and life.epoch == store.epoch, "the centre has not come to rest")
+        self.recovers(life)
+        self._check_mirrors(life)
+        self._check_told()
+        entries: dict[int, list[int]] = {}
+        for index, entry in enumerate(store.log):
+            entries.setdefault(entry.incident_id, []).append(index)
+        self.require(7, entries.keys() == store.incidents.keys(), "the log and the incidents are not of the same")
+        for number, change in store.incidents.items():
+            view = fold(store.log[index] for index in entries[number])
+            self.require(7, view == change.view, f"incident {number}: the log does not give its view")
+
+    def _check_mirrors(self, life: Life) -> None:
+        """10: every client holds what is committed and matches, no more and no less."""
+        store = self._world.store
+        for client, subscription in life.desk.subscriptions:
+            selection = subscription.audience.selection
+            mirror = next(one.mirror for one in self._world.clients if one.token == client.operator)
+            expected = {
+                one.incident_id: one.view for one in store.incidents.values() if one.closed_us is None and selection.takes(one)
+            }
+            self.require(10, mirror.incidents == expected, f"{client.operator} holds other incidents than are committed")
+            crews = {
+                one.crew_id: one.view for one in store.crews.values() if selection.takes_crew(one.crew_id, one.territory)
+            }
+            self.require(10, mirror.crews == crews, f"{client.operator} holds other crews than are committed")
+
+    def _check_told(self) -> None:
+        """3: an event tells of one incident, once; what an incident tells of is stored."""
+        store = self._world.store
+        where: dict[str, int] = {}
+        for number, incident in self.log.incidents.items():
+            if incident.merged_into is not None:
+                continue
+            for joined in incident.told:
+                self.require(3, joined.event not in where, f"{joined.event} is told by {where.get(joined.event)} and {number}")
+                where[joined.event] = number
+                if not joined.event.startswith("command:"):
+                    source, _, seq = joined.event.partition("/")
+                    self.require(3, (source, int(seq)) in store.events, f"{joined.event} is told and not stored")
+            self.require(3, incident.event_count == len(incident.told), f"incident {number} counts {incident.event_count} events")
+
+
+def _leads_to_urgent(chunk: Chunk, chunks: list[Chunk]) -> bool:
+    """Whether a chunk is urgent, or lies before an urgent one of its source."""
+    place = next(index for index, other in enumerate(chunks) if other is chunk)
+    return any(other.urgent and other.source == chunk.source for other in chunks[place:])
+
+
+def _may_serve(state: CentreState, crew: Crew, incident: Incident, capability: str) -> bool:
+    own = crew.territory
+    serves = crew.outside or not own or incident.territory == own or incident.territory.startswith(own + "/")
+    refused = any(one.crew == crew.crew_id and one.state in _REFUSED for one in incident.assignments)
+    free = crew.state is CrewState.FREE or crew.incident_id is not None
+    return free and serves and not refused and incident.place is not None and capability in crew.capabilities
+
+
+def _incidents(state: CentreState) -> dict[int, bytes]:
+    return {number: encode_incident(incident) for number, incident in state.incidents.items()}
+
+
+def _crews(state: CentreState) -> dict[str, bytes]:
+    return {crew_id: encode_crew(crew) for crew_id, crew in state.crews.items()}
+
+
+def _queue(state: CentreState) -> dict[int, list[str]]:
+    """Needs in the queue, of incidents that somebody can be sent to."""
+    return {
+        number: sorted(needs)
+        for number, needs in state.queued.items()
+        if needs and (incident := state.incidents.get(number)) is not None and incident.place is not None
+    }
+
+

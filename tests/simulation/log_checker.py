@@ -1,0 +1,95 @@
+"""The incident log as it becomes durable: folded entry by entry, and held to what no order of entries may break."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from core.decisions import IncidentChange, LogEntry
+from core.facts import AssignmentEnded, AssignmentMoved, CrewAssigned, Opened, TermFired
+from core.incident import ACTIVE, IllegalMoveError, Incident, apply, decode_fact, encode_incident
+
+
+class Violation(Exception):  # noqa: N818 - says what has happened
+    """An invariant does not hold. `invariant` is its number in ARCHITECTURE.md."""
+
+    def __init__(self, invariant: int, text: str) -> None:
+        super().__init__(f"invariant {invariant}: {text}")
+        self.invariant = invariant
+
+
+class LogChecker:
+    """Incidents as the log tells them."""
+
+    def __init__(self) -> None:
+        self.incidents: dict[int, Incident] = {}
+        self._on: dict[str, int] = {}
+        """Crew → the assignment it is on."""
+        self._crew_of: dict[int, str] = {}
+        self._fired: set[tuple[int, str, int | None, int]] = set()
+        self._created_by: set[str] = set()
+
+    def take(self, entries: Iterable[LogEntry]) -> None:
+        """Folds the entries of one batch. Raises `Violation`."""
+        for entry in entries:
+            number = entry.incident_id
+            incident = self.incidents.get(number)
+            if incident is None:
+                incident = self.incidents[number] = Incident(
+                    incident_id=number, opened_us=entry.at_us, updated_us=entry.at_us
+                )
+            if entry.at_us < incident.updated_us:
+                raise Violation(7, f"incident {number} v{entry.version}: its log goes back in time")
+            self._check(entry, incident)
+            try:
+                apply(incident, decode_fact(entry.body), entry.at_us, entry.actor)
+            except IllegalMoveError as error:
+                raise Violation(7, str(error)) from error
+            if incident.version != entry.version:
+                raise Violation(7, f"incident {number}: version {entry.version} follows {incident.version - 1}")
+
+    def check_view(self, change: IncidentChange) -> None:
+        """7: the stored view is what the log gives."""
+        incident = self.incidents.get(change.incident_id)
+        if incident is None or encode_incident(incident) != change.view:
+            raise Violation(7, f"incident {change.incident_id} v{change.version}: the log does not give its view")
+        crews = tuple(one.crew for one in incident.assignments if one.state in ACTIVE)
+        if (change.state, change.crews, change.closed_us) != (incident.state, crews, incident.closed_us):
+            raise Violation(7, f"incident {change.incident_id} v{change.version}: its columns are not its view's")
+
+    def _check(self, entry: LogEntry, incident: Incident) -> None:
+        fact = decode_fact(entry.body)
+        number = entry.incident_id
+        match fact:
+            case Opened():
+                if entry.cause in self._created_by and not entry.cause.startswith("event:"):
+                    raise Violation(3, f"{entry.cause} opens a second incident, {number}")
+                self._created_by.add(entry.cause)
+            case CrewAssigned():
+                other = self._on.get(fact.crew)
+                if other is not None:
+                    raise Violation(5, f"crew {fact.crew} is on assignment {other} and gets {fact.assignment_id}")
+                if fact.assignment_id in self._crew_of:
+                    raise Violation(5, f"assignment {fact.assignment_id} is made twice")
+                if entry.actor == "engine" and fact.capability not in incident.unmet():
+                    raise Violation(5, f"crew {fact.crew} is sent to {number} where no more {fact.capability} is wanted")
+                self._on[fact.crew] = fact.assignment_id
+                self._crew_of[fact.assignment_id] = fact.crew
+            case AssignmentEnded():
+                self._free(fact.assignment_id)
+            case AssignmentMoved():
+                if fact.to not in ACTIVE:
+                    self._free(fact.assignment_id)
+            case TermFired():
+                term = (number, fact.term.value, fact.assignment_id, fact.due_us)
+                if term in self._fired:
+                    raise Violation(6, f"the term {fact.term.value} of incident {number} fires twice")
+                self._fired.add(term)
+                if fact.due_us > entry.at_us:
+                    raise Violation(6, f"the term {fact.term.value} of incident {number} fires before it is due")
+            case _:
+                pass
+
+    def _free(self, assignment_id: int) -> None:
+        crew = self._crew_of[assignment_id]
+        if self._on.get(crew) == assignment_id:
+            del self._on[crew]

@@ -1,0 +1,119 @@
+"""The small town of the simulation: two square territories, a table of addresses, subscribers, categories and crews."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from core.category import Category, CategoryTable, Names, Threshold
+from core.correlate import CorrelateRules
+from core.events import Fix
+from core.instant import SECOND_US
+from core.ports import Match, Subscriber
+from core.recovered import Device
+from core.state import CentreRules
+from core.terms import TermLengths
+
+WEST, EAST = "kz/town/west", "kz/town/east"
+SPOTS: Final = tuple(Fix(43.20 + 0.01 * (row % 3), 76.80 + 0.02 * row, 15.0) for row in range(10))
+"""Where everything happens; the first five lie in the west, the others in the east."""
+_BORDER_DEG: Final = 76.89
+ADDRESSES: Final = {f"Abay {2 * number + 1}": spot for number, spot in enumerate(SPOTS)}
+
+RULES: Final = CentreRules(
+    centre="town",
+    territory="kz/town",
+    terms=TermLengths(
+        accept_us=20 * SECOND_US, no_crew_us=10 * SECOND_US, on_scene_us=45 * SECOND_US, review_us=100 * SECOND_US
+    ),
+    correlate=CorrelateRules(repeat_window_us=90 * SECOND_US, device_window_us=60 * SECOND_US),
+    position_interval_us=5 * SECOND_US,
+    repeat_quiet_us=10 * SECOND_US,
+)
+
+
+def _category(code: str, priority: int, needs: tuple[str, ...], words: str = "", **more: tuple[str, ...]) -> Category:
+    return Category(
+        code=code,
+        name=Names(en=code, ru=code, kk=code),
+        priority=priority,
+        needs=needs,
+        radius_m=200.0,
+        window_s=60.0,
+        words=(words,) if words else (),
+        alarms=more.get("alarms", ()),
+        analytics=more.get("analytics", ()),
+        threshold=(Threshold("methane_percent", 1.0),) if code == "gas" else (),
+    )
+
+
+CATEGORIES: Final = CategoryTable(
+    (
+        _category("weapon", 1, ("patrol", "patrol", "ambulance"), "shooting"),
+        _category("fire", 2, ("fire", "ambulance"), "fire", alarms=("fire",), analytics=("smoke",)),
+        _category("gas", 2, ("rescue", "fire"), "gas"),
+        _category("assault", 3, ("patrol",), "fight", alarms=("button",), analytics=("fight",)),
+        _category("medical", 3, ("ambulance",), "pain"),
+        _category("burglary", 5, ("patrol",), "burglar", alarms=("panel",)),
+        _category("question", 8, (), "question"),
+        _category("other", 4, ("patrol",)),
+    )
+)
+WORDS: Final = ("shooting", "fire", "gas leak", "fight", "pain", "burglar", "question", "help", "")
+PHONES: Final = ("+77010000001", "87010000002", "77010000003", "+77010000004", "87010000005", "", "12ab", "103")
+SUBSCRIBERS: Final = {
+    "+77010000001": Subscriber("+77010000001", "Aliya", "mobile", "Abay 3", SPOTS[1].latitude_deg, SPOTS[1].longitude_deg),
+    "+77010000002": Subscriber("+77010000002", "Boris", "landline", "Abay 13", None, None),
+}
+DEVICES: Final = [Device("cam-1", SPOTS[2].latitude_deg, SPOTS[2].longitude_deg, "Abay 5")]
+DEVICE_IDS: Final = ("cam-1", "cam-2", "dev-1", "dev-2")
+
+
+class CrewProfile(msgspec.Struct, frozen=True):
+    """What a crew's terminal tells of it."""
+
+    crew: str
+    capabilities: tuple[str, ...]
+    territory: str
+    outside: bool
+
+
+CREWS: Final = (
+    CrewProfile("P-1", ("patrol",), WEST, False),
+    CrewProfile("P-2", ("patrol",), EAST, True),
+    CrewProfile("P-3", ("patrol", "rescue"), "kz/town", False),
+    CrewProfile("A-1", ("ambulance",), "", False),
+    CrewProfile("A-2", ("ambulance",), EAST, False),
+    CrewProfile("F-1", ("fire", "rescue"), "kz/town", False),
+    CrewProfile("F-2", ("fire",), WEST, True),
+)
+
+
+class AddressTable:
+    """A `core.ports.Gazetteer` of a dozen houses."""
+
+    def search(self, words: str, limit: int = 5) -> list[Match]:
+        """The house whose address these words are."""
+        spot = ADDRESSES.get(words)
+        if spot is None or not limit:
+            return []
+        return [Match(words, spot.latitude_deg, spot.longitude_deg, 15.0, 100.0, "house")]
+
+    def nearest(self, latitude_deg: npt.NDArray[np.float64], longitude_deg: npt.NDArray[np.float64]) -> list[str]:
+        """The house that stands exactly there."""
+        houses = {(spot.latitude_deg, spot.longitude_deg): name for name, spot in ADDRESSES.items()}
+        return [houses.get(place, "") for place in zip(latitude_deg.tolist(), longitude_deg.tolist(), strict=True)]
+
+
+class Halves:
+    """`core.ports.Territories`: the west and the east of the town."""
+
+    def find(self, latitude_deg: npt.NDArray[np.float64], longitude_deg: npt.NDArray[np.float64]) -> list[str]:
+        """West or east of the border; nothing where a place is not in the town."""
+        return [
+            ("" if not 43.0 < latitude < 43.5 else WEST if longitude < _BORDER_DEG else EAST)
+            for latitude, longitude in zip(latitude_deg.tolist(), longitude_deg.tolist(), strict=True)
+        ]

@@ -1,0 +1,195 @@
+"""What storage does, in memory: one transaction a batch behind the fence, recovery, and everything that may go wrong with it.
+
+Mirrors `storage.writer` and `storage.recovery` rule by rule: the epoch and the batch number are the fence; a failed try leaves
+the writer in doubt, and then it asks before it writes; recovery gives open incidents, crews, the last kept positions, the
+last answers. Rows are kept encoded, as the database keeps them: nothing of the engine's memory survives in here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from core.decisions import AssignmentChange, CommandAnswer, CrewChange, Decisions, IncidentChange, LogEntry, PositionRow
+from core.events import AnyEvent, Position, Rejected
+from core.instant import SECOND_US, Micros
+from core.recovered import EarlierCall, Recovered
+from core.vocabulary import IncidentId
+from tests.simulation.agenda import Agenda
+from tests.simulation.faults import Faults
+from tests.simulation.places import DEVICES
+
+LATENCY_US: Final = 4_000
+_PAUSE_FIRST_US: Final = 50_000
+_PAUSE_MAX_US: Final = 2 * SECOND_US
+
+
+class FencedError(Exception):
+    """Another process is active, or the batch is not the next one."""
+
+
+class StoreModel:
+    """The centre's database.
+
+    Args:
+        committed: told of each transaction, at the moment it becomes durable.
+    """
+
+    def __init__(self, committed: Callable[[Decisions], None]) -> None:
+        self._committed = committed
+        self.epoch = 0
+        self.last_batch = 0
+        self.last_at_us = Micros(0)
+        self.high_water: dict[str, int] = {}
+        self.events: dict[tuple[str, int], tuple[AnyEvent, IncidentId | None]] = {}
+        self.positions_taken: set[tuple[str, int]] = set()
+        self.rejected: dict[tuple[str, int], Rejected] = {}
+        self.malformed: dict[str, list[bytes]] = {}
+        """Source → raw bytes of refused frames without a readable number."""
+        self.log: list[LogEntry] = []
+        self.incidents: dict[int, IncidentChange] = {}
+        self.assignments: dict[int, AssignmentChange] = {}
+        self.crews: dict[str, CrewChange] = {}
+        self.positions: dict[str, PositionRow] = {}
+        self.answers: dict[str, CommandAnswer] = {}
+        self.notices = 0
+
+    def become_active(self) -> int:
+        """A process takes the lock: the epoch rises, and whoever was active is fenced off."""
+        self.epoch += 1
+        return self.epoch
+
+    def is_committed(self, epoch: int, batch_no: int) -> bool:
+        """What became of a batch in doubt. Raises `FencedError`."""
+        if self.epoch != epoch or self.last_batch not in (batch_no - 1, batch_no):
+            raise FencedError(f"batch {batch_no} of epoch {epoch}: the centre is at {self.last_batch} of {self.epoch}")
+        return self.last_batch == batch_no
+
+    def commit(self, epoch: int, decisions: Decisions) -> None:
+        """One transaction: everything or nothing. Raises `FencedError`."""
+        if self.epoch != epoch or self.last_batch != decisions.batch_no - 1:
+            raise FencedError(f"batch {decisions.batch_no} of epoch {epoch} is not the next one")
+        self._apply(decisions)
+        self._committed(decisions)
+
+    def _apply(self, decisions: Decisions) -> None:
+        self.last_batch = decisions.batch_no
+        self.last_at_us = decisions.now_us
+        self.high_water.update(decisions.high_water)
+        for taken in decisions.taken:
+            source = taken.chunk.source
+            for index in range(taken.skip, len(taken.chunk.items)):
+                item = taken.rejected.get(index, taken.chunk.items[index])
+                if isinstance(item, Rejected):
+                    if item.seq is None:
+                        self.malformed.setdefault(source, []).append(taken.chunk.raws[index])
+                    else:
+                        assert (source, item.seq) not in self.rejected, f"{source}/{item.seq} is rejected twice"
+                        self.rejected[source, item.seq] = item
+                elif isinstance(item, Position):
+                    assert (source, item.seq) not in self.positions_taken, f"position {source}/{item.seq} is taken twice"
+                    self.positions_taken.add((source, item.seq))
+                else:
+                    assert (source, item.seq) not in self.events, f"event {source}/{item.seq} is stored twice"
+                    self.events[source, item.seq] = (item, taken.incidents.get(index))
+        self.log += decisions.log
+        self.incidents.update((one.incident_id, one) for one in decisions.incidents)
+        self.assignments.update((one.assignment_id, one) for one in decisions.assignments)
+        self.crews.update((one.crew_id, one) for one in decisions.crews)
+        for row in decisions.positions:
+            known = self.positions.get(row.crew_id)
+            if known is None or row.at_us >= known.at_us:
+                self.positions[row.crew_id] = row
+        self.answers.update((one.command_id, one) for one in decisions.commands)
+        self.notices += len(decisions.notices)
+
+    def recovered(self) -> Recovered:
+        """The committed state, as `storage.recovery` reads it."""
+        calls = [one for one in self.incidents.values() if one.phone]
+        calls.sort(key=lambda one: (one.opened_us, one.incident_id))
+        open_incidents = [one for one in self.incidents.values() if one.closed_us is None]
+        return Recovered(
+            batch_no=self.last_batch,
+            high_water=dict(self.high_water),
+            next_incident_id=max(self.incidents, default=0) + 1,
+            next_assignment_id=max(self.assignments, default=0) + 1,
+            incidents=[_uncreated(one) for one in sorted(open_incidents, key=lambda one: one.incident_id)],
+            crews=[self.crews[crew] for crew in sorted(self.crews)],
+            positions=[self.positions[crew] for crew in sorted(self.positions) if crew in self.crews],
+            earlier_calls=[EarlierCall(one.phone, one.opened_us, one.incident_id) for one in calls],
+            answers=sorted(self.answers.values(), key=lambda one: (one.at_us, one.command_id)),
+            devices=list(DEVICES),
+        )
+
+
+def _uncreated(one: IncidentChange) -> IncidentChange:
+    values = {name: getattr(one, name) for name in one.__struct_fields__}
+    return IncidentChange(**(values | {"created": False}))
+
+
+class Writer:
+    """Commits batches one at a time, as `storage.writer` does: for ever, and never twice.
+
+    Args:
+        agenda, faults: the world.
+        store: the database.
+        epoch: of the life that writes.
+    """
+
+    def __init__(self, agenda: Agenda, faults: Faults, store: StoreModel, epoch: int) -> None:
+        self._agenda = agenda
+        self._faults = faults
+        self._store = store
+        self._epoch = epoch
+        self._failures = 0
+        self._in_doubt = False
+        self.reachable_from_us = 0
+        self.alive = True
+
+    def commit(self, decisions: Decisions, done: Callable[[Decisions], None], fenced: Callable[[str], None]) -> None:
+        """Makes a batch durable, however often the database has to be asked, then calls `done`, or `fenced`."""
+        self._failures = 0
+        self._in_doubt = False
+        self._try(decisions, done, fenced)
+
+    def _try(self, decisions: Decisions, done: Callable[[Decisions], None], fenced: Callable[[str], None]) -> None:
+        agenda, faults = self._agenda, self._faults
+        slow = 50 if agenda.chance(faults.slow_commit_share) else 1
+        fails_before, fails_after = agenda.chance(faults.fail_before_share), agenda.chance(faults.fail_after_share)
+
+        def answered() -> None:
+            if self.alive:
+                agenda.tell(f"batch {decisions.batch_no} is committed")
+                done(decisions)
+
+        def refused(text: str) -> None:
+            if self.alive:
+                fenced(text)
+
+        def failed() -> None:
+            if not self.alive:
+                return
+            self._in_doubt = True
+            self._failures += 1
+            agenda.tell(f"batch {decisions.batch_no}: commit failed {'after' if fails_after else 'before'} it was made")
+            pause_us = min(_PAUSE_MAX_US, _PAUSE_FIRST_US * 2 ** min(self._failures - 1, 10))
+            agenda.after(pause_us, lambda: self._try(decisions, done, fenced) if self.alive else None)
+
+        def arrived() -> None:
+            # The server does what has reached it even if the client has died meanwhile.
+            if fails_before or agenda.now_us < self.reachable_from_us or (not self.alive and agenda.chance(0.5)):
+                agenda.after(agenda.delay_us(LATENCY_US), failed)
+                return
+            try:
+                self._write(decisions)
+            except FencedError as error:
+                text = str(error)
+                agenda.after(agenda.delay_us(LATENCY_US), lambda: refused(text))
+                return
+            agenda.after(agenda.delay_us(LATENCY_US * slow), failed if fails_after else answered)
+
+        agenda.after(agenda.delay_us(LATENCY_US * slow), arrived)
+
+    def _write(self, decisions: Decisions) -> None:
+        if not self._in_doubt or not self._store.is_committed(self._epoch, decisions.batch_no):
+            self._store.commit(self._epoch, decisions)
