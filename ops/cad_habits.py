@@ -32,6 +32,8 @@ DEFAULT_WORK_S: Final = 900.0
 DEFAULT_TRAVEL: Final = (120.0, 15.0)
 """Seconds before the first metre, metres a second: for records that are too few to tell."""
 FIT_MIN: Final = 30
+APART_S: Final = 0.001
+"""Of the clock, in which two calls at one place are one happening: so short, at any speed, that the centre joins none."""
 
 
 class Travel(msgspec.Struct, frozen=True):
@@ -127,13 +129,13 @@ def _categories(calls: Sequence[CadCall]) -> tuple[Category, ...]:
                 priority=URGENT_PRIORITY if urgent else ROUTINE_PRIORITY,
                 # Where no capability comes to a half, the one sent most often goes alone.
                 needs=tuple(needs[:16]) or (counts.most_common(1)[0][0],),
-                # The department has told calls apart already, so the centre joins none of them.
+                # The department has told its calls apart already.
                 radius_m=1.0,
-                window_s=1.0,
+                window_s=APART_S,
             )
         )
     other = Category(
-        code="other", name=Names(en="Other", ru="Прочее", kk="Басқа"), priority=ROUTINE_PRIORITY, radius_m=1.0, window_s=1.0
+        code="other", name=Names(en="Other", ru="Прочее", kk="Басқа"), priority=ROUTINE_PRIORITY, radius_m=1.0, window_s=APART_S
     )
     return (*categories, other)
 
