@@ -135,11 +135,11 @@ def start(data_dir: Path, settings: Mapping[str, str] | None = None, timeout_s: 
     data_dir = data_dir.expanduser().resolve()
     data_dir.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + timeout_s
-    owner = _Owner()
+    cluster = _cluster_dir(data_dir)
     try:
         with _locked(data_dir / "control.lock"):
+            owner = _Owner(cluster)
             owner.reach(data_dir)
-            cluster = _cluster_dir(data_dir)
             if not cluster.exists():
                 _initialise(cluster, owner)
             socket_dir = _socket_dir(cluster, owner)
@@ -160,11 +160,15 @@ def start(data_dir: Path, settings: Mapping[str, str] | None = None, timeout_s: 
 
 
 class _Owner:
-    """The system user the server runs as: ourselves, or `SYSTEM_USER` when we are root."""
+    """The system user the server runs as: ourselves; or, when we are root, whoever has the cluster or else `SYSTEM_USER`."""
 
-    def __init__(self) -> None:
+    def __init__(self, cluster: Path) -> None:
         self.account: pwd.struct_passwd | None = None
-        if os.geteuid() == 0:
+        if os.geteuid() != 0:
+            return
+        if cluster.exists() and cluster.stat().st_uid != 0:
+            self.account = pwd.getpwuid(cluster.stat().st_uid)
+        else:
             try:
                 self.account = pwd.getpwnam(SYSTEM_USER)
             except KeyError:

@@ -58,7 +58,7 @@ def test_acquire_takes_over_and_fences_when_the_holders_connection_dies(database
             await waits(database)
             proxy.cut()
             second = await task
-            await lost.wait()
+            await asyncio.wait_for(lost.wait(), 60)
             assert not first.is_held
             with pytest.raises(Fenced):
                 await writer.commit(samples.batch(2, samples.taken([samples.plate(1)])))
