@@ -13,9 +13,11 @@ import json
 import os
 import signal
 import ssl
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import asyncpg
 import structlog
 import trio
 import uvloop
@@ -44,13 +46,17 @@ from routing.gazetteer import MapGazetteer
 from routing.territory import TerritoryIndex
 from routing.unmapped import Unmapped
 from storage import embedded, session
-from storage.errors import Fenced, StorageError
+from storage.errors import StorageError, StorageReason, translate
 from storage.store import Store
 from storage.writer import Attempt
 
 DRAIN_TIMEOUT_S: Final = 20.0
 UPKEEP_S: Final = 3600.0
 READY_FILE: Final = "serve.json"
+
+REBIRTH_S: Final = 0.2
+"""Pause between lives, for a database that is starting."""
+_HEALS: Final = frozenset({StorageReason.UNREACHABLE, StorageReason.FENCED})
 
 _log = structlog.get_logger("serve")
 
@@ -98,14 +104,26 @@ class _Service:
             for migration in await on_host(store.migrate()):
                 _log.info("migrated", number=migration.number, title=migration.name)
             while not self._stop.is_set():
-                try:
-                    await self._live(store)
-                except* (LostError, Fenced) as lost:
-                    _log.error("not active any more", reason=str(lost.exceptions[0]))
+                ended = await self._end_of_life(store)
+                if ended is not None:
+                    _log.error("a life has ended", reason=str(ended))
+                    await trio.sleep(REBIRTH_S)
         finally:
             with trio.CancelScope(shield=True):
                 await on_host(store.close())
         _log.info("stopped")
+
+    async def _end_of_life(self, store: Store) -> Exception | None:
+        """Lives one life. Returns what ended it if another one may follow; raises what another one would not heal."""
+        ended: list[Exception] = []
+        try:
+            await self._live(store)
+        except* (LostError, StorageError) as group:
+            ended = list(_leaves(group))
+        for error in ended:
+            if isinstance(error, StorageError) and error.reason not in _HEALS:
+                raise error
+        return ended[0] if ended else None
 
     async def _live(self, store: Store) -> None:
         lost = trio.Event()
@@ -269,13 +287,24 @@ class _Life:
 
 
 async def _load_maps(dsn: str, territory: str) -> tuple[Gazetteer, TerritoryIndex]:
-    connection = await session.connect(dsn, "maps")
     try:
-        map_data = await load_map_data(connection)
-        territories = await load_territories(connection, map_data, territory)
-    finally:
-        await connection.close()
+        connection = await session.connect(dsn, "maps")
+        try:
+            map_data = await load_map_data(connection)
+            territories = await load_territories(connection, map_data, territory)
+        finally:
+            connection.terminate()
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        raise translate(error) from error
     return Unmapped() if map_data is None else MapGazetteer(map_data), TerritoryIndex(territories)
+
+
+def _leaves(group: BaseExceptionGroup[Exception]) -> Iterator[Exception]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
 
 
 async def _raise_when(lost: trio.Event) -> None:

@@ -1,0 +1,146 @@
+"""Real `jedel serve` processes for the end-to-end tests: started, killed and waited for as an operator would.
+
+Every process of one `Service` shares a database, a configuration and its addresses, so a standby takes the very ports of the
+process that died.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Self
+
+SOURCE_TOKEN = "token-of-the-sources"
+DISPATCHER_TOKEN = "token-of-the-dispatcher"
+PATIENCE_S = 60.0
+
+CONFIGURATION = """\
+[centre]
+name = "tested"
+[listen]
+ingest_tcp = "127.0.0.1:{tcp}"
+ingest_ws = "127.0.0.1:{ws}"
+dispatch = "127.0.0.1:{dispatch}"
+[terms]
+accept_s = 5
+no_crew_s = 5
+[limits]
+hello_timeout_s = {hello_timeout_s}
+[[sources]]
+id = "*"
+token = "token-of-the-sources"
+[[clients]]
+operator = "aida"
+role = "shift_lead"
+token = "token-of-the-dispatcher"
+"""
+
+
+class Service:
+    """The processes of one centre."""
+
+    def __init__(self, folder: Path, dsn: str, *, hello_timeout_s: float = 10.0) -> None:
+        ports = _free_ports(3)
+        self.tcp_url = f"tcp://127.0.0.1:{ports[0]}"
+        self.ws_url = f"ws://127.0.0.1:{ports[1]}"
+        self.dispatch_url = f"ws://127.0.0.1:{ports[2]}/dispatch/v1"
+        self.tcp_address = ("127.0.0.1", ports[0])
+        self._folder = folder
+        self._dsn = dsn
+        self._config = folder / "jedel.toml"
+        self._config.write_text(
+            CONFIGURATION.format(tcp=ports[0], ws=ports[1], dispatch=ports[2], hello_timeout_s=hello_timeout_s)
+        )
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self.log = folder / "serve.log"
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Starts one more process; it is active, or stands by while another is."""
+        with self.log.open("ab") as log:
+            process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-c",
+                    "import sys; from ops.cli import main; sys.exit(main())",
+                    "serve",
+                    "--config",
+                    str(self._config),
+                    "--dsn",
+                    self._dsn,
+                    "--set",
+                    f"database.data_dir={self._folder}",
+                ],
+                stdout=log,
+                stderr=log,
+            )
+        self._processes.append(process)
+        return process
+
+    @property
+    def _ready_file(self) -> Path:
+        return self._folder / "serve.json"
+
+    def active_pid(self) -> int | None:
+        """Process that listens now, as it says itself; None while none does."""
+        try:
+            pid: int = json.loads(self._ready_file.read_text())["pid"]
+        except FileNotFoundError:
+            return None
+        alive = any(process.pid == pid and process.poll() is None for process in self._processes)
+        return pid if alive else None
+
+    async def ready(self) -> int:
+        """Waits until a process listens, and returns its pid."""
+
+        async def listening() -> bool:
+            dead = [process for process in self._processes if process.poll() not in (None, -signal.SIGKILL, 0)]
+            assert not dead, f"a process died by itself:\n{self.log.read_text()[-4000:]}"
+            return self.active_pid() is not None
+
+        await until(listening, "no process became active")
+        pid = self.active_pid()
+        assert pid is not None
+        return pid
+
+    async def kill_active(self) -> None:
+        """Kills the process that listens with SIGKILL and waits until it is gone."""
+        pid = await self.ready()
+        process = next(process for process in self._processes if process.pid == pid)
+        process.kill()
+        await asyncio.to_thread(process.wait)
+
+    async def stop(self, process: subprocess.Popen[bytes]) -> int:
+        """Asks a process to drain (SIGTERM) and returns its exit status."""
+        process.terminate()
+        return await asyncio.to_thread(process.wait, PATIENCE_S)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self._processes:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+
+async def until(holds: Callable[[], Awaitable[bool]], otherwise: str) -> None:
+    """Waits for a condition of another process, which nothing here can be told of; fails when patience ends."""
+    async with asyncio.timeout(PATIENCE_S) as patience:
+        while not await holds():  # noqa: ASYNC110  # another process sets no event of ours
+            await asyncio.sleep(0.02)  # another process sets no event of ours
+    assert not patience.expired(), otherwise
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
