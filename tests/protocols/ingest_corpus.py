@@ -135,6 +135,7 @@ BAD_BODIES = [
     Case("much too deep", b"\x91" * 100_000, MALFORMED, None, "$"),
     Case("too deep", body(kind="call", x=0)[:-1] + b"\x91" * 63 + b"\x90", MALFORMED, None, "$"),
     Case("infinite", body(kind="sensor", device="d", quantity="q", value=float("inf")), INVALID, 1, "$.value"),
+    Case("infinite unknown", body(kind="call", x=float("-inf")), INVALID, 1, "$.x"),
     Case("NaN unknown", body(kind="call", x={"y": [float("nan")]}), INVALID, 1, "$.x.y[...]"),
     Case("bytes", body(kind="call", words=b"abc"), INVALID, 1, "$.words"),
     Case("bytes unknown", body(kind="call", x=[b"abc"]), INVALID, 1, "$.x[...]"),

@@ -195,6 +195,20 @@ def test_events_are_sent_again_from_where_the_centre_asks() -> None:
     assert b'"seq":3,' in client.data_to_send().splitlines()[0]
 
 
+def test_events_keep_their_order_when_the_connection_breaks_with_some_sent_and_some_not() -> None:
+    client = ClientSession("cam", TOKEN, next_seq=1)
+    client.offer(plates(5000))
+    client.connect()
+    client.receive_data(welcome(0))
+    sent = client.data_to_send().count(b"\n")
+    assert 0 < sent < 5000
+    client.disconnected()
+    client.connect()
+    client.receive_data(welcome(0))
+    lines = b"".join(iter(client.data_to_send, b"")).splitlines()
+    assert [msgspec.json.decode(line)["seq"] for line in lines] == list(range(1, 5001))
+
+
 def test_numbering_goes_on_where_the_centre_stands_when_the_source_keeps_no_count() -> None:
     client = ClientSession("cam", TOKEN)
     with pytest.raises(RuntimeError):

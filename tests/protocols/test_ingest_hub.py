@@ -235,10 +235,16 @@ def test_slow_source_is_served_when_its_bytes_come_one_by_one() -> None:
 def test_file_piped_into_a_socket_is_committed_and_acknowledged() -> None:
     async def scenario() -> None:
         centre = SmallCentre()
+        centre.paused = True
         host, port = await centre.hub.start_tcp("127.0.0.1", 0)
         reader, writer = await asyncio.open_connection(host, port)
         writer.write(hello() + b"".join(line(seq) for seq in range(1, 1001)) + line(1001)[:30])
         writer.write_eof()
+        await until(lambda: centre.hub.counters["events"] == 1000)
+        for _ in range(50):
+            await asyncio.sleep(0)
+        centre.paused = False
+        centre.wake()
         frames = await frames_of(reader)
         assert frames[-2] == {"kind": "ack", "seq": 1000}
         assert frames[-1]["reason"] == "finished"
@@ -519,6 +525,24 @@ def test_source_is_told_when_the_engine_rejects_what_the_codec_took() -> None:
             ("error", 3, "unknown_crew"),
             ("ack", 3, None),
         ]
+        writer.close()
+        await until(lambda: hub.connections == 0)
+        hub.close()
+
+    run(scenario)
+
+
+def test_errors_are_not_told_again_when_the_engine_skips_what_it_took_before() -> None:
+    async def scenario() -> None:
+        hub = IngestHub(inlet := Inlet(), lambda _token, _source: True, {}, lambda: NOW_US, lambda: None)
+        host, port = await hub.start_tcp("127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection(host, port)
+        writer.write(hello() + line(1, confidence=5) + line(2, confidence=5))
+        await until(lambda: bool(inlet))
+        chunks, _ = inlet.take()
+        hub.committed(commit(1, chunks, {"raw": 1}))
+        frames = [json.loads(await reader.readline()) for _ in range(3)]
+        assert [(frame["kind"], frame.get("seq")) for frame in frames[1:]] == [("error", 2), ("ack", 2)]
         writer.close()
         await until(lambda: hub.connections == 0)
         hub.close()
