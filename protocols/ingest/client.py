@@ -3,7 +3,7 @@
 Place in the flow: an integrator's side; the demo, the load generator and the tests use it too. Works on asyncio and uvloop,
 over TCP and WebSocket, with and without TLS, in both framings.
 
-    async with IngestClient("tcp://127.0.0.1:7112", source="cam-1", token="…") as client:
+    async with IngestClient("tcp://127.0.0.1:7111", source="cam-1", token="…") as client:
         await client.push([PlateRead(seq=1, at=now, camera="c7", plate="123ABC02")])
         await client.flush()
 """
