@@ -60,6 +60,6 @@ class RunningTerms:
         return None
 
 
-def due_terms(incident: Incident, now_us: Micros) -> list[Term]:
-    """The incident's terms that have passed, earliest first."""
-    return sorted((term for term in incident.terms if term.due_us <= now_us), key=lambda term: term.due_us)
+def due_terms(incident: Incident, due_us: Micros) -> list[Term]:
+    """The incident's terms that are due at this instant or before it, earliest first."""
+    return sorted((term for term in incident.terms if term.due_us <= due_us), key=lambda term: term.due_us)

@@ -35,7 +35,8 @@ def fire_due_terms(state: CentreState, max_incidents: int) -> bool:
             return False
         incident = state.incidents.get(popped[1])
         if incident is not None:
-            for term in due_terms(incident, state.now_us):
+            # Not all that have passed by now: another incident's term may lie between two of this one's.
+            for term in due_terms(incident, popped[0]):
                 _fire(state, incident, term)
     return True
 
