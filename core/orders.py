@@ -154,8 +154,8 @@ def _reassign(state: CentreState, incident: Incident, command: Reassign, actor: 
         if crew.state is not CrewState.FREE:
             return Refusal(RefusalReason.CREW_NOT_FREE, f"crew {command.to} is {crew.state.value}")
     if leaving is not None:
-        ended = AssignmentState.CLEARED if leaving.state is AssignmentState.ON_SCENE else AssignmentState.WITHDRAWN
-        move(state, incident, leaving, ended, actor, cause, "reassigned")
+        # Withdrawn even on scene: a task that counted as cleared would leave no need for the crew that is to follow.
+        move(state, incident, leaving, AssignmentState.WITHDRAWN, actor, cause, "reassigned")
     if not command.to:
         state.want(incident)
         return None
