@@ -105,7 +105,7 @@ class Note(msgspec.Struct, frozen=True, gc=False):
     words: str
 
 
-class Incident(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Incident(msgspec.Struct, kw_only=True):
     """What the centre responds to. Its JSON is the view that clients get and that storage keeps.
 
     Invariants: `version` counts its facts; `place` is the best of all evidence told, or None; a non-final incident has an owner

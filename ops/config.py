@@ -121,15 +121,15 @@ class ClientEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How long the centre waits before it escalates."""
+    """How long the centre waits before it escalates; fractions of a second serve a replay that runs faster than life."""
 
-    accept_s: Annotated[int, Meta(ge=5, le=3600)] = 60
+    accept_s: Annotated[float, Meta(ge=0.01, le=3600)] = 60.0
     """A crew accepts, or the next one is sent and the shift lead is told."""
-    no_crew_s: Annotated[int, Meta(ge=5, le=3600)] = 30
+    no_crew_s: Annotated[float, Meta(ge=0.01, le=3600)] = 30.0
     """A crew is found, or the shift lead is told."""
-    on_scene_s: Annotated[int, Meta(ge=60, le=86_400)] = 900
+    on_scene_s: Annotated[float, Meta(ge=0.01, le=86_400)] = 900.0
     """The crew is on scene, or the shift lead is told."""
-    review_s: Annotated[int, Meta(ge=60, le=604_800)] = 3600
+    review_s: Annotated[float, Meta(ge=0.01, le=604_800)] = 3600.0
     """An incident that nothing else watches is looked at again."""
 
 

@@ -41,8 +41,10 @@ BACK_S: Final = 60.0
 """Recorded time after which a unit from which a task was taken says that it is free."""
 
 
-TERMS_S: Final = {"accept_s": (60, 5), "no_crew_s": (30, 5), "on_scene_s": (900, 60), "review_s": (3600, 60)}
-"""Term → recorded seconds it stands for, and the shortest that a centre may be told (`ops.config.Terms`)."""
+TERMS_S: Final = {"accept_s": 60.0, "no_crew_s": 30.0, "on_scene_s": 900.0, "review_s": 3600.0}
+"""Term → recorded seconds it stands for."""
+SHORTEST_TERM_S: Final = 0.01
+"""The shortest that a centre may be told (`ops.config.Terms`)."""
 
 
 def configuration(categories: Path, speed: float, region: str = "US") -> str:
@@ -57,10 +59,9 @@ def configuration(categories: Path, speed: float, region: str = "US") -> str:
     return f'[centre]\nname = "replay"\nregion = "{region}"\ncategories = {json.dumps(str(categories))}\n\n[terms]\n{terms}'
 
 
-def term_s(key: str, speed: float) -> int:
+def term_s(key: str, speed: float) -> float:
     """Seconds of the clock that a term lasts at a speed."""
-    recorded_s, shortest_s = TERMS_S[key]
-    return max(shortest_s, round(recorded_s / speed))
+    return max(SHORTEST_TERM_S, round(TERMS_S[key] / speed, 3))
 
 
 Status = Literal["off_duty", "free", "accepted", "en_route", "on_scene", "cleared"]

@@ -18,10 +18,10 @@ def centre_rules(config: Config) -> CentreRules:
         region=config.centre.region,
         territory=config.centre.territory,
         terms=TermLengths(
-            accept_us=config.terms.accept_s * SECOND_US,
-            no_crew_us=config.terms.no_crew_s * SECOND_US,
-            on_scene_us=config.terms.on_scene_s * SECOND_US,
-            review_us=config.terms.review_s * SECOND_US,
+            accept_us=round(config.terms.accept_s * SECOND_US),
+            no_crew_us=round(config.terms.no_crew_s * SECOND_US),
+            on_scene_us=round(config.terms.on_scene_s * SECOND_US),
+            review_us=round(config.terms.review_s * SECOND_US),
         ),
         correlate=CorrelateRules(
             repeat_window_us=config.correlate.repeat_window_s * SECOND_US,

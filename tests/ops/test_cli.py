@@ -16,7 +16,7 @@ USAGE_ERRORS = [
     (["config", "check"], "FILE requires an argument"),
     (["config", "show", "--bogus"], "Unknown option"),
     (["config", "show", "--set", "terms.accept_s"], "--set terms.accept_s: must be SECTION.KEY=VALUE"),
-    (["config", "show", "--set", "terms.accept_s=0"], "--set terms.accept_s = '0': must be a whole number from 5 to 3600"),
+    (["config", "show", "--set", "terms.accept_s=0"], "--set terms.accept_s = '0': must be a number from 0.01 to 3600"),
     (["config", "show", "--dsn", "mysql://x"], "--set database.dsn = 'mysql://x': must be postgresql://"),
     (["serve", "--dispatch", "7113"], "--set listen.dispatch = '7113': must be HOST:PORT"),
     (["config", "show", "--config", "/nowhere/jedel.toml"], "/nowhere/jedel.toml: cannot be read"),
@@ -41,9 +41,9 @@ def test_config_show_is_toml_with_origins_and_no_secret(tmp_path: Path, capsys: 
         == 0
     )
     shown = capsys.readouterr().out
-    assert f"accept_s = 90  # {file}\n" in shown
-    assert "review_s = 600  # flag\n" in shown
-    assert "no_crew_s = 30  # default\n" in shown
+    assert f"accept_s = 90.0  # {file}\n" in shown
+    assert "review_s = 600.0  # flag\n" in shown
+    assert "no_crew_s = 30.0  # default\n" in shown
     assert 'dsn = "postgresql://u:***@h/d"  # flag\n' in shown
     assert f'[[sources]]  # {file}\nid = "panel"\ntoken = "***"\n' in shown
     assert "hidden" not in shown

@@ -64,9 +64,9 @@ def test_entries_come_from_the_file(tmp_path: Path) -> None:
 
 
 FILE_FAULTS = [
-    ("[terms]\naccept_s = 0", "FILE: terms.accept_s = 0: must be a whole number from 5 to 3600"),
-    ("[terms]\naccept_s = true", "FILE: terms.accept_s = True: must be a whole number from 5 to 3600"),
-    ('[terms]\naccept_s = "60"', "FILE: terms.accept_s = '60': must be a whole number from 5 to 3600"),
+    ("[terms]\naccept_s = 0", "FILE: terms.accept_s = 0: must be a number from 0.01 to 3600"),
+    ("[terms]\naccept_s = true", "FILE: terms.accept_s = True: must be a number from 0.01 to 3600"),
+    ('[terms]\naccept_s = "60"', "FILE: terms.accept_s = '60': must be a number from 0.01 to 3600"),
     ("[limits]\nidle_timeout_s = nan", "FILE: limits.idle_timeout_s = nan: must be a number from 1 to 3600"),
     ("[terms]\nacept_s = 60", "FILE: terms.acept_s: unknown key; did you mean accept_s?"),
     ("[term]\naccept_s = 60", "FILE: term: unknown section; did you mean terms?"),
@@ -99,9 +99,9 @@ def test_fault_in_the_file_names_file_key_value_and_what_is_allowed(tmp_path: Pa
 
 
 OTHER_FAULTS: list[tuple[Mapping[str, str], Mapping[str, str], str]] = [
-    ({"JEDEL_TERMS_ACCEPT_S": "soon"}, {}, "JEDEL_TERMS_ACCEPT_S = 'soon': must be a whole number from 5 to 3600"),
+    ({"JEDEL_TERMS_ACCEPT_S": "soon"}, {}, "JEDEL_TERMS_ACCEPT_S = 'soon': must be a number from 0.01 to 3600"),
     ({"JEDEL_TERM_ACCEPT_S": "60"}, {}, "JEDEL_TERM_ACCEPT_S: unknown variable; did you mean JEDEL_TERMS_ACCEPT_S?"),
-    ({}, {"terms.accept_s": "0"}, "--set terms.accept_s = '0': must be a whole number from 5 to 3600"),
+    ({}, {"terms.accept_s": "0"}, "--set terms.accept_s = '0': must be a number from 0.01 to 3600"),
     ({}, {"terms.acept_s": "60"}, "--set terms.acept_s: unknown key; did you mean accept_s?"),
     ({}, {"trems.accept_s": "60"}, "--set trems.accept_s: unknown key; did you mean terms.accept_s?"),
     ({}, {"sources": "x"}, "--set sources: unknown key; "),

@@ -147,15 +147,15 @@ def test_crews_events_are_numbered_by_one(cad: Cad) -> None:
     assert any(type(event) is Position for event in events)
 
 
-@pytest.mark.parametrize(("speed", "expected"), [(1.0, 60), (6.0, 10), (12.0, 5), (2_000.0, 5)])
-def test_term_is_shorter_by_the_speed_as_far_as_a_centre_allows(speed: float, expected: int) -> None:
+@pytest.mark.parametrize(("speed", "expected"), [(1.0, 60), (6.0, 10), (2_000.0, 0.03), (60_000.0, 0.01)])
+def test_term_is_shorter_by_the_speed_as_far_as_a_centre_allows(speed: float, expected: float) -> None:
     assert term_s("accept_s", speed) == expected
 
 
 def test_configuration_names_the_categories_and_the_terms() -> None:
     told = configuration(Path("/tmp/a b/c.toml"), 10.0)
     assert 'categories = "/tmp/a b/c.toml"' in told
-    assert "on_scene_s = 90\n" in told
+    assert "on_scene_s = 90.0\n" in told
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def test_lines_tell_every_figure(database: str, tmp_path: Path) -> None:
         "400",
         "4 recorded, 3 replayed",
         "terms fired: crew 2",
-        "accept 60 s, no_crew 50 s",
+        "accept 60 s, no_crew 30 s",
     ):
         assert part in told
 
