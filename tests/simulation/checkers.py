@@ -1,7 +1,7 @@
 """The ten invariants of ARCHITECTURE.md as checks, made at the very moment something is decided, committed, told or heard.
 
-Each failure is a `Violation` that names the invariant. The log's own checks are in `log_checker`; what only holds when everything
-has come to rest is `at_rest`.
+Each failure is a `Violation` that names the invariant. The log's own checks are in `log_checker`; what only holds when
+everything has come to rest is `at_rest`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from protocols.ingest.message import Ack, Framing
 from routing.crew_index import CrewTree
 from tests.simulation.log_checker import LogChecker, Violation
 from tests.simulation.network import Link
-from tests.simulation.places import CATEGORIES, RULES, AddressTable, Halves
+from tests.simulation.places import CATEGORIES, RULES, SESSION_LIMITS, AddressTable, Halves
 
 if TYPE_CHECKING:
     from tests.simulation.clients import DispatchClient
@@ -35,8 +35,9 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 _REFUSED: Final = frozenset({AssignmentState.DECLINED, AssignmentState.EXPIRED, AssignmentState.WITHDRAWN})
-_READ_MAX: Final = 40
-"""Frames that one read may bring beyond the window."""
+READ_EVENTS: Final = 8
+"""Events that one read may bring beyond the window; a burst of a source and the loss that it declares."""
+READ_BYTES: Final = 2_500
 DEEP_BATCHES: Final = 12
 """Every so many batches the live engine is compared with one that has recovered."""
 
@@ -100,18 +101,24 @@ class Checks:
                 self.require(4, sent.seq in source.errors, f"{name}/{sent.seq} is refused and was not answered with an error")
 
     def taken(self, life: Life, chunks: list[Chunk]) -> None:
-        """8, 9: the inlet is bounded; urgent sources go before the others."""
-        inlet = life.inlet
-        sessions = [connection.session for connection in life.hub.links]
-        for session in sessions:
-            held = session.unacknowledged_events
-            self.require(8, held <= 12 + _READ_MAX, f"{session.source} has {held} events in its window")
-        most = 3_000 + len(self._world.sources) * 40_000
-        self.require(8, inlet.held_bytes <= most, f"the inlet holds {inlet.held_bytes} bytes")
-        waiting = inlet.urgent_sources
+        """9: urgent sources go before the others."""
+        waiting = life.inlet.urgent_sources
         if waiting:
             hasty = [chunk.source for chunk in chunks if chunk.source not in waiting and not _leads_to_urgent(chunk, chunks)]
             self.require(9, not hasty, f"{hasty} go before {waiting}, who have something urgent")
+
+    def bounded(self, life: Life) -> None:
+        """8: what a source may bring is bounded, however often it comes back."""
+        inlet = life.inlet
+        for connection in life.hub.links:
+            session = connection.session
+            events = session.unacknowledged_events
+            self.require(
+                8, events < SESSION_LIMITS.window_events + READ_EVENTS, f"{session.source} has {events} events under way"
+            )
+            held_bytes = inlet.held_of(session.source)
+            most = 2 * SESSION_LIMITS.window_bytes + READ_BYTES
+            self.require(8, held_bytes <= most, f"{session.source} has {held_bytes} bytes in the inlet, {most} are allowed")
 
     # The engine.
 
@@ -125,7 +132,9 @@ class Checks:
             self.require(6, incident.owner != "", f"incident {number} has no owner")
             self.require(6, bool(incident.terms), f"incident {number} has no term")
             due_us = min(term.due_us for term in incident.terms)
-            self.require(6, next_due_us is not None and next_due_us <= due_us, f"nobody looks at incident {number} when it is due")
+            self.require(
+                6, next_due_us is not None and next_due_us <= due_us, f"nobody looks at incident {number} when it is due"
+            )
             for assignment in incident.assignments:
                 if assignment.state in ACTIVE:
                     crew = state.crews.get(assignment.crew)  # type: ignore[call-overload]  # plain text in the log
@@ -147,7 +156,9 @@ class Checks:
             for capability in incident.unmet():
                 for crew in free:
                     idle = _may_serve(state, crew, incident, capability)
-                    self.require(6, not idle, f"crew {crew.crew_id} is free, incident {incident.incident_id} wants {capability}")
+                    self.require(
+                        6, not idle, f"crew {crew.crew_id} is free, incident {incident.incident_id} wants {capability}"
+                    )
 
     def _check_order(self, state: CentreState, decisions: Decisions) -> None:
         """A crew goes to the most urgent of the needs it may serve."""
@@ -249,13 +260,16 @@ class Checks:
 
     # At the end.
 
-    def at_rest(self, life: Life) -> None:
-        """What holds once nothing goes wrong any more and everything was said."""
-        world, store = self._world, self._world.store
-        for source in world.sources:
+    def heard_out(self) -> None:
+        """3, 4: nobody waits for ever for an acknowledgement or an answer."""
+        for source in self._world.sources:
             self.require(4, source.is_done, f"{source.name} waits for ever for {len(source.stream)} acknowledgements")
-        for client in world.clients:
+        for client in self._world.clients:
             self.require(3, not client.unanswered, f"{client.token} waits for ever for {sorted(client.unanswered)}")
+
+    def at_rest(self, life: Life) -> None:
+        """What holds once nothing goes wrong any more, everything was said, and everybody was told."""
+        store = self._world.store
         self.require(7, life.at_rest and life.epoch == store.epoch, "the centre has not come to rest")
         self.recovers(life)
         self._check_mirrors(life)
@@ -278,9 +292,7 @@ class Checks:
                 one.incident_id: one.view for one in store.incidents.values() if one.closed_us is None and selection.takes(one)
             }
             self.require(10, mirror.incidents == expected, f"{client.operator} holds other incidents than are committed")
-            crews = {
-                one.crew_id: one.view for one in store.crews.values() if selection.takes_crew(one.crew_id, one.territory)
-            }
+            crews = {one.crew_id: one.view for one in store.crews.values() if selection.takes_crew(one.crew_id, one.territory)}
             self.require(10, mirror.crews == crews, f"{client.operator} holds other crews than are committed")
 
     def _check_told(self) -> None:
@@ -296,7 +308,9 @@ class Checks:
                 if not joined.event.startswith("command:"):
                     source, _, seq = joined.event.partition("/")
                     self.require(3, (source, int(seq)) in store.events, f"{joined.event} is told and not stored")
-            self.require(3, incident.event_count == len(incident.told), f"incident {number} counts {incident.event_count} events")
+            self.require(
+                3, incident.event_count == len(incident.told), f"incident {number} counts {incident.event_count} events"
+            )
 
 
 def _leads_to_urgent(chunk: Chunk, chunks: list[Chunk]) -> bool:
@@ -328,5 +342,3 @@ def _queue(state: CentreState) -> dict[int, list[str]]:
         for number, needs in state.queued.items()
         if needs and (incident := state.incidents.get(number)) is not None and incident.place is not None
     }
-
-

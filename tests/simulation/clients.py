@@ -1,7 +1,7 @@
 """Simulated dispatch clients: they subscribe, resume from their cursor, command, and command again when no answer came.
 
-Each keeps the real `Mirror` and looks at every message as it comes: an incident's versions only rise, and an answer to a command
-is the same however often it is asked for (invariant 10).
+Each keeps the real `Mirror` and looks at every message as it comes: an incident's versions only rise, and an answer to a
+command is the same however often it is asked for (invariant 10).
 """
 
 from __future__ import annotations
@@ -194,12 +194,11 @@ class DispatchClient:
             self._command_no += 1
             command_id = f"{self.token}-{self._command_no}"
             command = self._next(command_id)
-            if command is not None:
-                self.unanswered[command_id] = command
+            self.unanswered[command_id] = command
+            self._say(CommandMessage(body=command))
+            if rng.random() < 0.1:
                 self._say(CommandMessage(body=command))
-                if rng.random() < 0.1:
-                    self._say(CommandMessage(body=command))
-                world.agenda.after(_RETRY_US, partial(self.ask_again, command))
+            world.agenda.after(_RETRY_US, partial(self.ask_again, command))
         world.agenda.after(world.agenda.delay_us(self._interval_us), self._command)
 
     def ask_again(self, command: AnyCommand) -> None:
@@ -207,7 +206,7 @@ class DispatchClient:
         if command.command_id in self.unanswered:
             self._say(CommandMessage(body=command))
 
-    def _next(self, command_id: str) -> AnyCommand | None:
+    def _next(self, command_id: str) -> AnyCommand:
         rng = self.world.agenda.rng
         if rng.random() < 0.12 or not self.mirror.incidents:
             return self._create(command_id)
@@ -254,5 +253,15 @@ class DispatchClient:
     def _report(self, command_id: str, number: int, incident: Incident) -> AnyCommand:
         rng = self.world.agenda.rng
         crews = [assignment.crew for assignment in incident.assignments[-3:]] or [rng.choice(CREWS).crew]
-        kind = rng.choice([Accept, Accept, EnRoute, OnScene, OnScene, Clear, Clear, Decline])
+        kinds: list[type[Accept | EnRoute | OnScene | Clear | Decline]] = [
+            Accept,
+            Accept,
+            EnRoute,
+            OnScene,
+            OnScene,
+            Clear,
+            Clear,
+            Decline,
+        ]
+        kind = rng.choice(kinds)
         return kind(command_id=command_id, incident=number, crew=rng.choice(crews))

@@ -1,12 +1,13 @@
 """The network between the centre and everybody else: bytes and messages that come late, in pieces, or not at all.
 
-A `Link` carries an ingest connection's bytes, divided anywhere; a `Channel` carries a dispatch client's messages. Either end may
-learn of a break late: the centre may hold a dead connection for seconds, and bytes sent before the break may still arrive.
+A `Link` carries an ingest connection's bytes, divided anywhere; a `Channel` carries a dispatch client's messages. Either end
+may learn of a break late: the centre may hold a dead connection for seconds, and bytes sent before the break may still arrive.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Final, Protocol
 
 from core.instant import SECOND_US
@@ -67,7 +68,6 @@ class Link:
         late = agenda.chance(self._faults.late_loss_share)
         if not late and agenda.chance(0.5):
             self._waiting.clear()
-            self._arrives_at_centre_us = agenda.now_us + 3600 * SECOND_US
             self._lost_by_centre()
             return
         agenda.after(agenda.delay_us(3 * SECOND_US if late else DELAY_US), self._lost_by_centre)
@@ -113,7 +113,7 @@ class Link:
         if len(data) < 2 or rng.random() < 0.7:
             return [data]
         cuts = sorted({0, len(data), *(rng.randrange(len(data)) for _ in range(rng.randrange(1, 4)))})
-        return [data[start:end] for start, end in zip(cuts, cuts[1:], strict=False)]
+        return [data[start:end] for start, end in pairwise(cuts)]
 
     def _at_centre(self, piece: bytes) -> None:
         if not self.open_for_centre or self.connection is None:

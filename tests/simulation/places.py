@@ -16,6 +16,7 @@ from core.ports import Match, Subscriber
 from core.recovered import Device
 from core.state import CentreRules
 from core.terms import TermLengths
+from protocols.ingest.state import SessionLimits
 
 WEST, EAST = "kz/town/west", "kz/town/east"
 SPOTS: Final = tuple(Fix(43.20 + 0.01 * (row % 3), 76.80 + 0.02 * row, 15.0) for row in range(10))
@@ -62,6 +63,8 @@ CATEGORIES: Final = CategoryTable(
         _category("other", 4, ("patrol",)),
     )
 )
+SESSION_LIMITS: Final = SessionLimits(frame_max_bytes=2048, window_events=10, window_bytes=2048, malformed_run_max=20)
+"""Small, so that they are reached."""
 WORDS: Final = ("shooting", "fire", "gas leak", "fight", "pain", "burglar", "question", "help", "")
 PHONES: Final = ("+77010000001", "87010000002", "77010000003", "+77010000004", "87010000005", "", "12ab", "103")
 SUBSCRIBERS: Final = {

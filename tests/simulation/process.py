@@ -19,17 +19,15 @@ from core.state import Batch
 from protocols.dispatch.publisher import Publisher
 from protocols.ingest.connection import Connection
 from protocols.ingest.hub import IngestHub
-from protocols.ingest.state import SessionLimits
 from routing.crew_index import CrewTree
 from tests.simulation.desk import Desk
 from tests.simulation.network import Link
-from tests.simulation.places import CATEGORIES, RULES, SUBSCRIBERS, AddressTable, Halves
+from tests.simulation.places import CATEGORIES, RULES, SESSION_LIMITS, SUBSCRIBERS, AddressTable, Halves
 from tests.simulation.store import Writer
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-SESSION_LIMITS: Final = SessionLimits(frame_max_bytes=2048, window_events=12, window_bytes=4096, malformed_run_max=20)
 INLET_BYTES: Final = 3_000
 BATCH_EVENTS: Final = 10
 TOKEN: Final = "token-of-"
@@ -39,6 +37,10 @@ _LOOKUP_US: Final = 5_000
 
 class SimulatedInlet(Inlet):
     """The real inlet, with a look at who waits with something urgent."""
+
+    def held_of(self, source: str) -> int:
+        """Bytes of a source's waiting chunks."""
+        return sum(len(raw) for chunk in self._queues.get(source, ()) for raw in chunk.raws)
 
     @property
     def urgent_sources(self) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 
 from tests.simulation.world import World
@@ -26,6 +27,18 @@ def simulate(seed: int) -> World:
             f"seed {seed} fails: {type(error).__name__}: {error}\nreplay it: make sim SEED={seed}"
         ) from error
     return world
+
+
+def digest(world: World) -> str:
+    """A word that two runs share only when they have committed the same, byte by byte."""
+    summed = sha256()
+    for entry in world.store.log:
+        summed.update(f"{entry.incident_id} {entry.version} {entry.at_us} {entry.actor} {entry.cause}".encode() + entry.body)
+    for answer in world.store.answers.values():
+        summed.update(f"{answer}".encode())
+    for change in world.store.incidents.values():
+        summed.update(change.view)
+    return summed.hexdigest()[:16]
 
 
 @lru_cache(maxsize=1)

@@ -1,4 +1,4 @@
-"""What the simulated sources say: callers, panels, cameras and crews' terminals, each by a function that draws its next events."""
+"""What the simulated sources say: callers, panels, cameras and crews' terminals, each by a function that draws events."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ last answers. Rows are kept encoded, as the database keeps them: nothing of the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Final
 
 from core.decisions import AssignmentChange, CommandAnswer, CrewChange, Decisions, IncidentChange, LogEntry, PositionRow
@@ -17,6 +17,7 @@ from core.recovered import EarlierCall, Recovered
 from core.vocabulary import IncidentId
 from tests.simulation.agenda import Agenda
 from tests.simulation.faults import Faults
+from tests.simulation.log_checker import Violation
 from tests.simulation.places import DEVICES
 
 LATENCY_US: Final = 4_000
@@ -84,13 +85,13 @@ class StoreModel:
                     if item.seq is None:
                         self.malformed.setdefault(source, []).append(taken.chunk.raws[index])
                     else:
-                        assert (source, item.seq) not in self.rejected, f"{source}/{item.seq} is rejected twice"
+                        _once(self.rejected, source, item.seq)
                         self.rejected[source, item.seq] = item
                 elif isinstance(item, Position):
-                    assert (source, item.seq) not in self.positions_taken, f"position {source}/{item.seq} is taken twice"
+                    _once(self.positions_taken, source, item.seq)
                     self.positions_taken.add((source, item.seq))
                 else:
-                    assert (source, item.seq) not in self.events, f"event {source}/{item.seq} is stored twice"
+                    _once(self.events, source, item.seq)
                     self.events[source, item.seq] = (item, taken.incidents.get(index))
         self.log += decisions.log
         self.incidents.update((one.incident_id, one) for one in decisions.incidents)
@@ -120,6 +121,11 @@ class StoreModel:
             answers=sorted(self.answers.values(), key=lambda one: (one.at_us, one.command_id)),
             devices=list(DEVICES),
         )
+
+
+def _once(kept: Container[tuple[str, int]], source: str, seq: int) -> None:
+    if (source, seq) in kept:
+        raise Violation(3, f"{source}/{seq} takes effect twice")
 
 
 def _uncreated(one: IncidentChange) -> IncidentChange:

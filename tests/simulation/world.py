@@ -57,10 +57,10 @@ class World:
         self.clients: list[DispatchClient] = []
         framings = [Framing.NDJSON, Framing.MSGPACK]
         for name, saying, interval_s in (
-            ("phone-1", sayings.telephone, rng.uniform(1.0, 8.0)),
+            ("phone-1", sayings.telephone, rng.uniform(0.3, 6.0)),
             ("phone-2", sayings.telephone, rng.uniform(3.0, 20.0)),
             ("alarms", sayings.alarms, rng.uniform(3.0, 20.0)),
-            ("cameras", sayings.cameras, rng.uniform(1.0, 6.0)),
+            ("cameras", sayings.cameras, rng.uniform(0.3, 6.0)),
             ("terminals", sayings.terminals, rng.uniform(1.0, 4.0)),
         ):
             self.sources.append(Source(self, name, rng.choice(framings), saying, int(interval_s * SECOND_US)))
@@ -113,6 +113,7 @@ class World:
                 client.insist()
             if self._is_quiet():
                 break
+        self.checks.heard_out()
         self._run_until(agenda.now_us + 3 * SECOND_US)
         life = self.lives[-1]
         self._come_to_rest(life)
@@ -141,6 +142,8 @@ class World:
 
     def _step(self) -> None:
         self.agenda.step()
+        for life in self.lives:
+            self.checks.bounded(life)
         if self.lives:
             self.checks.committed_by(self.lives[-1])
 

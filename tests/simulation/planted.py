@@ -1,0 +1,155 @@
+"""Bugs planted on purpose, to see that the simulation finds them. Several are bugs it has found in the real code.
+
+Each is a context in which one function of ours is replaced by a wrong one; afterwards the right one is back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from typing import Final
+
+import core.assign
+import core.engine
+from core.commands import Order
+from core.crew import Crew
+from core.decisions import Decisions
+from core.events import Chunk
+from core.incident import Incident, Term, decode_incident
+from core.instant import Micros
+from core.orders import take_order
+from core.state import CentreState
+from core.vocabulary import AssignmentState, CrewState, TermKind
+from core.waiting import Waiting
+from protocols.dispatch.audience import Audience
+from protocols.dispatch.committed import Committed, Held, HeldCrew
+from protocols.ingest.session import IngestSession
+from tests.simulation.places import RULES
+from tests.simulation.process import Life
+from tests.simulation.store import StoreModel, Writer
+
+
+@contextmanager
+def replaced(owner: object, name: str, wrong: object) -> Iterator[None]:
+    """Puts `wrong` in the place of a function of a module or a class."""
+    right = getattr(owner, name)
+    setattr(owner, name, wrong)
+    try:
+        yield
+    finally:
+        setattr(owner, name, right)
+
+
+_decide = Life.decide
+_set_crew_state = CentreState.set_crew_state
+_since = Committed.since
+_queue = CentreState.queue
+
+
+def _acknowledge_early(self: Life, decisions: Decisions) -> None:
+    self.hub.committed(decisions)
+    _decide(self, decisions)
+
+
+def _publish_early(self: Life, decisions: Decisions) -> None:
+    self.desk.committed(decisions)
+    _decide(self, decisions)
+
+
+def _take_again(chunk: Chunk, high_water: int) -> int:
+    del chunk, high_water
+    return 0
+
+
+def _skip_unnumbered(chunk: Chunk, high_water: int) -> int:
+    if chunk.last_seq <= high_water:
+        return len(chunk.items)
+    return next((index for index, item in enumerate(chunk.items) if (item.seq or 0) > high_water), 0)
+
+
+def _keep_declined(self: CentreState, crew: Crew, state: CrewState, assignment: object) -> None:
+    if state is not CrewState.FREE or crew.state is not CrewState.ASSIGNED:
+        _set_crew_state(self, crew, state, assignment)  # type: ignore[arg-type]
+
+
+def _start_terms_anew(view: bytes) -> Incident:
+    """Builds the terms from the assignments instead of reading them: those that have fired fire again."""
+    incident = decode_incident(view)
+    for assignment in incident.assignments:
+        known = any(term.assignment_id == assignment.assignment_id for term in incident.terms)
+        if assignment.state in (AssignmentState.ACCEPTED, AssignmentState.EN_ROUTE) and not known:
+            accepted_us = assignment.accepted_us or assignment.offered_us
+            due_us = Micros(accepted_us + RULES.terms.on_scene_us)
+            incident.terms.append(Term(TermKind.ON_SCENE, due_us, assignment.assignment_id))
+    return incident
+
+
+def _new_before_waiting(state: CentreState, needs: list[core.assign._Need]) -> list[tuple[Incident, str]]:
+    unserved = core.assign._decide(state, needs)
+    while heads := core.assign._pop_for_freed(state, 9):
+        unserved += core.assign._decide(state, heads)
+    return unserved
+
+
+def _pop_nothing(self: Waiting, *_: object) -> None:
+    del self
+
+
+def _forget_queue(self: CentreState, incident: Incident, capability: str) -> None:
+    if self.now_us:
+        _queue(self, incident, capability)
+
+
+def _forget_retry(state: CentreState, order: Order) -> None:
+    if order.command.command_id not in state.answers:
+        take_order(state, order)
+
+
+def _resume_late(self: Committed, cursor: int) -> list[Held]:
+    return _since(self, cursor + 1)
+
+
+def _mark_nothing(self: Audience, held: HeldCrew, batch_no: int) -> None:
+    del self, held, batch_no
+
+
+def _write_unasked(self: Writer, decisions: Decisions) -> None:
+    self._store.commit(self._epoch, decisions)
+
+
+def _commit_unfenced(self: StoreModel, epoch: int, decisions: Decisions) -> None:
+    del epoch
+    self._apply(decisions)
+    self._committed(decisions)
+
+
+@contextmanager
+def _written_twice() -> Iterator[None]:
+    with replaced(Writer, "_write", _write_unasked), replaced(StoreModel, "commit", _commit_unfenced):
+        yield
+
+
+def _has_window(self: IngestSession) -> bool:
+    del self
+    return True
+
+
+PLANTED: Final[dict[str, Callable[[], AbstractContextManager[None]]]] = {
+    "acknowledged before the commit": partial(replaced, Life, "decide", _acknowledge_early),
+    "published before the commit": partial(replaced, Life, "decide", _publish_early),
+    "what was taken before is taken again": partial(replaced, core.engine, "_skip", _take_again),
+    "an unreadable frame is dropped in silence": partial(replaced, core.engine, "_skip", _skip_unnumbered),
+    "a crew that declines stays assigned": partial(replaced, CentreState, "set_crew_state", _keep_declined),
+    "a term fires again after a restart": partial(replaced, core.engine, "decode_incident", _start_terms_anew),
+    "a new need goes before a more urgent one that waits": partial(
+        replaced, core.assign, "_decide_with_queue", _new_before_waiting
+    ),
+    "a crew that frees finds nothing in the queue": partial(replaced, Waiting, "pop", _pop_nothing),
+    "a recovered engine has no queue": partial(replaced, CentreState, "queue", _forget_queue),
+    "a repeated command gets no answer": partial(replaced, core.engine, "take_order", _forget_retry),
+    "a client resumes one batch too late": partial(replaced, Committed, "since", _resume_late),
+    "clients are not told of crews": partial(replaced, Audience, "mark_crew", _mark_nothing),
+    "a batch in doubt is written twice": _written_twice,
+    "the window is not kept": partial(replaced, IngestSession, "_has_window", property(_has_window)),
+}

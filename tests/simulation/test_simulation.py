@@ -1,0 +1,56 @@
+"""Seeds of the simulation, and the bugs it must find.
+
+`SEEDS` in the environment says how many seeds are run, `make sim SEEDS=500` sets it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.simulation.planted import PLANTED
+from tests.simulation.run import SimulationError, simulate
+
+SEEDS = int(os.environ.get("SEEDS") or 40)
+BLOCK = 10
+"""Seeds of one test: few enough to share them among processes."""
+SEEDS_TO_FIND = 25
+"""A planted bug must show within so many seeds."""
+
+
+@pytest.mark.parametrize("first", range(1, SEEDS + 1, BLOCK))
+def test_invariants_hold_whatever_goes_wrong(first: int) -> None:
+    for seed in range(first, min(first + BLOCK, SEEDS + 1)):
+        world = simulate(seed)
+        # A run in which nothing happens proves nothing.
+        assert world.store.last_batch > 20, f"seed {seed} has committed {world.store.last_batch} batches only"
+        assert world.store.incidents, f"seed {seed} has opened no incident"
+
+
+@pytest.mark.parametrize("bug", PLANTED)
+def test_planted_bug_is_found(bug: str) -> None:
+    with PLANTED[bug]():
+        for seed in range(1, SEEDS_TO_FIND + 1):
+            try:
+                simulate(seed)
+            except SimulationError as found:
+                assert f"make sim SEED={seed}" in str(found)
+                return
+    pytest.fail(f"{SEEDS_TO_FIND} seeds have not shown that {bug}")
+
+
+def test_seed_gives_the_same_run_in_any_process() -> None:
+    told = {
+        subprocess.run(
+            [sys.executable, "-m", "tests.simulation", "4"],
+            env=os.environ | {"PYTHONHASHSEED": hash_seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for hash_seed in ("1", "2")
+    }
+    assert len(told) == 1, told
