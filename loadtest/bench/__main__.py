@@ -1,0 +1,69 @@
+"""`python -m loadtest.bench`: runs the benchmarks and reports them. `make bench` is the same.
+
+    --only NAME …   some of them
+    --quick         small sizes, to see that everything works
+    --out FOLDER    where bench.json and bench.md go (build)
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from rich.console import Console
+
+from loadtest import bench_assign, bench_copy
+from loadtest.bench import sensors
+from loadtest.bench.bed import Bed, bed
+from loadtest.bench.record import Record, save, table
+from loadtest.bench.scene import FULL, QUICK, Size, city
+
+Benchmark = Callable[[Bed, Size], list[Record]]
+
+
+def _assign(_: Bed, size: Size) -> list[Record]:
+    return msgspec.convert(bench_assign.run(quick=size is QUICK), list[Record])
+
+
+def _copy(_: Bed, size: Size) -> list[Record]:
+    return msgspec.convert(bench_copy.run(quick=size is QUICK), list[Record])
+
+
+BENCHMARKS: Final[dict[str, Benchmark]] = {
+    "ingest_sensor": sensors.run,
+    "assign": _assign,
+    "copy": _copy,
+}
+
+
+def main() -> int:
+    """Runs what the command line asks for; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m loadtest.bench", description="Speed and memory of jedel.")
+    parser.add_argument("--only", nargs="+", choices=list(BENCHMARKS), default=list(BENCHMARKS), metavar="NAME")
+    parser.add_argument("--quick", action="store_true", help="small sizes, to see that everything works")
+    parser.add_argument("--out", type=Path, default=Path("build"), help="folder of bench.json and bench.md")
+    asked = parser.parse_args()
+    size = QUICK if asked.quick else FULL
+    console = Console()
+    records: list[Record] = []
+    with tempfile.TemporaryDirectory(prefix="jedel-bench-") as folder, bed(Path(folder)) as stand:
+        console.print("importing the city …")
+        stand.import_city(city(size))
+        for name in asked.only:
+            console.print(f"{name} …")
+            began = time.monotonic()
+            records += BENCHMARKS[name](stand, size)
+            save(records, asked.out)
+            console.print(f"{name}: {time.monotonic() - began:.0f} s")
+    console.print(table(records))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
