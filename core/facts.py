@@ -6,8 +6,6 @@ gives the incident (`core.incident.fold`, invariant 7). Deadlines are part of fa
 
 from __future__ import annotations
 
-from enum import Enum
-
 import msgspec
 
 from core.identify import Caller
@@ -20,10 +18,11 @@ from core.vocabulary import (
     IncidentId,
     LocationSource,
     TermKind,
+    Word,
 )
 
 
-class CorrelateReason(Enum):
+class CorrelateReason(Word):
     """Why an event belongs to its incident."""
 
     FIRST = "first"
@@ -35,7 +34,7 @@ class CorrelateReason(Enum):
     SPLIT = "split"
 
 
-class CategoryReason(Enum):
+class CategoryReason(Word):
     """Why an incident has its category."""
 
     GIVEN = "given"

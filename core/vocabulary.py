@@ -23,6 +23,16 @@ Capability = NewType("Capability", str)
 """What a crew can do, for example `patrol`, `fire`, `ambulance`, `rescue`, `gas`."""
 
 
+class Word(Enum):
+    """An enumeration that hashes as fast as any object: its members are the keys of tables that every fact is looked up in.
+
+    `Enum` hashes a member's name, in Python, which costs more than the look-up itself. Members exist once and are compared by
+    identity, so the identity's hash is right.
+    """
+
+    __hash__ = object.__hash__
+
+
 class EventKind(IntEnum):
     """What a source says. The number is stored in `event.kind`."""
 
@@ -36,7 +46,7 @@ class EventKind(IntEnum):
     CREW_STATUS = 8
 
 
-class CrewState(Enum):
+class CrewState(Word):
     """Where a crew is in its life cycle; the moves between them are `core.crew.MOVES`."""
 
     OFF_DUTY = "off_duty"
@@ -48,7 +58,7 @@ class CrewState(Enum):
     OUT_OF_SERVICE = "out_of_service"
 
 
-class IncidentState(Enum):
+class IncidentState(Word):
     """Where an incident is in its life cycle; the moves are `core.incident.MOVES`."""
 
     OPENED = "opened"
@@ -61,7 +71,7 @@ class IncidentState(Enum):
     MERGED = "merged"
 
 
-class AssignmentState(Enum):
+class AssignmentState(Word):
     """Where one crew's task is; the moves are `core.assignment.MOVES`."""
 
     OFFERED = "offered"
@@ -74,7 +84,7 @@ class AssignmentState(Enum):
     WITHDRAWN = "withdrawn"
 
 
-class TermKind(Enum):
+class TermKind(Word):
     """What a running term waits for; the word says what must happen before it is due."""
 
     ACCEPT = "accept"
@@ -87,7 +97,7 @@ class TermKind(Enum):
     """The owner looks again at an incident that nothing else watches."""
 
 
-class LocationSource(Enum):
+class LocationSource(Word):
     """Where evidence of a place came from, most trusted first (OCC-1)."""
 
     DEVICE_FIX = "device_fix"
@@ -100,7 +110,7 @@ class LocationSource(Enum):
     NONE = "none"
 
 
-class AssignReason(Enum):
+class AssignReason(Word):
     """Why a crew was chosen, or passed over, for a need."""
 
     NEAREST_CAPABLE = "nearest_capable"
@@ -122,7 +132,7 @@ class AssignReason(Enum):
     STALE_POSITION = "stale_position"
 
 
-class RejectCode(Enum):
+class RejectCode(Word):
     """Why an event was not accepted. Sent to the source and stored in `rejected_event.code`."""
 
     MALFORMED = "malformed"
