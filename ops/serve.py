@@ -11,6 +11,7 @@ import asyncio
 import gc
 import json
 import os
+import resource
 import signal
 import ssl
 from collections.abc import Iterator
@@ -72,6 +73,7 @@ def run(config: Config) -> int:
         ConfigError, CategoryError, StorageError: it cannot begin; the text says why.
         OSError: an address cannot be bound.
     """
+    _suit_the_process(config)
     data_dir = Path(config.database.data_dir)
     server = None if config.database.dsn else embedded.start(data_dir)
     try:
@@ -172,7 +174,6 @@ class _Life:
         publisher = Publisher()
         publisher.restore(recovered.batch_no, recovered.incidents, recovered.crews, recovered.positions)
         # What has been recovered lives long: the collector need not look at it again and again.
-        gc.collect()
         gc.freeze()
         self._centre = Centre(
             engine,
@@ -219,12 +220,13 @@ class _Life:
         """Listens and works until told to stop, then drains. Raises `LostError`, `Fenced`, `StorageError`."""
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._centre.run)
                 nursery.start_soon(_raise_when, lost)
                 nursery.start_soon(self._upkeep)
-                await self._listen()
-                await stop.wait()
-                await self._drain()
+                async with trio.open_nursery() as work:
+                    work.start_soon(self._centre.run)
+                    await self._listen()
+                    await stop.wait()
+                    await self._drain()
                 nursery.cancel_scope.cancel()
         finally:
             self._forget_ready()
@@ -297,6 +299,22 @@ async def _load_maps(dsn: str, territory: str) -> tuple[Gazetteer, TerritoryInde
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
         raise translate(error) from error
     return Unmapped() if map_data is None else MapGazetteer(map_data), TerritoryIndex(territories)
+
+
+def _suit_the_process(config: Config) -> None:
+    """Gives the process room for its connections, and keeps the collector from stopping a call for a look at every incident.
+
+    A full collection looks at every live object: with a hundred thousand open incidents it would hold a call for half a second.
+    What lives that long here is freed by its reference count; only the young generations are looked through.
+    """
+    gc.set_threshold(25_000, 5, 1_000_000_000)
+    wanted = 2 * (config.limits.connections_max + config.limits.half_open_max + config.limits.clients_max)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < enough:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (enough, hard))
+    if enough < wanted:
+        _log.warning("few file descriptors", wanted=wanted, allowed=enough)
 
 
 def _leaves(group: BaseExceptionGroup[Exception]) -> Iterator[Exception]:
