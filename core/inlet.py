@@ -3,7 +3,7 @@
 Each connection offers chunks; a chunk waits in its source's own queue, so a source's sequence is never reordered. A source
 whose queue holds an urgent event (call, alarm, crew status) goes first with everything that lies before that event; the
 others follow, oldest first. Nothing is ever shed: a full inlet is not read from any more, so TCP slows the sources that are
-not urgent.
+not urgent; only what a source is just about to send again may be forgotten.
 """
 
 from __future__ import annotations
@@ -48,6 +48,16 @@ class Inlet:
         self._held_bytes += sum(map(len, chunk.raws))
         if chunk.urgent:
             self._urgent[chunk.source] = self._urgent.get(chunk.source, 0) + 1
+
+    def held_of(self, source: str) -> int:
+        """Bytes of a source's waiting chunks. O(chunks of the source)."""
+        return sum(len(raw) for chunk in self._queues.get(source, ()) for raw in chunk.raws)
+
+    def forget(self, source: str) -> None:
+        """Lets go of a source's waiting chunks; none is acknowledged, and the source must be asked to send them again."""
+        self._held_bytes -= self.held_of(source)
+        self._queues.pop(source, None)
+        self._urgent.pop(source, None)
 
     def order(self, order: Order) -> None:
         """Takes a dispatcher's command; it is decided in the next batch, after that batch's events."""

@@ -8,6 +8,7 @@ Rules:
 - A full inlet is not read into, except from sources whose last read held something urgent (invariant 9); each commit lets the
   others go on.
 - A newer hello of a source supersedes its older connection, which most often is dead without the centre having heard of it.
+  What older connections have brought is kept in the inlet up to one window, so a source holds two at most.
 Requirements: CITY-1, CITY-2; invariants 1, 8, 9.
 """
 
@@ -204,6 +205,9 @@ class IngestHub:
             older.refuse(GoodbyeReason.SUPERSEDED, "the source has opened a newer connection")
         self._half_open.pop(connection, None)
         self._sources[hello.source] = connection
+        if self._inlet.held_of(hello.source) > self._session_limits.window_bytes:
+            # It sends all of this again; kept, every connection of a source that comes and goes would add a window.
+            self._inlet.forget(hello.source)
         self._session_no += 1
         self.counters["sessions"] += 1
         connection.welcome(f"{hello.source}/{self._session_no}", self._high_water.get(hello.source, 0))
