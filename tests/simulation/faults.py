@@ -23,6 +23,8 @@ class Faults(msgspec.Struct):
     """A machine's clock jumps."""
     outage_interval_us: int = 0
     """The database is unreachable for a while."""
+    flapping_share: float = 0.0
+    """Meanwhile a source's connection breaks again and again."""
     fail_before_share: float = 0.0
     """A commit fails and nothing is written."""
     fail_after_share: float = 0.0
@@ -59,6 +61,7 @@ def draw(rng: Random) -> Faults:
         takeover_interval_us=interval_us(30, 200),
         jump_interval_us=interval_us(20, 120),
         outage_interval_us=interval_us(20, 120),
+        flapping_share=share(1.0),
         fail_before_share=share(0.3),
         fail_after_share=share(0.3),
         slow_commit_share=share(0.3),

@@ -38,10 +38,6 @@ _LOOKUP_US: Final = 5_000
 class SimulatedInlet(Inlet):
     """The real inlet, with a look at who waits with something urgent."""
 
-    def held_of(self, source: str) -> int:
-        """Bytes of a source's waiting chunks."""
-        return sum(len(raw) for chunk in self._queues.get(source, ()) for raw in chunk.raws)
-
     @property
     def urgent_sources(self) -> list[str]:
         """Sources that have something urgent waiting."""

@@ -216,6 +216,15 @@ class World:
         self.agenda.tell("the database is unreachable")
         for life in self.lives:
             life.writer.reachable_from_us = self.reachable_from_us
+        if self.agenda.chance(self.faults.flapping_share):
+            self._flap(self.agenda.rng.choice(self.sources))
+
+    def _flap(self, source: Source) -> None:
+        """A source's connection breaks again and again while the database is away."""
+        if source.link is not None:
+            source.link.cut()
+        if self.agenda.now_us < self.reachable_from_us:
+            self.agenda.after(self.agenda.delay_us(SECOND_US), partial(self._flap, source))
 
     def _stall(self) -> None:
         for client in self.clients:
