@@ -4,12 +4,18 @@ Rules in order, each giving its `CorrelateReason`: the call it updates; the numb
 before; an open incident of the same category near enough and recent enough. The register of open incidents keeps one index for
 each, so a look-up costs O(1) however many incidents are open: the grid compares an event with at most
 `limits.CORRELATE_SCAN_MAX` incidents in each of four cells.
+
+What is found depends on the open incidents alone, never on the order in which they came to be known: an engine that has
+recovered finds what the live one would have found (invariant 7). So everywhere the incident opened last goes first.
 """
 
 from __future__ import annotations
 
-from itertools import islice
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from math import asin, cos, floor, radians, sin, sqrt
+from operator import attrgetter
 from typing import Final
 
 import msgspec
@@ -19,7 +25,7 @@ from core.category import Category
 from core.facts import CorrelateReason, Evidence, Joined
 from core.incident import Incident
 from core.instant import SECOND_US, Micros
-from core.vocabulary import CategoryCode, IncidentId
+from core.vocabulary import IncidentId
 
 EARTH_RADIUS_M: Final = 6_371_008.8
 METRES_PER_DEGREE: Final = EARTH_RADIUS_M * radians(1.0)
@@ -27,6 +33,9 @@ ACCURACY_SHARE_MAX_M: Final = 300.0
 """How far vague places may widen the circle: a cell sector of 5 km must not join a whole city."""
 REPEAT_RADIUS_M: Final = 2_000.0
 """The same number calling from farther than this tells of something else."""
+_CELL_MARGIN: Final = 1.01
+"""Cells are larger than they must be by this, for what the circle on the sphere is wider than in the plane."""
+_BY_ID: Final = attrgetter("incident_id")
 
 
 class CorrelateRules(msgspec.Struct, frozen=True):
@@ -45,140 +54,220 @@ def distance_m(latitude_a_deg: float, longitude_a_deg: float, latitude_b_deg: fl
     return 2 * EARTH_RADIUS_M * asin(sqrt(half))
 
 
+class _Holders:
+    """Which open incidents tell of a call, a number or a device.
+
+    Invariant: `_newest` has the one opened last, `_older` the others, rising; a key without incidents is in neither.
+    """
+
+    def __init__(self) -> None:
+        self._newest: dict[str, IncidentId] = {}
+        self._older: dict[str, list[IncidentId]] = {}
+
+    def __len__(self) -> int:
+        return len(self._newest)
+
+    def add(self, key: str, incident_id: IncidentId) -> None:
+        newest = self._newest.setdefault(key, incident_id)
+        if newest == incident_id:
+            return
+        older = self._older.setdefault(key, [])
+        if incident_id > newest:
+            self._newest[key] = incident_id
+            incident_id = newest
+        place = bisect_left(older, incident_id)
+        if place == len(older) or older[place] != incident_id:
+            older.insert(place, incident_id)
+
+    def discard(self, key: str, incident_id: IncidentId) -> None:
+        older = self._older.get(key)
+        if older is None:
+            if self._newest.get(key) == incident_id:
+                del self._newest[key]
+            return
+        if self._newest[key] == incident_id:
+            self._newest[key] = older.pop()
+        elif incident_id in older:
+            older.remove(incident_id)
+        if not older:
+            del self._older[key]
+
+    def of(self, key: str) -> Iterator[IncidentId]:
+        """The incidents that tell of it, the one opened last first."""
+        newest = self._newest.get(key)
+        if newest is not None:
+            yield newest
+            yield from reversed(self._older.get(key, ()))
+
+
+class _Grid:
+    """Open incidents of one category by place.
+
+    A cell is twice as wide and high as the greatest reach, so a circle touches the two nearest rows and columns only. Rows
+    are cut into cells of their own number of degrees; the grid has seams at the poles and at 180 degrees, where no city lies.
+    """
+
+    def __init__(self, radius_m: float) -> None:
+        self._row_size_deg = 2.0 * _CELL_MARGIN * (radius_m + ACCURACY_SHARE_MAX_M) / METRES_PER_DEGREE
+        self._column_sizes_deg: dict[int, float] = {}
+        self.cells: dict[tuple[int, int], list[Incident]] = {}
+        """Within a cell in the order of their opening."""
+
+    def cell(self, place: Evidence) -> tuple[int, int]:
+        """The cell a place lies in."""
+        row = floor(place.latitude_deg / self._row_size_deg)
+        return row, floor(place.longitude_deg / self._column_size_deg(row))
+
+    def around(self, place: Evidence) -> Iterator[list[Incident]]:
+        """The cells that may hold what is within reach of a place."""
+        nearest_row = round(place.latitude_deg / self._row_size_deg)
+        for row in (nearest_row - 1, nearest_row):
+            nearest_column = round(place.longitude_deg / self._column_size_deg(row))
+            for column in (nearest_column - 1, nearest_column):
+                cell = self.cells.get((row, column))
+                if cell is not None:
+                    yield cell
+
+    def _column_size_deg(self, row: int) -> float:
+        """Width of a row's cells: as many metres as they are high, at the row's edge farther from the equator."""
+        size_deg = self._column_sizes_deg.get(row)
+        if size_deg is None:
+            latitude_deg = min(max(abs(row), abs(row + 1)) * self._row_size_deg, 89.9)
+            size_deg = self._column_sizes_deg[row] = self._row_size_deg / cos(radians(latitude_deg))
+        return size_deg
+
+
 class OpenIncidents:
     """Open incidents by everything an event may share with them.
 
-    Invariant: an incident is in `_grid` under the cell of its place and category, or nowhere while it has no place; within a
-    cell, incidents stand in the order of their latest event.
+    Invariants: an incident is in the grid of its category, in the cell of its place, or nowhere while it has no place; the
+    indices hold exactly what open incidents' views tell, so they grow and shrink with them.
     """
 
     def __init__(self, rules: CorrelateRules) -> None:
         self._rules = rules
-        self._by_call: dict[str, IncidentId] = {}
-        self._by_phone: dict[str, IncidentId] = {}
-        self._by_device: dict[str, IncidentId] = {}
-        self._grid: dict[tuple[CategoryCode, int, int], dict[IncidentId, Incident]] = {}
-        self._cell_of: dict[IncidentId, tuple[CategoryCode, int, int]] = {}
+        self._by_call = _Holders()
+        self._by_phone = _Holders()
+        self._by_device = _Holders()
+        self._grids: dict[str, _Grid] = {}
+        self._cell_of: dict[IncidentId, tuple[str, tuple[int, int]]] = {}
+        """Incident → category and cell."""
         self._incidents: dict[IncidentId, Incident] = {}
-        self._row_sizes_deg: dict[CategoryCode, float] = {}
 
     def note(self, incident: Incident, joined: Joined, category: Category) -> None:
-        """Indexes an incident by its latest event; the latest to hold a call, number or device is the one found by it."""
+        """Indexes an incident by an event that it tells of now, and by its place and category."""
         incident_id = incident.incident_id
         self._incidents[incident_id] = incident
-        if joined.call:
-            self._by_call[joined.call] = incident_id
-        if joined.caller is not None and joined.caller.e164:
-            self._by_phone[joined.caller.e164] = incident_id
-        if joined.device:
-            self._by_device[joined.device] = incident_id
-        self._leave_cell(incident_id)
-        if incident.place is not None:
-            cell = self._cell(category, incident.place.latitude_deg, incident.place.longitude_deg)
-            self._cell_of[incident_id] = cell
-            self._grid.setdefault(cell, {})[incident_id] = incident
+        for holders, key in self._keys(joined):
+            holders.add(key, incident_id)
+        self.place(incident, category)
+
+    def place(self, incident: Incident, category: Category) -> None:
+        """Puts an incident where its place and category belong."""
+        incident_id = incident.incident_id
+        if incident.place is None:
+            self._leave_cell(incident)
+            return
+        grid = self._grids.get(category.code)
+        if grid is None:
+            grid = self._grids[category.code] = _Grid(category.radius_m)
+        cell = grid.cell(incident.place)
+        if self._cell_of.get(incident_id) == (category.code, cell):
+            return
+        self._leave_cell(incident)
+        self._cell_of[incident_id] = (category.code, cell)
+        members = grid.cells.setdefault(cell, [])
+        members.insert(bisect_left(members, incident_id, key=_BY_ID), incident)
+
+    def release(self, incident: Incident, gone: Iterable[Joined]) -> None:
+        """Takes an incident out of the indices for events that it does not tell of any more."""
+        kept = [key for joined in incident.told for key in self._keys(joined)]
+        for holders, key in chain.from_iterable(map(self._keys, gone)):
+            if (holders, key) not in kept:
+                holders.discard(key, incident.incident_id)
 
     def forget(self, incident: Incident) -> None:
         """Takes an incident out when it ends."""
-        incident_id = incident.incident_id
-        self._incidents.pop(incident_id, None)
-        self._leave_cell(incident_id)
+        self._incidents.pop(incident.incident_id, None)
+        self._leave_cell(incident)
         for joined in incident.told:
-            self._drop(self._by_call, joined.call, incident_id)
-            self._drop(self._by_device, joined.device, incident_id)
-            if joined.caller is not None:
-                self._drop(self._by_phone, joined.caller.e164, incident_id)
-
-    @staticmethod
-    def _drop(index: dict[str, IncidentId], key: str, incident_id: IncidentId) -> None:
-        if key and index.get(key) == incident_id:
-            del index[key]
+            for holders, key in self._keys(joined):
+                holders.discard(key, incident.incident_id)
 
     def by_call(self, call: str) -> Incident | None:
         """The open incident that a call belongs to."""
-        return self._open(self._by_call.get(call))
+        for incident_id in self._by_call.of(call):
+            return self._incidents[incident_id]
+        return None
 
     def find(
         self, category: Category, place: Evidence | None, phone: str, device: str, now_us: Micros
     ) -> tuple[Incident, CorrelateReason] | None:
         """The open incident an event tells of, and why; None when it tells of something new."""
         if phone:
-            incident = self._open(self._by_phone.get(phone))
-            if (
-                incident is not None
-                and now_us - incident.updated_us <= self._rules.repeat_window_us
-                and self._may_repeat(incident, category, place)
-            ):
-                return incident, CorrelateReason.SAME_NUMBER
+            for incident_id in islice(self._by_phone.of(phone), limits.CORRELATE_SCAN_MAX):
+                incident = self._incidents[incident_id]
+                recent = now_us - incident.updated_us <= self._rules.repeat_window_us
+                if recent and _may_repeat(incident, category, place):
+                    return incident, CorrelateReason.SAME_NUMBER
         if device:
-            incident = self._open(self._by_device.get(device))
-            if incident is not None and now_us - incident.updated_us <= self._rules.device_window_us:
-                return incident, CorrelateReason.SAME_DEVICE
+            for incident_id in islice(self._by_device.of(device), limits.CORRELATE_SCAN_MAX):
+                incident = self._incidents[incident_id]
+                if now_us - incident.updated_us <= self._rules.device_window_us:
+                    return incident, CorrelateReason.SAME_DEVICE
         if place is not None:
-            incident = self._near(category, place, now_us)
-            if incident is not None:
-                return incident, CorrelateReason.NEAR_SAME_CATEGORY
+            near = self._near(category, place, now_us)
+            if near is not None:
+                return near, CorrelateReason.NEAR_SAME_CATEGORY
         return None
 
-    def _open(self, incident_id: IncidentId | None) -> Incident | None:
-        # An ended incident may still be named by an event its view no longer tells of.
-        return None if incident_id is None else self._incidents.get(incident_id)
-
-    @staticmethod
-    def _may_repeat(incident: Incident, category: Category, place: Evidence | None) -> bool:
-        known = incident.place
-        if place is None or known is None:
-            return True
-        apart_m = distance_m(place.latitude_deg, place.longitude_deg, known.latitude_deg, known.longitude_deg)
-        return apart_m <= REPEAT_RADIUS_M or (incident.category == category.code and place.source is not known.source)
+    def _keys(self, joined: Joined) -> Iterator[tuple[_Holders, str]]:
+        if joined.call:
+            yield self._by_call, joined.call
+        if joined.caller is not None and joined.caller.e164:
+            yield self._by_phone, joined.caller.e164
+        if joined.device:
+            yield self._by_device, joined.device
 
     def _near(self, category: Category, place: Evidence, now_us: Micros) -> Incident | None:
-        """The nearest of the recent ones in the four cells around the point."""
+        """The nearest of the recent ones within reach; of equally near ones, the one opened last."""
+        grid = self._grids.get(category.code)
+        if grid is None:
+            return None
         oldest_us = now_us - int(category.window_s * SECOND_US)
-        row_size_deg = self._row_size_deg(category)
-        nearest_row = round(place.latitude_deg / row_size_deg)
-        best: Incident | None = None
-        best_m = 0.0
-        for row in (nearest_row - 1, nearest_row):
-            nearest_column = round(place.longitude_deg / _column_size_deg(row, row_size_deg))
-            for column in (nearest_column - 1, nearest_column):
-                cell = self._grid.get((CategoryCode(category.code), row, column))
-                if not cell:
+        latitude_deg, longitude_deg = place.latitude_deg, place.longitude_deg
+        farthest_deg = _CELL_MARGIN * (category.radius_m + ACCURACY_SHARE_MAX_M) / METRES_PER_DEGREE
+        best: tuple[float, int] | None = None
+        found: Incident | None = None
+        for cell in grid.around(place):
+            for incident in islice(reversed(cell), limits.CORRELATE_SCAN_MAX):
+                known = incident.place
+                assert known is not None  # the grid's invariant
+                # The difference in latitude alone tells of most that they are too far; it costs a tenth of the distance.
+                if incident.updated_us < oldest_us or abs(known.latitude_deg - latitude_deg) > farthest_deg:
                     continue
-                for incident in islice(reversed(cell.values()), limits.CORRELATE_SCAN_MAX):
-                    if incident.updated_us < oldest_us:
-                        break
-                    known = incident.place
-                    assert known is not None
-                    apart_m = distance_m(place.latitude_deg, place.longitude_deg, known.latitude_deg, known.longitude_deg)
-                    reach_m = category.radius_m + min(max(place.accuracy_m, known.accuracy_m), ACCURACY_SHARE_MAX_M)
-                    if apart_m <= reach_m and (best is None or apart_m < best_m):
-                        best, best_m = incident, apart_m
-        return best
+                apart_m = distance_m(latitude_deg, longitude_deg, known.latitude_deg, known.longitude_deg)
+                reach_m = category.radius_m + min(max(place.accuracy_m, known.accuracy_m), ACCURACY_SHARE_MAX_M)
+                rank = (apart_m, -incident.incident_id)
+                if apart_m <= reach_m and (best is None or rank < best):
+                    best, found = rank, incident
+        return found
 
-    def _cell(self, category: Category, latitude_deg: float, longitude_deg: float) -> tuple[CategoryCode, int, int]:
-        row_size_deg = self._row_size_deg(category)
-        row = floor(latitude_deg / row_size_deg)
-        return CategoryCode(category.code), row, floor(longitude_deg / _column_size_deg(row, row_size_deg))
-
-    def _row_size_deg(self, category: Category) -> float:
-        """Height of a cell: twice the greatest reach, so a circle touches the two nearest rows and columns only."""
-        code = CategoryCode(category.code)
-        size_deg = self._row_sizes_deg.get(code)
-        if size_deg is None:
-            size_deg = self._row_sizes_deg[code] = 2.0 * (category.radius_m + ACCURACY_SHARE_MAX_M) / METRES_PER_DEGREE
-        return size_deg
-
-    def _leave_cell(self, incident_id: IncidentId) -> None:
-        cell = self._cell_of.pop(incident_id, None)
-        if cell is not None:
-            members = self._grid[cell]
-            members.pop(incident_id, None)
+    def _leave_cell(self, incident: Incident) -> None:
+        known = self._cell_of.pop(incident.incident_id, None)
+        if known is not None:
+            code, cell = known
+            cells = self._grids[code].cells
+            members = cells[cell]
+            del members[bisect_left(members, incident.incident_id, key=_BY_ID)]
             if not members:
-                del self._grid[cell]
+                del cells[cell]
 
 
-def _column_size_deg(row: int, row_size_deg: float) -> float:
-    """Width of a row's cells: as many metres as they are high, at the row's edge farther from the equator."""
-    latitude_deg = max(abs(row), abs(row + 1)) * row_size_deg
-    return row_size_deg / max(cos(radians(min(latitude_deg, 89.9))), 1e-3)
+def _may_repeat(incident: Incident, category: Category, place: Evidence | None) -> bool:
+    """Whether a number may tell of this incident again: from near it, or of the same thing with another kind of evidence."""
+    known = incident.place
+    if place is None or known is None:
+        return True
+    apart_m = distance_m(place.latitude_deg, place.longitude_deg, known.latitude_deg, known.longitude_deg)
+    return apart_m <= REPEAT_RADIUS_M or (incident.category == category.code and place.source is not known.source)
