@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup check test test-real sim bench demo serve lock clean
+.PHONY: help setup check test test-real sim bench load demo serve lock clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -11,8 +11,13 @@ JEDEL := $(VENV)/bin/jedel
 INSTALLED := $(VENV)/.installed
 # Test processes at once; the suite's own servers and databases are each test's own, so it may be raised.
 WORKERS ?= 2
+# Seeds that `make sim` runs; `make test` runs fewer of them.
+SEEDS ?= 500
 # The folder with the real files that `make test-real` reads; it is never copied into the project.
 REAL_DATA ?= ../shared/data
+# What `make load` sends: for so many seconds, so many times what the demo's city says.
+LOAD_S ?= 20
+LOAD ?= 10
 # What `make serve` runs on: by default this machine only, with tokens that everybody knows.
 CONFIG ?= ops/example.toml
 
@@ -57,10 +62,17 @@ test-real: $(INSTALLED) ## the tests on the real files in REAL_DATA
 	REAL_DATA="$(REAL_DATA)" $(PY) -m pytest -q -m real
 
 sim: $(INSTALLED) ## the seeded simulation on virtual time (SEEDS=500, or one SEED=17)
-	$(PY) -m pytest -q tests/simulation
+ifdef SEED
+	$(PY) -m tests.simulation $(SEED)
+else
+	SEEDS=$(SEEDS) $(PY) -m pytest -q -n $(WORKERS) tests/simulation
+endif
 
 bench: $(INSTALLED) ## measures speed and memory against the baselines; results also in build/bench.json
 	$(PY) -m loadtest.bench
+
+load: $(INSTALLED) ## a short load run on a service and database of its own; fails if anything is lost (LOAD_S, LOAD)
+	$(PY) -m loadtest.load --seconds $(LOAD_S) --times $(LOAD)
 
 demo: $(INSTALLED) ## a simulated city through real sockets, for DEMO_S seconds where there is no terminal
 	$(JEDEL) demo
