@@ -8,16 +8,13 @@ first. Assigning changes the chosen crew and nothing else.
 from __future__ import annotations
 
 from enum import Enum
-from typing import Final
 
 from core.facts import CrewAssigned, Explanation, PassedOver, Queued
-from core.incident import Incident
+from core.incident import REFUSED, Incident
 from core.instant import Micros
 from core.ports import Choice, Demand
 from core.state import CentreState
-from core.vocabulary import PRIORITY_HIGHEST, PRIORITY_LOWEST, AssignmentId, AssignmentState, CrewNo, CrewState, IncidentId
-
-_REFUSED: Final = frozenset({AssignmentState.DECLINED, AssignmentState.EXPIRED, AssignmentState.WITHDRAWN})
+from core.vocabulary import PRIORITY_HIGHEST, PRIORITY_LOWEST, AssignmentId, CrewNo, CrewState, IncidentId
 
 
 class _Asked(Enum):
@@ -126,7 +123,7 @@ def _pop_for_freed(state: CentreState, lowest_priority: int) -> list[_Need]:
 def _decide(state: CentreState, needs: list[_Need]) -> list[tuple[Incident, str]]:
     """Asks the crew index once for these needs and sends the crews it chose.
 
-    A new need left without a crew is queued. Returns the needs taken from the queue that are left without one: they go back.
+    Returns the needs that are left without one: they belong in the queue, and a new one's incident has been told.
     """
     asked: list[tuple[Incident, str, _Asked]] = []
     demands: list[Demand] = []
@@ -137,6 +134,7 @@ def _decide(state: CentreState, needs: list[_Need]) -> list[tuple[Incident, str]
             # Nobody can be sent nowhere: the owner must find out the place, and the crew term sees that it happens.
             if how is _Asked.NEW:
                 _tell_queued(state, incident, capability, (), "no_place")
+            unserved.append((incident, capability))
             continue
         demands.append(
             Demand(
@@ -157,10 +155,9 @@ def _decide(state: CentreState, needs: list[_Need]) -> list[tuple[Incident, str]
         if choice.crew_no is not None:
             explanation = Explanation(choice.reason, round(choice.distance_m, 1), _passed_over(state, choice))
             assign(state, incident, capability, choice.crew_no, explanation, "engine", how.value)
-        elif how is _Asked.NEW:
-            _tell_queued(state, incident, capability, _passed_over(state, choice), "no_crew")
-            state.queue(incident, capability)
         else:
+            if how is _Asked.NEW:
+                _tell_queued(state, incident, capability, _passed_over(state, choice), "no_crew")
             unserved.append((incident, capability))
     return unserved
 
@@ -178,7 +175,7 @@ def _excluded(state: CentreState, incident: Incident) -> frozenset[CrewNo]:
     return frozenset(
         state.crew_nos[assignment.crew]  # type: ignore[index]  # the log keeps call signs as plain text
         for assignment in incident.assignments
-        if assignment.state in _REFUSED
+        if assignment.state in REFUSED
     )
 
 

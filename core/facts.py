@@ -180,6 +180,7 @@ class Absorbed(msgspec.Struct, frozen=True, tag="absorbed"):
 
     other: IncidentId
     joined: tuple[Joined, ...]
+    territory: str
 
 
 class MergedInto(msgspec.Struct, frozen=True, tag="merged_into"):
@@ -193,6 +194,7 @@ class EventsLeft(msgspec.Struct, frozen=True, tag="events_left"):
 
     events: tuple[str, ...]
     to: IncidentId
+    territory: str
 
 
 class Closed(msgspec.Struct, frozen=True, tag="closed"):

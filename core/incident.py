@@ -66,6 +66,8 @@ ASSIGNMENT_MOVES: Final[dict[AssignmentState, frozenset[AssignmentState]]] = {
 """Legal moves of one crew's task. A crew may skip a report (arrive without having said that it set out)."""
 
 ACTIVE: Final = frozenset({_A.OFFERED, _A.ACCEPTED, _A.EN_ROUTE, _A.ON_SCENE})
+REFUSED: Final = frozenset({_A.DECLINED, _A.EXPIRED, _A.WITHDRAWN})
+"""The crew did not go, or not to the end: the need is unmet again, and another crew is asked first."""
 _SERVING: Final = ACTIVE | {_A.CLEARED}
 FINAL: Final = frozenset({_S.CLOSED, _S.MERGED})
 
@@ -134,6 +136,8 @@ class Incident(msgspec.Struct, kw_only=True):
     assignments: list[Assignment] = msgspec.field(default_factory=list)
     terms: list[Term] = msgspec.field(default_factory=list)
     merged_into: IncidentId | None = None
+    absorbed: list[IncidentId] = msgspec.field(default_factory=list)
+    """Incidents that turned out to be this one; their crews may still call it by the old number."""
     result: str = ""
 
     @property
@@ -192,6 +196,7 @@ def apply(incident: Incident, fact: Fact, at_us: Micros, actor: str) -> None:
                 incident.terms.append(Term(TermKind.CREW, fact.crew_due_us))
             _settle(incident)
         case CrewAssigned():
+            _forget_refusals(incident)
             incident.assignments.append(
                 Assignment(
                     assignment_id=fact.assignment_id,
@@ -215,14 +220,19 @@ def apply(incident: Incident, fact: Fact, at_us: Micros, actor: str) -> None:
                 incident.terms.append(Term(fact.term, fact.next_due_us, fact.assignment_id))
         case Noted():
             incident.notes.append(Note(at_us, actor, fact.words))
+            if len(incident.notes) > limits.VIEW_NOTES_MAX:
+                del incident.notes[0]
         case Absorbed():
             for joined in fact.joined:
                 _join(incident, joined)
+            incident.absorbed.append(fact.other)
+            incident.territory = fact.territory
         case MergedInto():
             incident.merged_into = fact.into
             _end(incident, _S.MERGED, at_us)
         case EventsLeft():
             _leave(incident, fact.events)
+            incident.territory = fact.territory
         case Closed():
             incident.result = fact.result
             _end(incident, _S.CLOSED, at_us)
@@ -274,6 +284,15 @@ def _leave(incident: Incident, events: tuple[str, ...]) -> None:
     incident.event_count -= len(gone)
     incident.place, reason = best_place([piece for joined in incident.told for piece in joined.evidence])
     incident.place_reason = reason.value
+
+
+def _forget_refusals(incident: Incident) -> None:
+    """Keeps the view bounded while crew after crew refuses."""
+    if len(incident.assignments) < limits.VIEW_REFUSALS_MAX:
+        return
+    refused = [assignment for assignment in incident.assignments if assignment.state in REFUSED]
+    if len(refused) >= limits.VIEW_REFUSALS_MAX:
+        incident.assignments = [assignment for assignment in incident.assignments if assignment is not refused[0]]
 
 
 def _move_assignment(incident: Incident, fact: AssignmentMoved | AssignmentEnded, at_us: Micros) -> None:

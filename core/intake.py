@@ -8,10 +8,12 @@ CITY-2, CITY-7, CITY-11, CITY-16.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain
 
 import msgspec
 import numpy as np
 
+from core import limits
 from core.category import Category
 from core.events import Alarm, Call, CallUpdate, Rejected, SensorReading, VideoEvent
 from core.facts import CategoryReason, CorrelateReason, EventJoined, Evidence, Joined, Opened, Recategorised
@@ -136,17 +138,30 @@ def open_incident(
 def recategorise(
     state: CentreState, incident: Incident, category: Category, reason: CategoryReason, actor: str, cause: str
 ) -> None:
-    """Gives an incident a category that newer words tell of; crews already sent keep serving what is still needed."""
-    needs = list(category.needs)
-    for capability in dict.fromkeys(incident.needs):  # in order: a set's would differ from process to process
-        missing = incident.needs.count(capability) - needs.count(capability)
-        needs.extend([capability] * max(missing, 0))
-    priority = incident.priority if incident.priority_fixed else min(category.priority, incident.priority)
-    if incident.category == state.categories.default.code and not incident.priority_fixed:
-        priority, needs = category.priority, list(category.needs)
-    state.record(incident, Recategorised(CategoryCode(category.code), reason, priority, tuple(needs)), actor, cause)
-    state.queued.pop(incident.incident_id, None)  # the priority has changed, and with it the place in the queue
-    state.want(incident)
+    """Lets an incident be what an event tells of as well: the more urgent category rules, the needs of both are met.
+
+    A category that nobody knew yet gives way with its needs; crews already sent keep serving what is still needed.
+    """
+    own = state.categories[incident.category]
+    vague = own.code == state.categories.default.code
+    rules = vague or category.priority < own.priority
+    if vague:
+        code, why, priority, needs = category.code, reason, category.priority, category.needs
+    elif rules:
+        code, why, needs = category.code, reason, _widened(category.needs, incident.needs)
+        priority = min(category.priority, incident.priority)
+    else:
+        code, why, needs = incident.category, incident.category_reason, _widened(incident.needs, category.needs)
+        priority = incident.priority
+        if needs == incident.needs:
+            return
+    if incident.priority_fixed:
+        priority = incident.priority
+    state.record(incident, Recategorised(CategoryCode(code), why, priority, needs), actor, cause)
+    if rules:
+        state.requeue(incident)
+    else:
+        state.want(incident)
 
 
 def _open(state: CentreState, item: Prepared, actor: str, cause: str) -> Incident:
@@ -155,17 +170,32 @@ def _open(state: CentreState, item: Prepared, actor: str, cause: str) -> Inciden
 
 
 def _join(state: CentreState, incident: Incident, item: Prepared, reason: CorrelateReason, actor: str, cause: str) -> None:
-    had_place = incident.place is not None
-    territory = incident.territory if had_place else item.territory or incident.territory
+    territory = incident.territory
+    moves = item.place is not None and is_better(item.place, incident.place)
+    if moves:
+        territory = item.territory or state.rules.territory
+        if incident.place is None or territory != incident.territory:
+            state.requeue(incident)
     joined = _joined(item, reason)
+    # The view is bounded: what it stops telling of is not found by any more.
+    gone = incident.told[1:2] if len(incident.told) >= limits.VIEW_EVENTS_MAX else ()
     state.record(incident, EventJoined(joined, territory), actor, cause)
-    knows_more = item.category_reason is not CategoryReason.DEFAULT and item.category.code != incident.category
-    vague = incident.category == state.categories.default.code
-    if knows_more and (vague or item.category.priority < incident.priority):
+    if item.category_reason is not CategoryReason.DEFAULT and item.category.code != incident.category:
         recategorise(state, incident, item.category, item.category_reason, actor, cause)
-    elif not had_place and incident.place is not None:
-        state.want(incident)
     state.open.note(incident, joined, state.categories[incident.category])
+    if gone:
+        state.open.release(incident, gone)
+
+
+def is_better(place: Evidence, known: Evidence | None) -> bool:
+    """Whether crews are to be sent to this place rather than to the one known."""
+    return known is None or best_place((known, place))[0] is place
+
+
+def _widened(needs: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
+    """The needs, and of the others what they lack, in order: a set's would differ from process to process."""
+    lacking = [[other] * max(0, others.count(other) - needs.count(other)) for other in dict.fromkeys(others)]
+    return (*needs, *chain.from_iterable(lacking))
 
 
 def _joined(item: Prepared, reason: CorrelateReason) -> Joined:

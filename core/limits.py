@@ -42,6 +42,10 @@ RESUME_BATCHES: Final = 8_192
 """Batches whose changes are remembered for clients that resume; an older cursor gets a fresh snapshot."""
 VIEW_EVENTS_MAX: Final = 100
 """Events an incident's view tells of; an earthquake must not make one view grow with every call."""
+VIEW_NOTES_MAX: Final = 100
+"""Notes an incident's view shows, the latest ones; all of them stand in its log."""
+VIEW_REFUSALS_MAX: Final = 64
+"""Crews that did not go, as an incident's view remembers them; one refused longer ago may be asked again."""
 CORRELATE_SCAN_MAX: Final = 64
 """Open incidents compared with an event in one cell of the grid, newest first."""
 CLIENT_SUBSCRIPTIONS: Final = 16

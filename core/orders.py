@@ -6,9 +6,14 @@ which order is checked by the protocol; here stands what an order does.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import assert_never
 
+import msgspec
+import numpy as np
+
 from core.assign import assign
+from core.category import Category
 from core.commands import (
     Accept,
     AddNote,
@@ -32,6 +37,7 @@ from core.facts import (
     CategoryReason,
     Closed,
     CorrelateReason,
+    EventJoined,
     EventsLeft,
     Explanation,
     Joined,
@@ -41,7 +47,8 @@ from core.facts import (
 )
 from core.incident import ACTIVE, Incident
 from core.instant import to_datetime
-from core.intake import open_incident, prepare
+from core.intake import is_better, open_incident, prepare, recategorise
+from core.locate import best_place
 from core.progress import Refusal, RefusalReason, move, report, withdraw_all
 from core.state import CentreState
 from core.vocabulary import AssignmentState, AssignReason, CrewId, CrewState, IncidentId
@@ -78,17 +85,13 @@ def _decide(state: CentreState, order: Order) -> IncidentId | Refusal:
     cause = f"command:{command.command_id}"
     if isinstance(command, CreateIncident):
         return _create(state, command, actor, cause)
+    if isinstance(command, Accept | EnRoute | OnScene | Clear | Decline):
+        return _report(state, command, actor, cause)
     incident = state.incidents.get(IncidentId(command.incident))
     if incident is None:
-        return Refusal(RefusalReason.UNKNOWN_INCIDENT, f"incident {command.incident} is not open")
+        return _not_open(command.incident)
     refusal: Refusal | None = None
     match command:
-        case Accept() | EnRoute() | OnScene() | Clear() | Decline():
-            crew = state.crews.get(CrewId(command.crew))
-            if crew is None:
-                return Refusal(RefusalReason.UNKNOWN_CREW, f"crew {command.crew} is not known")
-            words = command.reason if isinstance(command, Decline) else ""
-            refusal = report(state, crew, incident.incident_id, _REPORTS[type(command)], actor, cause, words)
         case Close():
             withdraw_all(state, incident, actor, cause, "the incident was closed")
             state.record(incident, Closed(command.result), actor, cause)
@@ -97,8 +100,10 @@ def _decide(state: CentreState, order: Order) -> IncidentId | Refusal:
         case AddNote():
             state.record(incident, Noted(command.words), actor, cause)
         case ChangePriority():
+            changes = command.priority != incident.priority
             state.record(incident, PrioritySet(command.priority), actor, cause)
-            _requeue(state, incident)
+            if changes:
+                state.requeue(incident)
         case Merge():
             refusal = _merge(state, incident, command, actor, cause)
         case Split():
@@ -108,10 +113,23 @@ def _decide(state: CentreState, order: Order) -> IncidentId | Refusal:
     return refusal or incident.incident_id
 
 
-def _requeue(state: CentreState, incident: Incident) -> None:
-    """Lets an incident whose place in the queue has changed be queued anew; its old entries no longer count."""
-    state.queued.pop(incident.incident_id, None)
-    state.want(incident)
+def _report(
+    state: CentreState, command: Accept | EnRoute | OnScene | Clear | Decline, actor: str, cause: str
+) -> IncidentId | Refusal:
+    crew = state.crews.get(CrewId(command.crew))
+    if crew is None:
+        return Refusal(RefusalReason.UNKNOWN_CREW, f"crew {command.crew} is not known")
+    named = IncidentId(command.incident)
+    words = command.reason if isinstance(command, Decline) else ""
+    working_on = crew.incident_id
+    refusal = report(state, crew, named, _REPORTS[type(command)], actor, cause, words)
+    if refusal is not None and refusal.reason is RefusalReason.NO_ASSIGNMENT and named not in state.incidents:
+        return _not_open(named)
+    return refusal or working_on or named
+
+
+def _not_open(incident_id: int) -> Refusal:
+    return Refusal(RefusalReason.UNKNOWN_INCIDENT, f"incident {incident_id} is not open")
 
 
 def _create(state: CentreState, command: CreateIncident, actor: str, cause: str) -> IncidentId | Refusal:
@@ -183,8 +201,16 @@ def _merge(state: CentreState, incident: Incident, command: Merge, actor: str, c
         return Refusal(RefusalReason.UNKNOWN_INCIDENT, f"incident {command.into} is not open")
     if into is incident:
         return Refusal(RefusalReason.SAME_INCIDENT, "an incident cannot be merged into itself")
-    state.record(into, Absorbed(incident.incident_id, tuple(incident.told)), actor, cause)
-    category = state.categories[into.category]
+    told = tuple(incident.told)
+    before = (*into.told, *told)
+    territory = into.territory
+    if incident.place is not None and is_better(incident.place, into.place):
+        territory = incident.territory
+        if into.place is None or territory != into.territory:
+            state.requeue(into)
+    state.record(into, Absorbed(incident.incident_id, told, territory), actor, cause)
+    if incident.category not in (into.category, state.categories.default.code):
+        recategorise(state, into, state.categories[incident.category], incident.category_reason, actor, cause)
     for assignment in list(incident.assignments):
         if assignment.state not in ACTIVE:
             continue
@@ -194,10 +220,11 @@ def _merge(state: CentreState, incident: Incident, command: Merge, actor: str, c
         assign(state, into, assignment.capability, crew_no, assignment.explanation, actor, cause)
         if stage is not AssignmentState.OFFERED:
             move(state, into, into.assignments[-1], stage, actor, cause)
-    told = list(incident.told)
     state.record(incident, MergedInto(into.incident_id), actor, cause)
+    category = state.categories[into.category]
     for joined in told:
         state.open.note(into, joined, category)
+    state.open.release(into, before)
     state.want(into)
     return None
 
@@ -210,28 +237,36 @@ def _split(state: CentreState, incident: Incident, command: Split, actor: str, c
         return Refusal(RefusalReason.UNKNOWN_EVENT, text)
     if len(leaving) == len(incident.told):
         return Refusal(RefusalReason.UNKNOWN_EVENT, "at least one event must stay")
-    state.open.forget(incident)
-    state.record(incident, EventsLeft(tuple(joined.event for joined in leaving), state.next_incident_id), actor, cause)
-    category = state.categories[incident.category]
-    for joined in incident.told:
-        state.open.note(incident, joined, category)
-    first, *others = (_as_split(joined) for joined in leaving)
-    new = open_incident(state, first, category, CategoryReason.OPERATOR, incident.territory, actor, cause)
-    if others:
-        state.record(new, Absorbed(incident.incident_id, tuple(others)), actor, cause)
-        for joined in others:
-            state.open.note(new, joined, category)
+    staying = [joined for joined in incident.told if joined not in leaving]
+    territory = _territory_of(state, staying) or incident.territory
+    left = EventsLeft(tuple(joined.event for joined in leaving), state.next_incident_id, territory)
+    own_territory, had_place = incident.territory, incident.place is not None
+    state.record(incident, left, actor, cause)
+    state.open.release(incident, leaving)
+    state.open.place(incident, state.categories[incident.category])
+    if territory != own_territory or had_place is (incident.place is None):
+        state.requeue(incident)
+    category, reason = _category_of(state, leaving) or (state.categories[incident.category], CategoryReason.OPERATOR)
+    territory = _territory_of(state, leaving) or own_territory
+    first, *others = (msgspec.structs.replace(joined, reason=CorrelateReason.SPLIT) for joined in leaving)
+    new = open_incident(state, first, category, reason, territory, actor, cause)
+    for joined in others:
+        state.record(new, EventJoined(joined, territory), actor, cause)
+        state.open.note(new, joined, category)
     return new.incident_id
 
 
-def _as_split(joined: Joined) -> Joined:
-    return Joined(
-        event=joined.event,
-        kind=joined.kind,
-        reason=CorrelateReason.SPLIT,
-        caller=joined.caller,
-        words=joined.words,
-        call=joined.call,
-        device=joined.device,
-        evidence=joined.evidence,
-    )
+def _territory_of(state: CentreState, told: Sequence[Joined]) -> str:
+    """The territory of the place that these events tell of; `""` where they tell of none."""
+    place, _ = best_place([piece for joined in told for piece in joined.evidence])
+    if place is None:
+        return ""
+    found = state.territories.find(np.array([place.latitude_deg]), np.array([place.longitude_deg]))
+    return found[0] or state.rules.territory
+
+
+def _category_of(state: CentreState, told: Sequence[Joined]) -> tuple[Category, CategoryReason] | None:
+    """The most urgent category that the words of these events tell of."""
+    read = [state.categories.by_words(joined.words) for joined in told]
+    known = [one for one in read if one[1] is not CategoryReason.DEFAULT]
+    return min(known, key=lambda one: one[0].priority, default=None)

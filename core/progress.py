@@ -40,7 +40,6 @@ class RefusalReason(Enum):
     NO_ASSIGNMENT = "no_assignment"
     ILLEGAL_MOVE = "illegal_move"
     CREW_NOT_FREE = "crew_not_free"
-    NO_PLACE = "no_place"
     SAME_INCIDENT = "same_incident"
     UNKNOWN_EVENT = "unknown_event"
     UNKNOWN_CATEGORY = "unknown_category"
@@ -66,10 +65,11 @@ def report(
         actor, cause: for the log.
         text: the crew's own words.
     """
-    if crew.incident_id is None or (incident_id is not None and incident_id != crew.incident_id):
+    incident = None if crew.incident_id is None else state.incidents[crew.incident_id]
+    # A crew may still call its incident by the number it had before it was merged into this one.
+    if incident is None or (incident_id not in (None, incident.incident_id) and incident_id not in incident.absorbed):
         where = "" if incident_id is None else f" to incident {incident_id}"
         return Refusal(RefusalReason.NO_ASSIGNMENT, f"crew {crew.crew_id} has no active assignment{where}")
-    incident = state.incidents[crew.incident_id]
     assignment = incident.active(crew.crew_id)
     assert assignment is not None  # a working crew's incident carries its assignment (invariant 5)
     if to in _ORDER and _ORDER[to] <= _ORDER[assignment.state]:

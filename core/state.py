@@ -123,7 +123,7 @@ class CentreState:
         self.wanted: dict[IncidentId, None] = {}
         """Incidents to find crews for at the end of this batch."""
         self.queued: dict[IncidentId, list[str]] = {}
-        """Needs that are in `waiting`, one entry a crew."""
+        """Needs that wait, one entry a crew: between batches, exactly the unmet needs of every open incident."""
         self.retried: set[IncidentId] = set()
         """Incidents for which even crews that refused earlier may be asked again in this batch."""
         self.freed: dict[CrewId, None] = {}
@@ -170,9 +170,15 @@ class CentreState:
         self.wanted[incident.incident_id] = None
 
     def queue(self, incident: Incident, capability: str) -> None:
-        """Puts one need into the queue."""
+        """Puts one need into the queue; while its incident has no place no crew finds it there."""
         self.queued.setdefault(incident.incident_id, []).append(capability)
-        self.waiting.push(incident.incident_id, capability, incident.territory, incident.priority, incident.opened_us)
+        if incident.place is not None:
+            self.waiting.push(incident.incident_id, capability, incident.territory, incident.priority, incident.opened_us)
+
+    def requeue(self, incident: Incident) -> None:
+        """Has all unmet needs asked for anew: what waits under an old priority or territory counts no more."""
+        self.queued.pop(incident.incident_id, None)
+        self.want(incident)
 
     def unqueue(self, incident_id: IncidentId, capability: str) -> None:
         """Notes that one need has left the queue, or no longer counts there."""
