@@ -14,7 +14,7 @@ import numpy as np
 from core.crew import WORKING, Crew
 from core.decisions import PositionRow
 from core.events import CrewStatus, Fix, Position, Rejected
-from core.instant import Micros, to_micros
+from core.instant import Micros
 from core.progress import move, report
 from core.state import CentreState, LastPosition
 from core.vocabulary import AssignmentState, CrewId, CrewState, IncidentId, RejectCode
@@ -32,6 +32,8 @@ _OWN: Final = {
     "busy": CrewState.BUSY,
     "out_of_service": CrewState.OUT_OF_SERVICE,
 }
+Moved = dict[str, tuple[Micros, Fix | Position]]
+"""Crew or device → when it was where, the latest of a batch."""
 _DEVICES_FOLLOWED_MAX: Final = 250_000
 """Last positions remembered; beyond it a new device is stored and not remembered."""
 
@@ -45,32 +47,45 @@ def take_status(state: CentreState, source: str, event: CrewStatus) -> IncidentI
             text = "this crew is not known; its first status must give its capabilities"
             return Rejected(event.seq, RejectCode.UNKNOWN_CREW, "$.capabilities", text)
         crew = Crew(crew_id=crew_id, updated_us=state.now_us)
-    _take_profile(state, crew, event)
-    if event.fix is not None:
-        note_positions(state, {event.crew: (to_micros(event.at), event.fix, None, None)})
     actor, cause = f"crew:{crew_id}", f"event:{source}/{event.seq}"
+    working_on = crew.incident_id
     reported = _REPORTED.get(event.status)
+    # The status before the profile: what is refused changes nothing at all.
     if reported is not None:
-        incident_id = IncidentId(event.incident) if event.incident is not None else crew.incident_id
-        refusal = report(state, crew, incident_id, reported, actor, cause, event.words)
+        named = IncidentId(event.incident) if event.incident is not None else None
+        refusal = report(state, crew, named, reported, actor, cause, event.words)
         if refusal is not None:
             return Rejected(event.seq, RejectCode.ILLEGAL_MOVE, "$.status", refusal.text)
-        return incident_id
-    return _take_own(state, crew, event, actor, cause)
+        _take_profile(state, crew, event)
+        return working_on
+    wanted = _OWN[event.status]
+    if wanted is CrewState.FREE and crew.state in WORKING:
+        text = f"the crew is {crew.state.value} at incident {working_on}; report cleared or declined first"
+        return Rejected(event.seq, RejectCode.ILLEGAL_MOVE, "$.status", text)
+    _take_profile(state, crew, event)
+    _take_own(state, crew, wanted, event.words or f"crew reports {event.status}", actor, cause)
+    return working_on
 
 
-def note_positions(state: CentreState, latest: dict[str, tuple[Micros, Fix | Position, float | None, float | None]]) -> None:
+def note_latest(moved: Moved, crew: str, at_us: Micros, fix: Fix | Position) -> None:
+    """Adds a position to those of the batch; an older one than it has changes nothing."""
+    known = moved.get(crew)
+    if known is None or at_us >= known[0]:
+        moved[crew] = (at_us, fix)
+
+
+def note_positions(state: CentreState, latest: Moved) -> None:
     """Moves crews and devices to their latest positions; an older one than is known changes nothing.
 
     Args:
         state: the centre.
-        latest: crew or device → (instant, position, speed in m/s, course in degrees).
+        latest: crew or device → instant and position.
     """
     rows: list[int] = []
     latitudes: list[float] = []
     longitudes: list[float] = []
     interval_us = state.rules.position_interval_us
-    for key, (at_us, fix, speed_mps, course_deg) in latest.items():
+    for key, (at_us, fix) in latest.items():
         last = state.last_positions.get(key)
         if last is None:
             last = LastPosition(at_us, fix.latitude_deg, fix.longitude_deg, 0)
@@ -83,6 +98,7 @@ def note_positions(state: CentreState, latest: dict[str, tuple[Micros, Fix | Pos
             continue
         else:
             last.at_us, last.latitude_deg, last.longitude_deg = at_us, fix.latitude_deg, fix.longitude_deg
+        speed_mps, course_deg = (fix.speed_mps, fix.course_deg) if isinstance(fix, Position) else (None, None)
         row = PositionRow(CrewId(key), at_us, fix.latitude_deg, fix.longitude_deg, fix.accuracy_m, speed_mps, course_deg)
         state.live_positions.append(row)
         if at_us - last.kept_us >= interval_us:
@@ -118,20 +134,13 @@ def _take_profile(state: CentreState, crew: Crew, event: CrewStatus) -> None:
         state.crew_index.move(np.array([crew_no], np.int64), np.array([last.latitude_deg]), np.array([last.longitude_deg]))
 
 
-def _take_own(state: CentreState, crew: Crew, event: CrewStatus, actor: str, cause: str) -> IncidentId | Rejected | None:
-    wanted = _OWN[event.status]
+def _take_own(state: CentreState, crew: Crew, wanted: CrewState, words: str, actor: str, cause: str) -> None:
     if crew.state in WORKING:
         assert crew.incident_id is not None  # WORKING means having an assignment
         incident = state.incidents[crew.incident_id]
-        if wanted is CrewState.FREE:
-            text = f"the crew is {crew.state.value} at incident {incident.incident_id}; report cleared or declined first"
-            return Rejected(event.seq, RejectCode.ILLEGAL_MOVE, "$.status", text)
         assignment = incident.active(crew.crew_id)
         assert assignment is not None  # invariant 5
         ended = AssignmentState.CLEARED if assignment.state is AssignmentState.ON_SCENE else AssignmentState.WITHDRAWN
-        move(state, incident, assignment, ended, actor, cause, event.words or f"crew reports {event.status}")
-        state.set_crew_state(crew, wanted, None)
-        return incident.incident_id
+        move(state, incident, assignment, ended, actor, cause, words)
     if crew.state is not wanted:
         state.set_crew_state(crew, wanted, None)
-    return None

@@ -12,7 +12,7 @@ from typing import Final
 from core.assign import assign_crews
 from core.category import CategoryTable
 from core.crew import decode_crew
-from core.crew_reports import note_positions, take_status
+from core.crew_reports import Moved, note_latest, note_positions, take_status
 from core.decisions import Decisions, Taken
 from core.events import (
     Alarm,
@@ -127,15 +127,12 @@ class Engine:
         )
 
 
-_Moved = dict[str, tuple[Micros, Fix | Position, float | None, float | None]]
-
-
 def _take_chunks(
     state: CentreState, chunks: list[Chunk], prepared: dict[tuple[str, int], Prepared]
-) -> tuple[list[Taken], _Moved]:
+) -> tuple[list[Taken], Moved]:
     """Takes the chunks in order. A chunk's new part starts where the source's high-water mark ends (invariant 3)."""
     taken: list[Taken] = []
-    moved: _Moved = {}
+    moved: Moved = {}
     for chunk in chunks:
         high_water = state.high_water.get(chunk.source, 0)
         skip = _skip(chunk, high_water)
@@ -145,13 +142,16 @@ def _take_chunks(
             item = chunk.items[index]
             kind = type(item)
             if kind is Position:
-                _note_latest(moved, item)  # type: ignore[arg-type]
+                note_latest(moved, item.crew, to_micros(item.at), item)  # type: ignore[union-attr, arg-type]
             elif kind in _TELLING:
                 known = prepared.get((chunk.source, item.seq))  # type: ignore[arg-type]
                 if known is not None:
                     _place(index, take(state, known), incidents, rejected)
             elif kind is CrewStatus:
-                _place(index, take_status(state, chunk.source, item), incidents, rejected)  # type: ignore[arg-type]
+                status: CrewStatus = item  # type: ignore[assignment]
+                _place(index, take_status(state, chunk.source, status), incidents, rejected)
+                if status.fix is not None and index not in rejected:
+                    note_latest(moved, status.crew, to_micros(status.at), status.fix)
         state.high_water[chunk.source] = max(high_water, chunk.last_seq)
         taken.append(Taken(chunk, skip, incidents, rejected))
     return taken, moved
@@ -183,13 +183,6 @@ def _place(
         incidents[index] = outcome
 
 
-def _note_latest(moved: _Moved, position: Position) -> None:
-    at_us = to_micros(position.at)
-    known = moved.get(position.crew)
-    if known is None or at_us >= known[0]:
-        moved[position.crew] = (at_us, position, position.speed_mps, position.course_deg)
-
-
 def _restore(state: CentreState, recovered: Recovered) -> None:
     state.batch_no = recovered.batch_no
     state.high_water = dict(recovered.high_water)
@@ -216,9 +209,8 @@ def _restore(state: CentreState, recovered: Recovered) -> None:
         for joined in incident.told:
             state.open.note(incident, joined, state.categories[incident.category])
         deadlines += [(term.due_us, incident.incident_id) for term in incident.terms]
-        if incident.place is not None:
-            for capability in incident.unmet():
-                state.queue(incident, capability)
+        for capability in incident.unmet():
+            state.queue(incident, capability)
     state.running.watch_many(deadlines)
     # A clock that was set back while the centre was down must not make an incident's log go back in time.
     known = [incident.updated_us for incident in state.incidents.values()] + [crew.updated_us for crew in state.crews.values()]
@@ -226,8 +218,8 @@ def _restore(state: CentreState, recovered: Recovered) -> None:
 
 
 def _restore_positions(state: CentreState) -> None:
-    known: _Moved = {
-        crew_id: (Micros(last.at_us), Fix(last.latitude_deg, last.longitude_deg), None, None)
+    known: Moved = {
+        crew_id: (Micros(last.at_us), Fix(last.latitude_deg, last.longitude_deg))
         for crew_id in state.crews
         if (last := state.last_positions.get(crew_id)) is not None
     }
