@@ -1,0 +1,109 @@
+"""`ingest_call`: calls through the whole flow, against a FastAPI service that does the same job with a transaction a call.
+
+Both get the same calls in a fresh copy of their database each round, with the same subscribers, map, crews and positions. Ours
+come over one TCP connection, as from one telephone platform, and go to one dispatch client that sees everything; the clock
+stops when the last call is acknowledged and published. The peer's come over keep-alive connections; it is run with one worker
+and with two, and its better figure counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from statistics import median
+from typing import Final
+
+import asyncpg
+
+from loadtest.bench import peer, scene
+from loadtest.bench.bed import BASE, CLIENT_TOKEN, SOURCE_TOKEN, Bed, Running
+from loadtest.bench.children import apart, beside
+from loadtest.bench.load import Lane, LoadError, Piece, encode_events, play
+from loadtest.bench.record import Record, record
+from loadtest.bench.watcher import READY, watch
+
+DATABASE: Final = "bench_call"
+PEER_DATABASE: Final = "peer_call"
+SOURCE: Final = "telephone"
+CREWS: Final = "crews"
+PIECE_CALLS: Final = 20
+PEER_CONNECTIONS: Final = 32
+PEER_POOLS: Final = {1: 8, 2: 4}
+"""Connections to PostgreSQL of each worker, by the number of workers: the best of 4, 8 and 16."""
+
+
+def run(bed: Bed, size: scene.Size) -> list[Record]:
+    """Measures it. Raises `BedError`, `LoadError`."""
+    town = scene.city(size)
+    peer.prepare(bed, town)
+    ours: list[float] = []
+    theirs: dict[int, list[float]] = {workers: [] for workers in PEER_POOLS}
+    for number in range(size.rounds):
+        bed.make(DATABASE, BASE)
+        with bed.serving(DATABASE) as service:
+            ours.append(_our_round(service, size, number))
+        for workers, pool in PEER_POOLS.items():
+            bed.make(PEER_DATABASE, peer.BASE)
+            with peer.serving(bed, PEER_DATABASE, workers, pool) as address:
+                theirs[workers].append(apart(peer_round, address, size, number, workers))
+    best = max(theirs, key=lambda workers: median(theirs[workers]))
+    our_work, their_work = (asyncio.run(_work(bed.dsn(name))) for name in (DATABASE, PEER_DATABASE))
+    other = ", ".join(f"{median(rates):,.0f} with {workers}" for workers, rates in theirs.items() if workers != best)
+    remark = (
+        f"{size.calls:,} calls: {our_work[0]:,} incidents and {our_work[1]:,} crews sent, the peer {their_work[0]:,} and"
+        f" {their_work[1]:,}; the peer with {best} worker(s), {other}"
+    )
+    baseline = "FastAPI, asyncpg, GiST, a transaction a call"
+    return [record("ingest_call", ours, "calls/s", baseline, theirs[best], remark)]
+
+
+def _our_round(service: Running, size: scene.Size, number: int) -> float:
+    apart(crews_report, service.ingest, size)
+    with beside(watch, service.dispatch_url, CLIENT_TOKEN) as client:
+        if client.recv() != READY:
+            raise LoadError("the dispatch client was not let in")
+        began_ns, acked_ns = apart(send_round, service.ingest, size, number)
+        client.send({f"{SOURCE}/{seq}" for seq in range(1, size.calls + 1)})
+        published: dict[str, int] = client.recv()
+    if len(published) < size.calls:
+        raise LoadError(f"{size.calls - len(published)} of {size.calls} calls were never published")
+    return size.calls / (max(acked_ns, *published.values()) - began_ns) * 1e9
+
+
+def crews_report(address: tuple[str, int], size: scene.Size) -> None:
+    """Has all crews report for duty."""
+    lane = Lane(address, CREWS, SOURCE_TOKEN)
+    scene.report_for_duty(lane, scene.city(size))
+    lane.close()
+
+
+def send_round(address: tuple[str, int], size: scene.Size, number: int) -> tuple[int, int]:
+    """Sends a round's calls as fast as they are taken; returns the instants of the first byte and the last acknowledgement."""
+    told = scene.calls(scene.city(size), size.calls, number)
+    pieces = [
+        Piece(0, SOURCE, part[-1].seq, encode_events(part))
+        for start in range(0, len(told), PIECE_CALLS)
+        if (part := told[start : start + PIECE_CALLS])
+    ]
+    lane = Lane(address, SOURCE, SOURCE_TOKEN)
+    receipt = play([lane], pieces)
+    lane.close()
+    if receipt.errors:
+        raise LoadError(f"calls were refused: {receipt.errors[:3]}")
+    return receipt.started_ns, receipt.ended_ns()
+
+
+def peer_round(address: tuple[str, int], size: scene.Size, number: int, workers: int) -> float:
+    """Sends the same calls to the peer; returns calls a second."""
+    requests = peer.encode_requests(scene.calls(scene.city(size), size.calls, number))
+    return peer.send_calls(address, requests, PEER_CONNECTIONS, workers)
+
+
+async def _work(dsn: str) -> tuple[int, int]:
+    """Incidents and assignments in a database, ours or the peer's."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        incidents: int = await connection.fetchval("SELECT count(*) FROM incident")
+        assignments: int = await connection.fetchval("SELECT count(*) FROM assignment")
+        return incidents, assignments
+    finally:
+        await connection.close()

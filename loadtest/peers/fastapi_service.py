@@ -1,0 +1,269 @@
+"""The peer of `ingest_call`: the same job done the usual way with FastAPI, uvicorn, asyncpg and PostgreSQL.
+
+One transaction a call: subscriber by primary key, address in words by pg_trgm, district by polygon, nearest address by GiST,
+correlation by number and by GiST, nearest free crew that can do it by GiST with SKIP LOCKED, and inserts of event, incident,
+log and assignment; then the commit, the answer, and the publication to every listening client (server-sent events, which cost
+uvicorn less than WebSocket messages). Everything that makes such a service fast without changing what it is has been done: prepared
+statements, a pool, uvloop, httptools, partial indexes a capability, no access log, a validation model compiled by pydantic.
+The category comes from jedel's own table and code, so both decide alike.
+
+Run it as `uvicorn loadtest.peers.fastapi_service:app` with `PEER_DSN` and `PEER_POOL` in the environment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from math import cos, radians
+from typing import Annotated, Final
+
+import asyncpg
+from fastapi import FastAPI, Request
+from fastapi.responses import StreamingResponse
+from pydantic import AwareDatetime, BaseModel, Field
+
+from core import events
+from core.category import Category, load_categories
+from loadtest.city import CENTRE_LATITUDE_DEG, CENTRE_LONGITUDE_DEG, CITY_TERRITORY, METRES_A_DEGREE
+
+REPEAT_WINDOW_S: Final = 7200
+CLIENT_QUEUE: Final = 65_536
+_COLUMN_M: Final = METRES_A_DEGREE * cos(radians(CENTRE_LATITUDE_DEG))
+_NOT_DIGITS: Final = re.compile(r"[^0-9]")
+_SPACES: Final = re.compile(r"[^\w/-]+")
+_CAPABILITIES: Final = ("patrol", "ambulance", "fire", "rescue", "gas")
+
+SUBSCRIBER: Final = "SELECT name, line, address, place FROM subscriber WHERE phone = $1"
+ADDRESS: Final = "SELECT shown, place FROM address WHERE words % $1 ORDER BY similarity(words, $1) DESC LIMIT 1"
+DISTRICT: Final = "SELECT territory FROM district WHERE area @> $1::point"
+NEAREST_ADDRESS: Final = "SELECT shown FROM address ORDER BY place <-> $1::point LIMIT 1"
+SAME_NUMBER: Final = (
+    "SELECT incident_id FROM incident WHERE phone = $1 AND closed_at IS NULL AND updated_at >= now() - make_interval(secs => $2)"
+    " ORDER BY updated_at DESC LIMIT 1"
+)
+SAME_PLACE: Final = (
+    "SELECT incident_id FROM incident WHERE place <@ circle($1::point, $2) AND category = $3 AND closed_at IS NULL"
+    " AND updated_at >= now() - make_interval(secs => $4) ORDER BY place <-> $1::point LIMIT 1"
+)
+JOIN: Final = "UPDATE incident SET updated_at = now(), event_count = event_count + 1 WHERE incident_id = $1"
+OPEN: Final = (
+    "INSERT INTO incident (state, category, priority, territory, address, phone, caller, place)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING incident_id"
+)
+CREW: Final = {
+    capability: (
+        "SELECT crew_id, place <-> $1::point AS distance_m FROM crew"  # noqa: S608  # a constant
+        f" WHERE state = 'free' AND capabilities @> '{{{capability}}}'"
+        " AND (outside OR territory = $2 OR $2 LIKE territory || '/%') ORDER BY place <-> $1::point LIMIT 1"
+        " FOR UPDATE SKIP LOCKED"
+    )
+    for capability in _CAPABILITIES
+}
+SEND: Final = "UPDATE crew SET state = 'assigned', incident_id = $2 WHERE crew_id = $1"
+ASSIGN: Final = (
+    "INSERT INTO assignment (incident_id, crew_id, capability, state, distance_m) VALUES ($1, $2, $3, 'offered', $4)"
+)
+STATE: Final = "UPDATE incident SET state = $2 WHERE incident_id = $1"
+EVENT: Final = "INSERT INTO event (source, seq, incident_id, phone, payload) VALUES ($1, $2, $3, $4, $5)"
+LOG: Final = "INSERT INTO incident_log (incident_id, fact, body) VALUES ($1, $2, $3)"
+
+
+class Fix(BaseModel):
+    """A position."""
+
+    latitude_deg: Annotated[float, Field(ge=-90, le=90)]
+    longitude_deg: Annotated[float, Field(ge=-180, le=180)]
+    accuracy_m: Annotated[float, Field(ge=0)] = 0.0
+
+
+class Call(BaseModel):
+    """A call, field by field as in the ingest protocol."""
+
+    seq: int
+    at: AwareDatetime
+    phone: Annotated[str, Field(max_length=64)] = ""
+    call_id: Annotated[str, Field(max_length=64)] = ""
+    words: Annotated[str, Field(max_length=4000)] = ""
+    language: str = ""
+    category: str = ""
+    codes: list[str] = []
+    fix: Fix | None = None
+    given: Fix | None = None
+    address: Annotated[str, Field(max_length=400)] = ""
+    cell: Fix | None = None
+
+
+class Located(BaseModel):
+    """The best place found."""
+
+    place: tuple[float, float] | None = None
+    accuracy_m: float = 0.0
+    address: str = ""
+
+
+class Answer(BaseModel):
+    """What became of a call."""
+
+    incident_id: int
+    joined: bool
+    category: str
+    crews: list[str]
+
+
+class Clients:
+    """Listening dispatch clients of this worker."""
+
+    def __init__(self) -> None:
+        self._queues: set[asyncio.Queue[bytes]] = set()
+
+    def publish(self, message: bytes) -> None:
+        """Hands a message to every client; one that does not read is cut off from the news."""
+        for queue in list(self._queues):
+            try:
+                queue.put_nowait(message)
+            except asyncio.QueueFull:
+                self._queues.discard(queue)
+
+    async def listen(self) -> AsyncIterator[bytes]:
+        """Server-sent events for one client."""
+        queue: asyncio.Queue[bytes] = asyncio.Queue(CLIENT_QUEUE)
+        self._queues.add(queue)
+        try:
+            yield f": {os.getpid()}\n\n".encode()
+            while True:
+                yield b"data: " + await queue.get() + b"\n\n"
+        finally:
+            self._queues.discard(queue)
+
+
+@asynccontextmanager
+async def lifespan(service: FastAPI) -> AsyncIterator[None]:
+    """The pool lives as long as the worker."""
+    size = int(os.environ["PEER_POOL"])
+    async with asyncpg.create_pool(os.environ["PEER_DSN"], min_size=size, max_size=size, init=_prepare) as pool:
+        service.state.pool = pool
+        yield
+
+
+async def _prepare(connection: asyncpg.Connection) -> None:
+    await connection.execute("SET pg_trgm.similarity_threshold = 0.4")
+    await connection.execute("SET jit = off")
+
+
+app = FastAPI(lifespan=lifespan)
+categories = load_categories(None)
+clients = Clients()
+
+
+@app.get("/news")
+async def news() -> StreamingResponse:
+    """Changes of incidents as they are committed."""
+    return StreamingResponse(clients.listen(), media_type="text/event-stream")
+
+
+@app.post("/calls")
+async def take(call: Call, request: Request) -> Answer:
+    """Takes one call: everything is committed when this answers."""
+    async with request.app.state.pool.acquire() as connection, connection.transaction():
+        answer = await _decide(connection, call)
+    clients.publish(answer.model_dump_json().encode())
+    return answer
+
+
+async def _decide(connection: asyncpg.Connection, call: Call) -> Answer:
+    phone = normal_phone(call.phone)
+    caller = await connection.fetchrow(SUBSCRIBER, phone) if phone else None
+    located = await _locate(connection, call, caller)
+    category = _category(call)
+    incident_id = await connection.fetchval(SAME_NUMBER, phone, REPEAT_WINDOW_S) if phone else None
+    if incident_id is None and located.place is not None:
+        reach_m = category.radius_m + min(located.accuracy_m, 300.0)
+        incident_id = await connection.fetchval(SAME_PLACE, located.place, reach_m, category.code, category.window_s)
+    payload = call.model_dump_json()
+    if incident_id is not None:
+        await connection.execute(JOIN, incident_id)
+        await connection.execute(EVENT, "telephone", call.seq, incident_id, phone, payload)
+        await connection.execute(LOG, incident_id, "event_joined", payload)
+        return Answer(incident_id=incident_id, joined=True, category=category.code, crews=[])
+    territory = CITY_TERRITORY
+    if located.place is not None:
+        territory = await connection.fetchval(DISTRICT, located.place) or CITY_TERRITORY
+    incident_id = await connection.fetchval(
+        OPEN,
+        "opened",
+        category.code,
+        category.priority,
+        territory,
+        located.address,
+        phone,
+        caller["name"] if caller else "",
+        located.place,
+    )
+    await connection.execute(EVENT, "telephone", call.seq, incident_id, phone, payload)
+    await connection.execute(LOG, incident_id, "opened", payload)
+    crews = await _assign(connection, incident_id, category, located.place, territory)
+    return Answer(incident_id=incident_id, joined=False, category=category.code, crews=crews)
+
+
+async def _locate(connection: asyncpg.Connection, call: Call, caller: asyncpg.Record | None) -> Located:
+    """The best evidence: fix, given place, address in words, the subscriber's, the cell."""
+    for fix in (call.fix, call.given):
+        if fix is not None:
+            place = metres(fix.latitude_deg, fix.longitude_deg)
+            shown = await connection.fetchval(NEAREST_ADDRESS, place)
+            return Located(place=place, accuracy_m=fix.accuracy_m, address=shown or "")
+    if call.address:
+        found = await connection.fetchrow(ADDRESS, normal_words(call.address))
+        if found is not None:
+            return Located(place=tuple(found["place"]), accuracy_m=15.0, address=found["shown"])
+    if caller is not None and caller["place"] is not None:
+        return Located(place=tuple(caller["place"]), accuracy_m=50.0, address=caller["address"])
+    if call.cell is not None:
+        place = metres(call.cell.latitude_deg, call.cell.longitude_deg)
+        return Located(place=place, accuracy_m=call.cell.accuracy_m)
+    return Located()
+
+
+async def _assign(
+    connection: asyncpg.Connection, incident_id: int, category: Category, place: tuple[float, float] | None, territory: str
+) -> list[str]:
+    crews: list[str] = []
+    for capability in category.needs:
+        crew = None if place is None else await connection.fetchrow(CREW[capability], place, territory)
+        if crew is None:
+            await connection.execute(LOG, incident_id, "queued", f'{{"capability":"{capability}"}}')
+            continue
+        crews.append(crew["crew_id"])
+        await connection.execute(SEND, crew["crew_id"], incident_id)
+        await connection.execute(ASSIGN, incident_id, crew["crew_id"], capability, crew["distance_m"])
+        await connection.execute(LOG, incident_id, "crew_assigned", f'{{"crew":"{crew["crew_id"]}"}}')
+    await connection.execute(STATE, incident_id, "assigned" if crews else "queued")
+    return crews
+
+
+def _category(call: Call) -> Category:
+    told = events.Call(seq=call.seq, at=datetime.now(UTC), words=call.words, category=call.category, codes=tuple(call.codes))
+    classified = categories.classify(told)
+    return categories.default if classified is None else classified[0]
+
+
+def normal_phone(phone: str) -> str:
+    """The number in E.164, or empty: Kazakhstan's spellings only, which is all that its callers use."""
+    digits = _NOT_DIGITS.sub("", phone).removeprefix("00")
+    if len(digits) == 10:
+        return f"+7{digits}"
+    return f"+7{digits[1:]}" if len(digits) == 11 and digits[0] in "78" else ""
+
+
+def normal_words(words: str) -> str:
+    """An address in lower case without punctuation, as the table holds it."""
+    return _SPACES.sub(" ", words.lower()).strip()
+
+
+def metres(latitude_deg: float, longitude_deg: float) -> tuple[float, float]:
+    """A place as metres east and north of the city's middle."""
+    return (longitude_deg - CENTRE_LONGITUDE_DEG) * _COLUMN_M, (latitude_deg - CENTRE_LATITUDE_DEG) * METRES_A_DEGREE
