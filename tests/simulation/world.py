@@ -133,6 +133,7 @@ class World:
         return (
             all(source.is_done for source in self.sources)
             and not any(client.unanswered for client in self.clients)
+            and bool(self.lives)
             and all(life.at_rest and not life.inlet for life in self.lives)
         )
 
