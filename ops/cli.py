@@ -12,7 +12,7 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
 
-from ops.commands import configuration, demonstration, places, registers, replaying, service, storage
+from ops.commands import configuration, demonstration, places, registers, replaying, service, storage, trying
 from ops.layers import ConfigError
 
 app = App(
@@ -23,6 +23,9 @@ app = App(
 app.command(service.serve)
 app.command(demonstration.demo)
 app.command(replaying.replay)
+app.command(trying.push)
+app.command(trying.watch)
+app.command(trying.order)
 app.command(registers.subscribers)
 app.command(registers.devices)
 app.command(places.map_app)

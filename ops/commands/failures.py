@@ -9,6 +9,8 @@ def readable(error: Exception) -> str | None:
     from core.category import CategoryError
     from ops.cad import CadError
     from ops.own_service import OwnServiceError
+    from ops.push import PushError
+    from protocols.dispatch.client import DispatchError
     from routing.map_data import MapError
     from storage.errors import StorageError
     from storage.register_file import RegisterFileError
@@ -18,6 +20,8 @@ def readable(error: Exception) -> str | None:
         case StorageError():
             text = f"storage: {error}"
         case CadError() | CategoryError() | OwnServiceError() | MapError() | RegisterFileError() | ImportRunning():
+            text = str(error)
+        case PushError() | DispatchError():
             text = str(error)
         case OSError() if error.filename is not None:
             text = f"{error.filename}: {error.strerror}"

@@ -1,0 +1,104 @@
+"""A file of events pushed: what a line lacks is filled in, all else goes as it stands, and every answer is told."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from core.instant import Micros
+from ops.push import LINE_MAX_BYTES, Pushed, PushError, completed, push
+from tests.protocols.small_centre import NOW_US, TOKEN, SmallCentre
+
+AT = "2026-05-09T10:30:00+00:00"
+PLATE = b'{"kind":"plate","camera":"c7","plate":"123ABC02"}'
+
+
+@pytest.mark.parametrize(
+    ("line", "sent", "next_seq"),
+    [
+        (b'{"kind":"a"}', b'{"kind":"a","seq":7,"at":"%s"}' % AT.encode(), 8),
+        (b'{"kind":"a","seq":9}', b'{"kind":"a","seq":9,"at":"%s"}' % AT.encode(), 10),
+        (b'{"kind":"a","at":"x"}', b'{"kind":"a","at":"x","seq":7}', 8),
+        # Nothing is lacking: not a byte is changed.
+        (b'{ "seq": 9, "at": "x", "value": 1.50 }', b'{ "seq": 9, "at": "x", "value": 1.50 }', 10),
+        # Mistakes are for the centre to name.
+        (b'{"kind":"a","seq":"nine"}', b'{"kind":"a","seq":"nine"}', 7),
+        (b"[1]", b"[1]", 7),
+        (b"no JSON", b"no JSON", 7),
+        (b"\xff", b"\xff", 7),
+    ],
+)
+def test_line_gets_what_it_lacks_and_nothing_else(line: bytes, sent: bytes, next_seq: int) -> None:
+    assert completed(line, 7, AT) == (sent, next_seq)
+
+
+def pushed(
+    file: Path, *, token: str = TOKEN, high_water: dict[str, int] | None = None
+) -> tuple[Pushed, list[str], SmallCentre]:
+    """What came of a file, the lines told, and the centre that took it."""
+    told: list[str] = []
+
+    async def run() -> tuple[Pushed, SmallCentre]:
+        centre = SmallCentre(high_water=high_water)
+        host, port = await centre.hub.start_tcp("127.0.0.1", 0)
+        try:
+            with file.open("rb") as opened:
+                result = await push(
+                    f"tcp://{host}:{port}", "panel", token, opened, now_us=lambda: Micros(NOW_US), tell=told.append
+                )
+        finally:
+            centre.hub.close()
+        return result, centre
+
+    result, centre = asyncio.run(run())
+    return result, told, centre
+
+
+def test_every_line_is_committed_or_told_of(tmp_path: Path) -> None:
+    file = tmp_path / "events.ndjson"
+    file.write_bytes(b"\n".join([PLATE, b'{"kind":"plate","camera":"c7"}', b"no JSON", b"", PLATE]))
+    result, told, centre = pushed(file, high_water={"panel": 4})
+    assert result == Pushed(sent=4, refused=2, acked_seq=7)
+    assert centre.seqs["panel"] == [5, 7]
+    assert told[0] == "welcome: panel goes on from seq 5"
+    assert told[1] == "error: seq 6: invalid_field $.plate: Object missing required field `plate`"
+    assert told[2].startswith("error: without a seq: malformed $: ")
+
+
+def test_file_longer_than_the_window_goes_whole(tmp_path: Path) -> None:
+    file = tmp_path / "events.ndjson"
+    file.write_bytes((PLATE + b"\n") * 40_000)
+    result, _, centre = pushed(file)
+    assert result == Pushed(sent=40_000, refused=0, acked_seq=40_000)
+    assert centre.seqs["panel"] == list(range(1, 40_001))
+
+
+def test_refused_source_is_told_why(tmp_path: Path) -> None:
+    file = tmp_path / "events.ndjson"
+    file.write_bytes(PLATE)
+    with pytest.raises(PushError, match="no welcome but goodbye unauthorized"):
+        pushed(file, token="wrong")
+
+
+def test_broken_stream_tells_how_far_it_came(tmp_path: Path) -> None:
+    file = tmp_path / "events.ndjson"
+    file.write_bytes(PLATE + b'\n{"kind":"plate","camera":"c7","plate":"1","seq":9}\n')
+    with pytest.raises(PushError, match=r"goodbye seq_gap: .*; acknowledged up to seq"):
+        pushed(file)
+
+
+def test_endless_line_is_not_read_into_memory(tmp_path: Path) -> None:
+    file = tmp_path / "events.ndjson"
+    file.write_bytes(b"x" * (LINE_MAX_BYTES + 2))
+    with pytest.raises(PushError, match="a line is longer than"):
+        pushed(file)
+
+
+@pytest.mark.parametrize("url", ["ws://127.0.0.1:1", "tcp://127.0.0.1", "127.0.0.1:7111"])
+def test_url_is_refused_when_it_is_none_of_ours(url: str, tmp_path: Path) -> None:
+    file = tmp_path / "events.ndjson"
+    file.write_bytes(PLATE)
+    with file.open("rb") as opened, pytest.raises(ValueError, match=r"is not tcp://HOST:PORT or tls://HOST:PORT"):
+        asyncio.run(push(url, "panel", TOKEN, opened, now_us=lambda: Micros(NOW_US), tell=print))

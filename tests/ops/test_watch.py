@@ -1,0 +1,90 @@
+"""What is watched reads as it is: states, places, crews with their reasons."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from core.crew import Crew, encode_crew
+from core.decisions import Notice
+from core.facts import Evidence, Explanation, PassedOver
+from core.incident import Assignment, Incident, encode_incident
+from core.instant import Micros
+from core.vocabulary import (
+    AssignmentId,
+    AssignmentState,
+    AssignReason,
+    CategoryCode,
+    CrewId,
+    CrewState,
+    IncidentId,
+    IncidentState,
+    LocationSource,
+)
+from ops.watch import incident_line, json_lines, lines
+from protocols.dispatch.mirror import Update
+
+SENT = Assignment(
+    AssignmentId(3),
+    "F-1",
+    "fire",
+    AssignmentState.OFFERED,
+    Explanation(AssignReason.NEAREST_CAPABLE, 811.6, (PassedOver("P-1", 90.0, AssignReason.LACKS_CAPABILITY),)),
+    Micros(5),
+)
+FIRE = Incident(
+    incident_id=IncidentId(7),
+    version=4,
+    state=IncidentState.ASSIGNED,
+    category=CategoryCode("fire"),
+    priority=2,
+    opened_us=Micros(1),
+    updated_us=Micros(5),
+    needs=("fire", "ambulance"),
+    place=Evidence(LocationSource.ADDRESS, 43.25, 76.945, 25.0, "Абай 10"),
+    assignments=[SENT],
+)
+
+
+@pytest.mark.parametrize(
+    ("incident", "line"),
+    [
+        (
+            FIRE,
+            (
+                "incident 7 v4 assigned: fire, priority 2; 43.25000,76.94500 ±25 m by address Абай 10; "
+                "F-1 offered (fire, 812 m, nearest_capable, passed over 1); wants ambulance"
+            ),
+        ),
+        (
+            msgspec.structs.replace(FIRE, state=IncidentState.CLOSED, place=None, assignments=[], result="put out"),
+            "incident 7 v4 closed: fire, priority 2; no place; put out",
+        ),
+    ],
+)
+def test_incident_reads_as_it_is(incident: Incident, line: str) -> None:
+    assert incident_line(incident) == line
+
+
+def test_update_is_told_line_by_line() -> None:
+    update = Update()
+    crew = Crew(
+        crew_id=CrewId("F-1"),
+        state=CrewState.ASSIGNED,
+        capabilities=("fire", "rescue"),
+        territory="kz/almaty",
+        incident_id=IncidentId(7),
+        updated_us=Micros(5),
+    )
+    update.crews["F-1"] = encode_crew(crew)
+    update.incidents[7] = encode_incident(FIRE)
+    update.removed |= {7, 8}
+    update.notices.append(Notice(IncidentId(7), Micros(6), "shift_lead", "accept", "", "not accepted in time"))
+    told = list(lines(update))
+    assert told == [
+        "crew F-1: assigned on incident 7; fire, rescue; kz/almaty",
+        incident_line(FIRE),
+        "incident 8: not in view any more",
+        "notice: incident 7: not accepted in time",
+    ]
+    assert list(json_lines(update)) == [encode_crew(crew).decode(), encode_incident(FIRE).decode()]
