@@ -1,13 +1,15 @@
 """Category: which kind of incident an event tells of, by an editable table (CITY-7).
 
 The table is TOML (`core/categories.toml` is the one shipped). An event's own category or code decides before its words do;
-words are compared by their beginnings, so that Kazakh and Russian endings do not matter, in every language at once. The
-category with the most urgent priority among those whose words occur wins: to send too much help is better than too little.
+words are compared by their beginnings, so that Kazakh and Russian endings do not matter, in every language at once. What is
+part of a phrase of the table is read as that phrase alone: a burst pipe is no explosion. The category with the most urgent
+priority among those whose words occur wins: to send too much help is better than too little.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -22,7 +24,11 @@ from core.vocabulary import PRIORITY_HIGHEST, PRIORITY_LOWEST, CategoryCode
 
 ANALYTIC_CONFIDENCE_MIN: Final = 0.6
 """Video analytics below this are kept as events and open nothing (CITY-18: they raise events, people decide)."""
+WORDS_REMEMBERED: Final = 4096
+"""Texts whose category is remembered: alarms and short calls repeat themselves word for word."""
 _TOKEN: Final = re.compile(r"[\w-]+")
+_WHOLE: Final = "$"
+"""Ends a word of the table that must occur as it stands, not as a beginning."""
 
 
 class CategoryError(Exception):
@@ -60,6 +66,28 @@ class Category(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     threshold: tuple[Threshold, ...] = ()
 
 
+class _Phrase(msgspec.Struct, frozen=True):
+    """Words of the table that must occur one after the other, each a beginning or, with `$` at its end, the whole word."""
+
+    words: tuple[str, ...]
+    rank: tuple[int, int]
+    category: Category
+
+    def fits(self, tokens: list[str], place: int) -> bool:
+        """Whether it stands at this place."""
+        following = tokens[place : place + len(self.words)]
+        return len(following) == len(self.words) and all(map(_fits, following, self.words))
+
+
+class _Found(msgspec.Struct, frozen=True):
+    start: int
+    end: int
+    phrase: _Phrase
+
+    def within(self, other: _Found) -> bool:
+        return other.start <= self.start and self.end <= other.end and other.end - other.start > self.end - self.start
+
+
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     category: Annotated[tuple[Category, ...], Meta(min_length=1)]
 
@@ -80,15 +108,17 @@ class CategoryTable:
         self._alarms = {alarm: category for category in reversed(categories) for alarm in category.alarms}
         self._analytics = {analytic: category for category in reversed(categories) for analytic in category.analytics}
         self._thresholds = [(limit, category) for category in categories for limit in category.threshold]
-        # first word's beginning → [(further beginnings, rank, category)]; the beginnings by length, so that a token is
-        # looked up once a length and not compared with every word of the table.
-        self._beginnings: dict[str, list[tuple[tuple[str, ...], tuple[int, int], Category]]] = {}
+        # The phrases by their first word, with its `$` where it has one; the beginnings by length, so that a token is looked
+        # up once a length and not compared with every word of the table.
+        self._phrases: dict[str, list[_Phrase]] = {}
         for row, category in enumerate(categories):
-            for phrase in category.words:
-                first, *further = phrase.lower().split()
-                self._beginnings.setdefault(first, []).append((tuple(further), (category.priority, row), category))
-        self._lengths = sorted({len(beginning) for beginning in self._beginnings})
-        self._by_words = lru_cache(maxsize=4096)(self._read_words)
+            for text in category.words:
+                words = tuple(_plain(text).split())
+                if not words:
+                    raise CategoryError(f"category {category.code}: words: an empty phrase fits everything")
+                self._phrases.setdefault(words[0], []).append(_Phrase(words, (category.priority, row), category))
+        self._lengths = sorted({len(first) for first in self._phrases if not first.endswith(_WHOLE)})
+        self._by_words = lru_cache(maxsize=WORDS_REMEMBERED)(self._read_words)
 
     def __getitem__(self, code: str) -> Category:
         """The category of a code; the default one for a code that an older table had."""
@@ -128,20 +158,34 @@ class CategoryTable:
         return self._by_words(words) if words else (self.default, CategoryReason.DEFAULT)
 
     def _read_words(self, words: str) -> tuple[Category, CategoryReason]:
-        tokens = _TOKEN.findall(words.lower())
-        best: tuple[tuple[int, int], Category] | None = None
-        for place, token in enumerate(tokens):
-            for length in self._lengths:
-                if length > len(token):
-                    break
-                for further, rank, category in self._beginnings.get(token[:length], ()):
-                    following = tokens[place + 1 : place + 1 + len(further)]
-                    fits = len(following) == len(further) and all(map(str.startswith, following, further))
-                    if fits and (best is None or rank < best[0]):
-                        best = (rank, category)
-        if best is None:
+        tokens = _TOKEN.findall(_plain(words))
+        found = [
+            _Found(place, place + len(phrase.words), phrase)
+            for place in range(len(tokens))
+            for phrase in self._beginning_at(tokens, place)
+            if phrase.fits(tokens, place)
+        ]
+        alone = [one for one in found if not any(one.within(other) for other in found)]
+        if not alone:
             return self.default, CategoryReason.DEFAULT
-        return best[1], CategoryReason.WORDS
+        return min(alone, key=lambda one: one.phrase.rank).phrase.category, CategoryReason.WORDS
+
+    def _beginning_at(self, tokens: list[str], place: int) -> Iterator[_Phrase]:
+        token = tokens[place]
+        yield from self._phrases.get(token + _WHOLE, ())
+        for length in self._lengths:
+            if length > len(token):
+                return
+            yield from self._phrases.get(token[:length], ())
+
+
+def _plain(text: str) -> str:
+    """Lower case, and without the dots that writers of Russian leave out as they like."""
+    return text.lower().replace("ё", "е")
+
+
+def _fits(token: str, word: str) -> bool:
+    return token == word[:-1] if word.endswith(_WHOLE) else token.startswith(word)
 
 
 def load_categories(path: Path | None = None) -> CategoryTable:
