@@ -1,8 +1,8 @@
 """`python -m loadtest.bench`: runs the benchmarks and reports them. `make bench` is the same.
 
-    --only NAME …   some of them
-    --quick         small sizes, to see that everything works
-    --out FOLDER    where bench.json and bench.md go (build)
+--only NAME …   some of them
+--quick         small sizes, to see that everything works
+--out FOLDER    where bench.json and bench.md go (build)
 """
 
 from __future__ import annotations

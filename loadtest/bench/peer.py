@@ -28,7 +28,7 @@ from loadtest.bench.bed import Bed, BedError
 from loadtest.bench.load import LoadError
 from loadtest.city import City
 from loadtest.peers import fastapi_service
-from loadtest.peers.fastapi_service import metres, normal_words
+from loadtest.peers.fastapi_service import metres, normal_words, street_words
 
 BASE: Final = "peer_base"
 """The filled database; every round gets a copy."""
@@ -52,11 +52,22 @@ async def _fill(dsn: str, town: City) -> None:
         await connection.copy_records_to_table(
             "subscriber",
             records=[
-                (one.phone, one.name, one.line, one.address, one.place and metres(one.place.latitude_deg, one.place.longitude_deg))
+                (
+                    one.phone,
+                    one.name,
+                    one.line,
+                    one.address,
+                    one.place and metres(one.place.latitude_deg, one.place.longitude_deg),
+                )
                 for one in subscribers
             ],
         )
-        await connection.copy_records_to_table("address", records=list(_addresses(town)))
+        await connection.copy_records_to_table(
+            "street_name",
+            records=[(street_words(name), number) for number, street in enumerate(town.streets) for name in street.name],
+        )
+        await connection.copy_records_to_table("house", records=list(_houses(town)))
+        await connection.copy_records_to_table("corner", records=list(_corners(town)))
         await connection.executemany(
             "INSERT INTO district VALUES ($1, $2::text::polygon)",
             [
@@ -68,7 +79,14 @@ async def _fill(dsn: str, town: City) -> None:
             "crew",
             columns=("crew_id", "capabilities", "territory", "outside", "state", "place"),
             records=[
-                (crew.call_sign, list(crew.capabilities), crew.territory, crew.outside, "free", metres(at.latitude_deg, at.longitude_deg))
+                (
+                    crew.call_sign,
+                    list(crew.capabilities),
+                    crew.territory,
+                    crew.outside,
+                    "free",
+                    metres(at.latitude_deg, at.longitude_deg),
+                )
                 for crew, at in zip(town.crews, scene.places(town), strict=True)
             ],
         )
@@ -79,18 +97,19 @@ async def _fill(dsn: str, town: City) -> None:
         await connection.close()
 
 
-def _addresses(town: City) -> Iterator[tuple[str, str, tuple[float, float]]]:
-    """Houses and corners in both languages."""
+def _houses(town: City) -> Iterator[tuple[int, str, str, tuple[float, float]]]:
     for house in town.houses:
-        name = town.streets[house.street].name
         place = metres(house.place.latitude_deg, house.place.longitude_deg)
-        for street in (name.ru, name.kk):
-            yield normal_words(f"{street} {house.number}"), f"{street}, {house.number}", place
+        yield house.street, normal_words(house.number), f"{town.streets[house.street].name.ru}, {house.number}", place
+
+
+def _corners(town: City) -> Iterator[tuple[int, int, str, tuple[float, float]]]:
+    street_ids = {street.name: number for number, street in enumerate(town.streets)}
     for number, crossing in enumerate(town.crossings):
         first, second = town.corner(number)
         place = metres(crossing.latitude_deg, crossing.longitude_deg)
-        for one, other in ((first.ru, second.ru), (first.kk, second.kk)):
-            yield normal_words(f"{one} / {other}"), f"{one} / {other}", place
+        for one, other in ((first, second), (second, first)):
+            yield street_ids[one], street_ids[other], f"{one.ru} / {other.ru}", place
 
 
 @contextmanager
@@ -99,8 +118,27 @@ def serving(bed: Bed, database: str, workers: int, pool: int) -> Iterator[tuple[
     with socket.create_server(("127.0.0.1", 0)) as probe:
         address: tuple[str, int] = probe.getsockname()[:2]
     log = bed.folder / f"peer-{workers}.log"
-    command = [sys.executable, "-m", "uvicorn", "loadtest.peers.fastapi_service:app", "--host", address[0], "--port", str(address[1])]
-    command += ["--workers", str(workers), "--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
+    command = [
+        sys.executable,
+        "-m",
+        "uvicorn",
+        "loadtest.peers.fastapi_service:app",
+        "--host",
+        address[0],
+        "--port",
+        str(address[1]),
+    ]
+    command += [
+        "--workers",
+        str(workers),
+        "--loop",
+        "uvloop",
+        "--http",
+        "httptools",
+        "--no-access-log",
+        "--log-level",
+        "warning",
+    ]
     environment = {**os.environ, "PEER_DSN": bed.dsn(database), "PEER_POOL": str(pool)}
     with log.open("wb") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)

@@ -70,9 +70,7 @@ QUICK: Final = Size(
 @cache
 def city(size: Size) -> City:
     """The city of a size."""
-    return City(
-        SEED, districts=8, streets=STREETS, crews=size.crews, cameras=500, subscribers=size.subscribers, panels=200
-    )
+    return City(SEED, districts=8, streets=STREETS, crews=size.crews, cameras=500, subscribers=size.subscribers, panels=200)
 
 
 def calls(town: City, count: int, seed: int, first_seq: int = 1) -> list[Call]:
@@ -105,7 +103,7 @@ def places(town: City) -> list[Fix]:
 
 
 def report_for_duty(lane: Lane, town: City) -> None:
-    """Has every crew report over a connection that it is free, what it can do and where it is; returns when all is committed."""
+    """Has every crew report that it is free, what it can do and where it is; returns when all is committed."""
     at = to_datetime(time.time_ns() // 1_000)
     statuses = [
         CrewStatus(

@@ -67,8 +67,8 @@ async def _watch(connection: Connection, url: str, token: str) -> None:
     listener = _Listener(token)
     await ws_connect(lambda: listener, url, max_frame_size=_MESSAGE_MAX_BYTES)
     published: dict[str, int] = {}
-    while not any(isinstance(message, m.Snapshot) and not message.more for message in _take(listener, published)):
-        await asyncio.sleep(0.01)
+    while not any(isinstance(message, m.Snapshot) and not message.more for message in _take(listener, published)):  # noqa: ASYNC110
+        await asyncio.sleep(0.01)  # what comes is only kept until somebody looks
     connection.send(READY)
     while True:
         labels: set[str] = await asyncio.to_thread(connection.recv)

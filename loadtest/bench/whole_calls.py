@@ -27,7 +27,7 @@ SOURCE: Final = "telephone"
 CREWS: Final = "crews"
 PIECE_CALLS: Final = 20
 PEER_CONNECTIONS: Final = 32
-PEER_POOLS: Final = {1: 8, 2: 4}
+PEER_POOLS: Final = {1: 16, 2: 4}
 """Connections to PostgreSQL of each worker, by the number of workers: the best of 4, 8 and 16."""
 
 

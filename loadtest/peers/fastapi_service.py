@@ -1,11 +1,11 @@
 """The peer of `ingest_call`: the same job done the usual way with FastAPI, uvicorn, asyncpg and PostgreSQL.
 
-One transaction a call: subscriber by primary key, address in words by pg_trgm, district by polygon, nearest address by GiST,
-correlation by number and by GiST, nearest free crew that can do it by GiST with SKIP LOCKED, and inserts of event, incident,
-log and assignment; then the commit, the answer, and the publication to every listening client (server-sent events, which cost
-uvicorn less than WebSocket messages). Everything that makes such a service fast without changing what it is has been done: prepared
-statements, a pool, uvloop, httptools, partial indexes a capability, no access log, a validation model compiled by pydantic.
-The category comes from jedel's own table and code, so both decide alike.
+One transaction a call: subscriber by primary key, street by pg_trgm and its house or corner by key, district by polygon,
+nearest address and correlation by GiST, nearest free crew that can do it by GiST with SKIP LOCKED, and inserts of
+event, incident, log and assignment; then the commit, the answer, and the publication to every listening client (server-sent
+events, which cost uvicorn less than WebSocket messages). Everything that makes such a service fast without changing what it is
+has been done: prepared statements, a pool, uvloop, httptools, partial indexes a capability, no access log, validation compiled
+by pydantic. The category comes from jedel's own table and code, so both decide alike.
 
 Run it as `uvicorn loadtest.peers.fastapi_service:app` with `PEER_DSN` and `PEER_POOL` in the environment.
 """
@@ -35,15 +35,23 @@ CLIENT_QUEUE: Final = 65_536
 _COLUMN_M: Final = METRES_A_DEGREE * cos(radians(CENTRE_LATITUDE_DEG))
 _NOT_DIGITS: Final = re.compile(r"[^0-9]")
 _SPACES: Final = re.compile(r"[^\w/-]+")
+_KIND: Final = re.compile(r"\b(улица|ул|проспект|пр|көшесі|көше|көш|даңғылы|даң)\b")
+_FLAT: Final = re.compile(r"( кв | квартира |-)\d+$")
+_HOUSE: Final = re.compile(r"^(.*?\S)\s+(?:дом |д )?(\d+(?:[а-я]|/\d+| к\d+)?)$")
+_CORNER: Final = re.compile(r"^(?:угол|перекресток) (.+) и (.+)$|^(.+) мен (.+) қиылысы$|^(.+) [-/] (.+)$")
 _CAPABILITIES: Final = ("patrol", "ambulance", "fire", "rescue", "gas")
 
 SUBSCRIBER: Final = "SELECT name, line, address, place FROM subscriber WHERE phone = $1"
-ADDRESS: Final = "SELECT shown, place FROM address WHERE words % $1 ORDER BY similarity(words, $1) DESC LIMIT 1"
+_STREET: Final = "(SELECT street_id FROM street_name WHERE words <-> ${} < 0.7 ORDER BY words <-> ${} LIMIT 1)"
+HOUSE: Final = f"SELECT shown, place FROM house WHERE street_id = {_STREET.format(1, 1)} AND number = $2"
+CORNER: Final = (
+    f"SELECT shown, place FROM corner WHERE street_id = {_STREET.format(1, 1)} AND other_id = {_STREET.format(2, 2)}"
+)
 DISTRICT: Final = "SELECT territory FROM district WHERE area @> $1::point"
-NEAREST_ADDRESS: Final = "SELECT shown FROM address ORDER BY place <-> $1::point LIMIT 1"
+NEAREST_ADDRESS: Final = "SELECT shown FROM house ORDER BY place <-> $1::point LIMIT 1"
 SAME_NUMBER: Final = (
-    "SELECT incident_id FROM incident WHERE phone = $1 AND closed_at IS NULL AND updated_at >= now() - make_interval(secs => $2)"
-    " ORDER BY updated_at DESC LIMIT 1"
+    "SELECT incident_id FROM incident WHERE phone = $1 AND closed_at IS NULL"
+    " AND updated_at >= now() - make_interval(secs => $2) ORDER BY updated_at DESC LIMIT 1"
 )
 SAME_PLACE: Final = (
     "SELECT incident_id FROM incident WHERE place <@ circle($1::point, $2) AND category = $3 AND closed_at IS NULL"
@@ -56,7 +64,7 @@ OPEN: Final = (
 )
 CREW: Final = {
     capability: (
-        "SELECT crew_id, place <-> $1::point AS distance_m FROM crew"  # noqa: S608  # a constant
+        "SELECT crew_id, place <-> $1::point AS distance_m FROM crew"
         f" WHERE state = 'free' AND capabilities @> '{{{capability}}}'"
         " AND (outside OR territory = $2 OR $2 LIKE territory || '/%') ORDER BY place <-> $1::point LIMIT 1"
         " FOR UPDATE SKIP LOCKED"
@@ -150,7 +158,6 @@ async def lifespan(service: FastAPI) -> AsyncIterator[None]:
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:
-    await connection.execute("SET pg_trgm.similarity_threshold = 0.4")
     await connection.execute("SET jit = off")
 
 
@@ -217,7 +224,7 @@ async def _locate(connection: asyncpg.Connection, call: Call, caller: asyncpg.Re
             shown = await connection.fetchval(NEAREST_ADDRESS, place)
             return Located(place=place, accuracy_m=fix.accuracy_m, address=shown or "")
     if call.address:
-        found = await connection.fetchrow(ADDRESS, normal_words(call.address))
+        found = await _look_up(connection, normal_words(call.address))
         if found is not None:
             return Located(place=tuple(found["place"]), accuracy_m=15.0, address=found["shown"])
     if caller is not None and caller["place"] is not None:
@@ -226,6 +233,15 @@ async def _locate(connection: asyncpg.Connection, call: Call, caller: asyncpg.Re
         place = metres(call.cell.latitude_deg, call.cell.longitude_deg)
         return Located(place=place, accuracy_m=call.cell.accuracy_m)
     return Located()
+
+
+async def _look_up(connection: asyncpg.Connection, words: str) -> asyncpg.Record | None:
+    corner = _CORNER.match(words)
+    if corner is not None:
+        one, other = (street_words(street) for street in corner.groups() if street is not None)
+        return await connection.fetchrow(CORNER, one, other)
+    house = _HOUSE.match(_FLAT.sub("", words))
+    return None if house is None else await connection.fetchrow(HOUSE, street_words(house[1]), house[2])
 
 
 async def _assign(
@@ -260,8 +276,13 @@ def normal_phone(phone: str) -> str:
 
 
 def normal_words(words: str) -> str:
-    """An address in lower case without punctuation, as the table holds it."""
+    """An address in lower case without punctuation."""
     return _SPACES.sub(" ", words.lower()).strip()
+
+
+def street_words(street: str) -> str:
+    """A street's name without its kind, as the table holds it."""
+    return _KIND.sub("", normal_words(street)).strip()
 
 
 def metres(latitude_deg: float, longitude_deg: float) -> tuple[float, float]:

@@ -1,6 +1,6 @@
 -- Made after the tables are filled.
-CREATE INDEX address_words ON address USING gin (words gin_trgm_ops);
-CREATE INDEX address_place ON address USING gist (place);
+CREATE INDEX street_name_words ON street_name USING gist (words gist_trgm_ops (siglen = 64));
+CREATE INDEX house_place ON house USING gist (place);
 CREATE INDEX crew_patrol ON crew USING gist (place) WHERE state = 'free' AND capabilities @> '{patrol}';
 CREATE INDEX crew_ambulance ON crew USING gist (place) WHERE state = 'free' AND capabilities @> '{ambulance}';
 CREATE INDEX crew_fire ON crew USING gist (place) WHERE state = 'free' AND capabilities @> '{fire}';
