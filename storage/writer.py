@@ -22,7 +22,7 @@ from typing import Final
 import asyncpg
 import msgspec
 
-from core.decisions import Decisions
+from core.decisions import CommandAnswer, Decisions
 from storage import partitions, tables
 from storage.copy_binary import HEADER, TRAILER, Row, Table
 from storage.errors import Fenced, StorageError, StorageReason, translate
@@ -176,7 +176,7 @@ class Writer:
             "incident_log": [tables.log_row(one) for one in decisions.log],
             "assignment": [tables.assignment_row(one) for one in decisions.assignments if one.created],
             "position": [tables.position_row(one) for one in decisions.positions],
-            "command": [tables.command_row(one) for one in decisions.commands],
+            "command": [tables.command_row(one) for one in _new_answers(decisions)],
             "notice": [tables.notice_row(one) for one in decisions.notices],
         }
         upserted: dict[str, list[Row]] = {
@@ -198,6 +198,11 @@ async def copy_in(connection: asyncpg.Connection, table: Table, pieces: Iterable
         yield TRAILER
 
     await connection.copy_to_table(table.name, source=flow(), columns=table.column_names, format="binary")
+
+
+def _new_answers(decisions: Decisions) -> Iterable[CommandAnswer]:
+    """The batch's answers without those that were given and stored before, to a command that is only asked again."""
+    return {one.command_id: one for one in decisions.commands if one.at_us >= decisions.now_us}.values()
 
 
 def _with_text(rows: list[Row]) -> list[Row]:
