@@ -54,6 +54,8 @@ class StoreModel:
         self.positions: dict[str, PositionRow] = {}
         self.answers: dict[str, CommandAnswer] = {}
         self.notices = 0
+        self.batches: list[Decisions] = []
+        """All that was committed, batch by batch."""
 
     def become_active(self) -> int:
         """A process takes the lock: the epoch rises, and whoever was active is fenced off."""
@@ -103,6 +105,7 @@ class StoreModel:
                 self.positions[row.crew_id] = row
         self.answers.update((one.command_id, one) for one in decisions.commands)
         self.notices += len(decisions.notices)
+        self.batches.append(decisions)
 
     def recovered(self) -> Recovered:
         """The committed state, as `storage.recovery` reads it."""
