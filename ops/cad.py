@@ -98,6 +98,8 @@ class CadCall(msgspec.Struct, frozen=True):
     kind: str
     """Call type and group, for example `Medical Incident / Potentially Life-Threatening`."""
     received_us: Micros
+    entered_us: Micros
+    """When the call taker had asked what there is to ask: nobody knew place and kind before."""
     urgent: bool
     """Final priority 3: lights and sirens."""
     place: Fix
@@ -151,6 +153,7 @@ class _Line(msgspec.Struct, frozen=True):
     watch_date: str
     kind: str
     received_us: Micros
+    entered_us: Micros
     urgent: bool
     place: Fix
     address: str
@@ -233,6 +236,7 @@ def _read_line(cells: dict[str, str], line: int) -> _Line | CadFault:
         watch_date=cells["Watch Date"],
         kind=f"{cells['Call Type']} / {group}" if group else cells["Call Type"],
         received_us=stages["Received DtTm"],
+        entered_us=stages["Entry DtTm"],
         urgent=cells["Final Priority"] == "3",
         place=place,
         address=cells["Address"],
@@ -271,6 +275,7 @@ def _call(lines: Sequence[_Line]) -> CadCall:
         number=first.record.call,
         kind=first.kind,
         received_us=first.received_us,
+        entered_us=first.entered_us,
         urgent=any(line.urgent for line in lines),
         place=first.place,
         address=first.address,

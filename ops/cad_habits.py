@@ -32,8 +32,9 @@ DEFAULT_WORK_S: Final = 900.0
 DEFAULT_TRAVEL: Final = (120.0, 15.0)
 """Seconds before the first metre, metres a second: for records that are too few to tell."""
 FIT_MIN: Final = 30
-APART_S: Final = 0.001
-"""Of the clock, in which two calls at one place are one happening: so short, at any speed, that the centre joins none."""
+APART_S: Final = 0.000_001
+"""Of the clock, in which two calls at one place are one happening: so short, at any speed, that the centre joins none but
+those that it decides in one batch."""
 
 
 class Travel(msgspec.Struct, frozen=True):

@@ -1,9 +1,14 @@
 """`jedel replay`: recorded days through a running centre, at any speed, with units that behave as the records say.
 
 Place in the flow: before it (calls, positions, states) and after it (assignments). Rules: a call is sent at the moment it was
-received, in time divided by `speed`; the centre alone decides who goes; a unit that is sent takes the turnout and the work
-that the records hold for that call, and travels from where it is by the fitted speed. Events carry the clock's time, for the
-centre refuses the future.
+entered, in time divided by `speed`, and says when it was received: what the call taker had to ask first the centre cannot
+know earlier either; the centre alone decides who goes; a unit that is sent takes the turnout and the work that the records
+hold for that call, and travels from where it is by the fitted speed. Events carry the clock's time, for the centre refuses
+the future.
+
+Terms are shorter by the speed like everything else, so that they fire as they would have fired. The one exception is the term
+in which a unit accepts: its answer takes two commits and two ways over the network, which nothing makes shorter, and units of
+the records never fail to answer. So it never is shorter than `ANSWER_S`, or it would measure the machine and nothing else.
 """
 
 from __future__ import annotations
@@ -40,11 +45,14 @@ ACCEPT_S: Final = 1.0
 BACK_S: Final = 60.0
 """Recorded time after which a unit from which a task was taken says that it is free."""
 
-
 TERMS_S: Final = {"accept_s": 60.0, "no_crew_s": 30.0, "on_scene_s": 900.0, "review_s": 3600.0}
 """Term → recorded seconds it stands for."""
 SHORTEST_TERM_S: Final = 0.01
 """The shortest that a centre may be told (`ops.config.Terms`)."""
+ANSWER_S: Final = 2.0
+"""Of the clock: the shortest time in which a unit is expected to accept, generous even on a busy machine."""
+TAIL_S: Final = 7200.0
+"""Recorded time that is played after the last call, so that the last incidents too get their units."""
 
 
 def configuration(categories: Path, speed: float, region: str = "US") -> str:
@@ -52,7 +60,7 @@ def configuration(categories: Path, speed: float, region: str = "US") -> str:
 
     Args:
         categories: the file with the department's own categories.
-        speed: recorded seconds a second; the terms are shorter by it, as far as a centre allows.
+        speed: recorded seconds a second; the terms are shorter by it, as `term_s` says.
         region: whose telephone numbers are read.
     """
     terms = "".join(f"{key} = {term_s(key, speed)}\n" for key in TERMS_S)
@@ -61,7 +69,8 @@ def configuration(categories: Path, speed: float, region: str = "US") -> str:
 
 def term_s(key: str, speed: float) -> float:
     """Seconds of the clock that a term lasts at a speed."""
-    return max(SHORTEST_TERM_S, round(TERMS_S[key] / speed, 3))
+    shortest_s = ANSWER_S if key == "accept_s" else SHORTEST_TERM_S
+    return max(shortest_s, round(TERMS_S[key] / speed, 3))
 
 
 Status = Literal["off_duty", "free", "accepted", "en_route", "on_scene", "cleared"]
@@ -98,7 +107,9 @@ class ReplayScript:
     def __init__(
         self, cad: Cad, habits: Habits, speed: float, start_us: int, next_seq: Mapping[str, int], until_us: int | None = None
     ) -> None:
-        self.calls = [call for call in cad.calls if until_us is None or call.received_us < until_us]
+        played = [call for call in cad.calls if until_us is None or call.received_us < until_us]
+        self.calls = sorted(played, key=lambda call: (call.entered_us, call.number))
+        """In the order in which they are sent, which is that of their entry."""
         self.first_seq = next_seq[TELEPHONE]
         self._habits = habits
         self._speed = speed
@@ -120,8 +131,8 @@ class ReplayScript:
 
     @property
     def seconds(self) -> float:
-        """Of the clock, from the start to the last call."""
-        last_us = self.calls[-1].received_us if self.calls else self._recorded_us
+        """Of the clock, from the start to the last call's entry."""
+        last_us = self.calls[-1].entered_us if self.calls else self._recorded_us
         return LEAD_S + (last_us - self._recorded_us) / SECOND_US / self._speed
 
     def clock_us(self, recorded_us: int) -> int:
@@ -133,10 +144,10 @@ class ReplayScript:
         events: dict[str, list[AnyEvent]] = {}
         while self._next_call < len(self.calls):
             call = self.calls[self._next_call]
-            at_us = self.clock_us(call.received_us)
-            if at_us > until_us:
+            if self.clock_us(call.entered_us) > until_us:
                 break
-            event = call.as_event(self.first_seq + self._next_call, at_us, self._habits.category_of(call))
+            received_us = self.clock_us(call.received_us)
+            event = call.as_event(self.first_seq + self._next_call, received_us, self._habits.category_of(call))
             events.setdefault(TELEPHONE, []).append(event)
             self._next_call += 1
         calendar = self._calendar
@@ -290,7 +301,7 @@ class Played(msgspec.Struct, frozen=True):
 
     calls: tuple[CadCall, ...]
     first_seq: int
-    """The calls' numbers at the source `telephone` run from here, in the calls' order."""
+    """The calls' numbers at the source `telephone` run from here, in the order in which `calls` holds them."""
     outcome: Outcome
 
 
@@ -323,9 +334,7 @@ def replay(
         return scripts[-1]
 
     seconds = ReplayScript(cad, habits, speed, 0, dict.fromkeys(SOURCES, 1), until_us).seconds
-    # The last crews are awaited for as long as an hour of the records lasts.
-    tail_s = 3600.0 / speed
-    whole_s = seconds + tail_s
+    whole_s = seconds + TAIL_S / speed
 
     def observe(ledger: Ledger, board: Board, elapsed_s: float) -> None:
         tell(min(1.0, elapsed_s / whole_s))

@@ -47,7 +47,11 @@ class Report(msgspec.Struct, frozen=True):
     recorded_hours: float
     lost: int
     ack_p50_ms: float
-    """The centre's own latency, of the clock."""
+    """The centre's own latency, of the clock: from sending an event to its acknowledgement."""
+    ack_p99_ms: float
+    seen_p50_ms: float
+    """Of the clock, from sending a call to receiving the incident that names it."""
+    seen_p99_ms: float
     intervals: tuple[Interval, ...]
     recorded_assignments: int
     assignments: int
@@ -99,19 +103,28 @@ async def report(dsn: str, played: Played, speed: float) -> Report:
         if row["incident_id"] is not None:
             first.setdefault(row["incident_id"], row)
     sent = _between(first.values(), "at", "offered_at", speed)
+    decided = [
+        (row["offered_at"] - row["at"]).total_seconds() * speed - _entry_s(played.calls[row["seq"] - played.first_seq])
+        for row in first.values()
+        if row["offered_at"]
+    ]
     travelled = _between(first.values(), "offered_at", "on_scene_at", speed)
     arrived = _between(first.values(), "at", "on_scene_at", speed)
     recorded = recorded_intervals(played.calls)
+    result = played.outcome.result
     return Report(
         calls=len(played.calls),
         incidents=len(first),
         speed=speed,
         recorded_hours=_hours(played.calls),
-        lost=played.outcome.result.lost,
-        ack_p50_ms=played.outcome.result.ack_p50_us / 1000,
+        lost=result.lost,
+        ack_p50_ms=result.ack_p50_us / 1000,
+        ack_p99_ms=result.ack_p99_us / 1000,
+        seen_p50_ms=result.seen_p50_us / 1000,
+        seen_p99_ms=result.seen_p99_us / 1000,
         intervals=tuple(
             Interval(name, summary, summarise(values))
-            for (name, summary), values in zip(recorded, (sent, travelled, arrived), strict=True)
+            for (name, summary), values in zip(recorded, (sent, decided, travelled, arrived), strict=True)
         ),
         recorded_assignments=sum(len(call.records) for call in played.calls),
         assignments=sum(row["assignments"] for row in first.values()),
@@ -122,11 +135,12 @@ async def report(dsn: str, played: Played, speed: float) -> Report:
     )
 
 
-def recorded_intervals(calls: Sequence[CadCall]) -> tuple[tuple[str, Summary], tuple[str, Summary], tuple[str, Summary]]:
-    """The three intervals as the records have them: received → dispatched → on scene, each by the call's first unit."""
+def recorded_intervals(calls: Sequence[CadCall]) -> tuple[tuple[str, Summary], ...]:
+    """The intervals as the records have them: received → entered → dispatched → on scene, each by the call's first unit."""
     arrived = [(call, call.on_scene_us) for call in calls]
     return (
         ("received → dispatched", summarise((call.dispatched_us - call.received_us) / SECOND_US for call in calls)),
+        ("entered → dispatched", summarise((call.dispatched_us - call.entered_us) / SECOND_US for call in calls)),
         (
             "dispatched → on scene",
             summarise((at_us - call.dispatched_us) / SECOND_US for call, at_us in arrived if at_us is not None),
@@ -148,11 +162,12 @@ def summarise(values: Iterable[float]) -> Summary:
 
 def as_lines(found: Report) -> list[str]:
     """The report for a person to read."""
-    ack_s = found.ack_p50_ms / 1000 * found.speed
     lines = [
         f"{found.calls} calls of {found.recorded_hours:.1f} h at {found.speed:g} times their speed",
         f"{found.incidents} incidents; lost {found.lost}",
-        f"acknowledged after {found.ack_p50_ms:.1f} ms (median), which counts as {ack_s:.1f} s below",
+        f"acknowledged after {found.ack_p50_ms:.0f} ms (p50), {found.ack_p99_ms:.0f} ms (p99); "
+        f"in an incident on the console after {found.seen_p50_ms:.0f} ms (p50), {found.seen_p99_ms:.0f} ms (p99); "
+        f"each 10 ms count as {found.speed / 100:g} s below",
         "",
         f"{'seconds':<24}{'':>10}{'calls':>8}{'mean':>9}{'p50':>9}{'p90':>9}",
     ]
@@ -182,5 +197,11 @@ def _between(rows: Iterable[asyncpg.Record], start: str, end: str, speed: float)
     return [(row[end] - row[start]).total_seconds() * speed for row in rows if row[start] and row[end]]
 
 
+def _entry_s(call: CadCall) -> float:
+    """What the call taker needed."""
+    return (call.entered_us - call.received_us) / SECOND_US
+
+
 def _hours(calls: Sequence[CadCall]) -> float:
-    return (calls[-1].received_us - calls[0].received_us) / SECOND_US / 3600 if calls else 0.0
+    received_us = [call.received_us for call in calls]
+    return (max(received_us) - min(received_us)) / SECOND_US / 3600 if calls else 0.0

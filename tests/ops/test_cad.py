@@ -63,6 +63,7 @@ def test_call_has_all_its_units_and_stages(file: Path) -> None:
     assert [record.unit for record in call.records] == ["85", "E32"]
     # Pacific daylight time is seven hours behind UTC.
     assert rfc3339(call.received_us) == "2020-04-08T06:53:08Z"
+    assert rfc3339(call.entered_us) == "2020-04-08T06:55:30Z"
     assert rfc3339(call.dispatched_us) == "2020-04-08T06:55:56Z"
     assert call.on_scene_us is not None
     assert rfc3339(call.on_scene_us) == "2020-04-08T07:00:00Z"

@@ -68,14 +68,28 @@ def played(script: ReplayScript, until_us: int) -> list[AnyEvent]:
     return [*events.get("telephone", []), *events.get("crews", [])]
 
 
-def test_calls_come_at_their_time_divided_by_the_speed(cad: Cad) -> None:
+def test_calls_are_sent_when_they_are_entered_and_say_when_they_were_received(cad: Cad) -> None:
     script = script_of(cad)
-    calls = [event for event in played(script, clock(4 * 3600)) if type(event) is Call]
+    # The first call taker asked for 142 s before anybody could know what it is about.
+    assert not any(type(event) is Call for event in played(script, clock(141)))
+    assert any(type(event) is Call for event in played(script, clock(142)))
+    calls = [event for event in played(script_of(cad), clock(4 * 3600)) if type(event) is Call]
     assert [(call.seq, call.call_id, to_micros(call.at)) for call in calls] == [
         (101, "200983546", clock(0)),
         (102, "300", clock(3 * 3600)),
     ]
-    assert script.seconds == pytest.approx(LEAD_S + 3 * 3600 / SPEED)
+    assert script.seconds == pytest.approx(LEAD_S + (3 * 3600 + 1) / SPEED)
+
+
+def test_calls_are_numbered_as_they_are_entered(tmp_path: Path) -> None:
+    # Received a minute later than the first one, and entered before it.
+    quick = {"Call Number": "2", "Received DtTm": "04/07/2020 11:54:08 PM", "Entry DtTm": "04/07/2020 11:54:10 PM"}
+    (tmp_path / "cad.csv").write_text(text({}, quick))
+    calls = [event for event in played(script_of(read_cad(tmp_path / "cad.csv")), clock(3600)) if type(event) is Call]
+    assert [(call.seq, call.call_id, to_micros(call.at)) for call in calls] == [
+        (101, "2", clock(60)),
+        (102, "200983546", clock(0)),
+    ]
 
 
 def test_calls_end_where_the_replay_is_told_to(cad: Cad) -> None:
@@ -147,9 +161,21 @@ def test_crews_events_are_numbered_by_one(cad: Cad) -> None:
     assert any(type(event) is Position for event in events)
 
 
-@pytest.mark.parametrize(("speed", "expected"), [(1.0, 60), (6.0, 10), (2_000.0, 0.03), (60_000.0, 0.01)])
-def test_term_is_shorter_by_the_speed_as_far_as_a_centre_allows(speed: float, expected: float) -> None:
-    assert term_s("accept_s", speed) == expected
+@pytest.mark.parametrize(
+    ("key", "speed", "expected"),
+    [
+        ("no_crew_s", 1.0, 30),
+        ("no_crew_s", 2_000.0, 0.015),
+        ("no_crew_s", 60_000.0, 0.01),
+        ("on_scene_s", 1_000.0, 0.9),
+        ("accept_s", 6.0, 10),
+        # An answer takes its way over the network however fast the records are played.
+        ("accept_s", 60.0, 2),
+        ("accept_s", 2_000.0, 2),
+    ],
+)
+def test_term_is_shorter_by_the_speed_as_far_as_it_can_be(key: str, speed: float, expected: float) -> None:
+    assert term_s(key, speed) == expected
 
 
 def test_configuration_names_the_categories_and_the_terms() -> None:
@@ -174,6 +200,7 @@ def test_summary_is_of_the_ranked_values(values: list[float], expected: Summary)
 def test_recorded_intervals_run_by_the_first_unit(cad: Cad) -> None:
     intervals = dict(recorded_intervals(cad.calls))
     assert intervals["received → dispatched"].mean_s == pytest.approx((168 + 52) / 2)
+    assert intervals["entered → dispatched"].mean_s == pytest.approx((26 + 51) / 2)
     assert intervals["received → on scene"].mean_s == pytest.approx((412 + 412) / 2)
 
 

@@ -65,9 +65,11 @@ def reported(database: str, folder: Path) -> Report:
 def test_report_counts_what_the_tables_hold(database: str, tmp_path: Path) -> None:
     found = reported(database, tmp_path)
     assert (found.calls, found.incidents, found.lost) == (4, 3, 1)
-    dispatched, travelled, arrived = (interval.replayed for interval in found.intervals)
+    dispatched, decided, travelled, arrived = (interval.replayed for interval in found.intervals)
     # Ten recorded seconds each of the clock's; call 12 came when everything was done, so it is no interval.
     assert (dispatched.count, dispatched.mean_s, dispatched.p90_s) == (2, (20.0 + 400.0) / 2, 400.0)
+    # Of it, the call takers needed 142 s each.
+    assert (decided.count, decided.mean_s) == (2, (20.0 + 400.0) / 2 - 142.0)
     assert (travelled.count, travelled.mean_s) == (1, 280.0)
     assert (arrived.count, arrived.mean_s) == (1, 300.0)
     assert (found.recorded_assignments, found.assignments, found.unassigned_calls) == (4, 3, 1)
