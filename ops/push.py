@@ -1,15 +1,16 @@
 """`jedel push`: a file of events sent as one source over TCP, the quickest way to see what a centre makes of them.
 
 Place in the flow: in front of it, at an integrator's. Rules: what a line lacks of `seq` and `at` is filled in, all else goes as
-it stands, mistakes too, so that the centre's own errors are seen; one connection, so a break ends it. Nothing is kept in
-memory: the centre's window slows the reading of the file.
+it stands, mistakes too, so that the centre's own errors are seen. What is not acknowledged is kept, and sent again when a
+connection breaks; beyond `KEPT_MAX` lines the file is not read on, so memory is bounded whatever the file.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from io import BufferedReader
 from typing import Final
@@ -36,6 +37,19 @@ from protocols.ingest.message import (
 READ_BYTES: Final = 64 * 1024
 LINE_MAX_BYTES: Final = 16 * 1024 * 1024
 """As long as a centre may be set to take; a longer line ends the reading."""
+
+KEPT_MAX: Final = 65_536
+RETRY_PAUSES_S: Final = (0.1, 0.2, 0.4, 0.8, 1.6, 3.0, 5.0, 5.0, 5.0, 5.0, 5.0)
+_PASSING: Final = frozenset(
+    {
+        GoodbyeReason.DRAINING,
+        GoodbyeReason.IDLE_TIMEOUT,
+        GoodbyeReason.HELLO_TIMEOUT,
+        GoodbyeReason.TOO_MANY_CONNECTIONS,
+        GoodbyeReason.HALF_OPEN_LIMIT,
+    }
+)
+"""Goodbyes after which another connection helps."""
 
 Tell = Callable[[str], None]
 _fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -65,95 +79,126 @@ async def push(url: str, source: str, token: str, file: BufferedReader, *, now_u
         token: its token.
         file: NDJSON.
         now_us: the time of events that have none.
-        tell: gets a line for the welcome and for each refused event.
+        tell: gets a line for each welcome, each refused event and each break.
 
     Raises:
         ValueError: the url is none of these.
-        PushError: the centre ends the connection before everything is acknowledged.
+        PushError: the centre refuses the source or its stream, or was there and does not come back.
         OSError: it cannot be reached.
     """
     parts = urlsplit(url)
     if parts.scheme not in ("tcp", "tls") or not parts.hostname or not parts.port:
         raise ValueError(f"{url!r} is not tcp://HOST:PORT or tls://HOST:PORT")
     context = ssl.create_default_context() if parts.scheme == "tls" else None
-    reader, writer = await asyncio.open_connection(parts.hostname, parts.port, ssl=context)
-    try:
-        return await _Run(source, reader, writer, tell).play(token, file, now_us)
-    finally:
-        writer.close()
+    host, port = parts.hostname, parts.port
+    return await _Run(source, token, file, now_us, tell).play(lambda: asyncio.open_connection(host, port, ssl=context))
 
 
-def completed(line: bytes, next_seq: int, at: str) -> tuple[bytes, int]:
-    """An event with the `seq` and `at` that it lacks, and the number of the event after it.
+def completed(line: bytes, next_seq: int, at: str) -> tuple[bytes, int | None]:
+    """An event with the `seq` and `at` that it lacks, and its number; None where it has none.
 
     What is no JSON object goes as it is, and uses no number: the centre says what is wrong with it.
     """
     try:
         fields = _fields.decode(line)
+        seq = msgspec.json.decode(fields["seq"], type=int) if "seq" in fields else next_seq
     except msgspec.DecodeError:
-        return line, next_seq
-    lacking: dict[str, object] = {}
-    if "seq" not in fields:
-        lacking["seq"] = next_seq
-    if "at" not in fields:
-        lacking["at"] = at
-    try:
-        seq = next_seq if "seq" in lacking else msgspec.json.decode(fields["seq"], type=int)
-    except msgspec.DecodeError:
-        return line, next_seq
-    return (msgspec.json.encode({**fields, **lacking}) if lacking else line), seq + 1
+        return line, None
+    missing = {name: value for name, value in (("seq", next_seq), ("at", at)) if name not in fields}
+    return (msgspec.json.encode({**fields, **missing}) if missing else line), seq
+
+
+class _BrokenError(Exception):
+    """The connection is gone, and another one may do better."""
 
 
 class _Run:
-    """One connection."""
+    """One file's way to the centre, over as many connections as it takes."""
 
-    def __init__(self, source: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, tell: Tell) -> None:
+    def __init__(self, source: str, token: str, file: BufferedReader, now_us: Callable[[], Micros], tell: Tell) -> None:
         self._source = source
-        self._reader = reader
-        self._writer = writer
+        self._token = token
+        self._blocks = _lines(file)
+        self._now_us = now_us
         self._tell = tell
-        self._frames = LineReader(LINE_MAX_BYTES)
-        self._waiting: list[FromCentre] = []
+        self._kept: deque[tuple[int, bytes]] = deque()
+        """Frames that were sent and are not acknowledged, each with the seq whose acknowledgement covers it."""
+        self._room = asyncio.Event()
+        self._next_seq = 0
         self._sent = 0
         self._refused = 0
         self._acked_seq = 0
 
-    async def play(self, token: str, file: BufferedReader, now_us: Callable[[], Micros]) -> Pushed:
-        hello = Hello(protocol=PROTOCOL, token=token, source=self._source, version="jedel push")
-        self._writer.write(frame_line(msgspec.json.encode(hello)))
-        first = await self._answer()
+    async def play(self, connect: Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]) -> Pushed:
+        reader, writer = await connect()
+        while True:
+            try:
+                await self._converse(reader, writer)
+                return Pushed(self._sent, self._refused, self._acked_seq)
+            except (_BrokenError, ConnectionError) as error:
+                self._tell(f"broken: {error or 'connection lost'}; acknowledged up to seq {self._acked_seq}")
+            finally:
+                writer.close()
+            reader, writer = await self._again(connect)
+
+    async def _again(
+        self, connect: Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        for pause_s in RETRY_PAUSES_S:
+            await asyncio.sleep(pause_s)
+            try:
+                return await connect()
+            except OSError:
+                continue
+        raise PushError(f"the centre is gone; acknowledged up to seq {self._acked_seq}")
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection; returns when everything is acknowledged."""
+        hello = Hello(protocol=PROTOCOL, token=self._token, source=self._source, version="jedel push")
+        writer.write(frame_line(msgspec.json.encode(hello)))
+        answers = _answers(reader)
+        first = await anext(answers)
         if not isinstance(first, Welcome):
-            raise PushError(f"no welcome but {_words(first)}")
-        self._acked_seq = first.committed_seq
+            raise _refusal(first)
         self._tell(f"welcome: {self._source} goes on from seq {first.committed_seq + 1}")
-        listening = asyncio.create_task(self._listen())
-        sending = asyncio.create_task(self._send(file, first.committed_seq + 1, now_us))
+        self._next_seq = max(self._next_seq, first.committed_seq + 1)
+        self._forget(first.committed_seq)
+        listening = asyncio.create_task(self._listen(answers))
+        sending = asyncio.create_task(self._send(writer))
         try:
             await asyncio.wait({listening, sending}, return_when=asyncio.FIRST_COMPLETED)
-            if sending.done():
+            if not listening.done():
                 await sending
             await listening
         finally:
             listening.cancel()
             sending.cancel()
             await asyncio.gather(listening, sending, return_exceptions=True)
-        return Pushed(self._sent, self._refused, self._acked_seq)
 
-    async def _send(self, file: BufferedReader, next_seq: int, now_us: Callable[[], Micros]) -> None:
-        for lines in _lines(file):
-            at = datetime.fromtimestamp(now_us() / SECOND_US, UTC).isoformat()
+    async def _send(self, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"".join(frame for _, frame in self._kept))
+        await writer.drain()
+        for lines in self._blocks:
+            at = datetime.fromtimestamp(self._now_us() / SECOND_US, UTC).isoformat()
+            frames: list[bytes] = []
             for line in lines:
-                event, next_seq = completed(line, next_seq, at)
-                self._writer.write(frame_line(event))
-                self._sent += 1
-            await self._writer.drain()
-        self._writer.write(encode(Framing.NDJSON, [SourceGoodbye(reason="done")]))
+                event, seq = completed(line, self._next_seq, at)
+                frames.append(frame_line(event))
+                # A line without a number is covered by whatever comes next.
+                self._kept.append((self._next_seq if seq is None else seq, frames[-1]))
+                self._next_seq = self._next_seq if seq is None else seq + 1
+            self._sent += len(lines)
+            writer.write(b"".join(frames))
+            await writer.drain()
+            while len(self._kept) > KEPT_MAX:
+                self._room.clear()
+                await self._room.wait()
+        writer.write(encode(Framing.NDJSON, [SourceGoodbye(reason="done")]))
 
-    async def _listen(self) -> None:
-        while True:
-            message = await self._answer()
+    async def _listen(self, answers: AsyncIterator[FromCentre]) -> None:
+        async for message in answers:
             if isinstance(message, Ack):
-                self._acked_seq = message.seq
+                self._forget(message.seq)
             elif isinstance(message, EventError):
                 self._refused += 1
                 number = "without a seq" if message.seq is None else f"seq {message.seq}"
@@ -161,15 +206,29 @@ class _Run:
             elif isinstance(message, Goodbye):
                 if message.reason is GoodbyeReason.FINISHED:
                     return
-                raise PushError(f"{_words(message)}; acknowledged up to seq {self._acked_seq}")
+                raise _refusal(message)
 
-    async def _answer(self) -> FromCentre:
-        while not self._waiting:
-            data = await self._reader.read(READ_BYTES)
-            if not data:
-                raise PushError(f"the connection broke; acknowledged up to seq {self._acked_seq}")
-            self._waiting = [decode_from_centre(Framing.NDJSON, frame) for frame in self._frames.feed(data)]
-        return self._waiting.pop(0)
+    def _forget(self, seq: int) -> None:
+        """Everything up to it is the centre's."""
+        self._acked_seq = max(self._acked_seq, seq)
+        while self._kept and self._kept[0][0] <= seq:
+            self._kept.popleft()
+        self._room.set()
+
+
+async def _answers(reader: asyncio.StreamReader) -> AsyncIterator[FromCentre]:
+    frames = LineReader(LINE_MAX_BYTES)
+    while data := await reader.read(READ_BYTES):
+        for frame in frames.feed(data):
+            yield decode_from_centre(Framing.NDJSON, frame)
+    raise _BrokenError("the centre has closed the connection")
+
+
+def _refusal(message: FromCentre) -> Exception:
+    if not isinstance(message, Goodbye):
+        return PushError(f"no welcome but {type(message).__name__}")
+    words = f"goodbye {message.reason.value}: {message.text}"
+    return _BrokenError(words) if message.reason in _PASSING else PushError(words)
 
 
 def _lines(file: BufferedReader) -> Iterator[list[bytes]]:
@@ -179,9 +238,3 @@ def _lines(file: BufferedReader) -> Iterator[list[bytes]]:
         if reader.too_large:
             raise PushError(f"{file.name}: a line is longer than {LINE_MAX_BYTES} bytes")
     yield reader.feed(b"", ends_message=True)
-
-
-def _words(message: FromCentre) -> str:
-    if isinstance(message, Goodbye):
-        return f"goodbye {message.reason.value}: {message.text}"
-    return type(message).__name__.lower()
