@@ -21,6 +21,7 @@ from core.inlet import Inlet
 from core.instant import SECOND_US, Micros
 from core.phone import read_phone
 from core.ports import Subscriber
+from core.quarantine import EngineFaultError, Quarantine
 from core.state import Batch
 
 IDLE_S = 3600.0
@@ -42,6 +43,7 @@ class Centre:
         committed: tells sources and clients of a committed batch.
         region: country whose national telephone numbers are read.
         batch_events: most events of one batch.
+        quarantine: what earlier lives of this process know of events on which the engine failed.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Centre:
         committed: Callable[[Decisions], None],
         region: str,
         batch_events: int = limits.BATCH_EVENTS,
+        quarantine: Quarantine | None = None,
     ) -> None:
         self._engine = engine
         self._inlet = inlet
@@ -64,6 +67,7 @@ class Centre:
         self._committed = committed
         self._region = region
         self._batch_events = batch_events
+        self._quarantine = Quarantine() if quarantine is None else quarantine
         self._wake = Wake()
         self._finishing = False
 
@@ -77,7 +81,11 @@ class Centre:
         self._wake.ring()
 
     async def run(self) -> None:
-        """Runs until `finish`. Raises what `commit` raises; then nothing of the failed batch has been told."""
+        """Runs until `finish`. Raises what `commit` raises; then nothing of the failed batch has been told.
+
+        Raises:
+            EngineFaultError: the engine has failed; nothing of its batch has been told, and the quarantine knows of it.
+        """
         decided, to_commit = trio.open_memory_channel[Decisions](0)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._decide, decided)
@@ -93,9 +101,20 @@ class Centre:
                 chunks, orders = self._inlet.take(self._batch_events)
                 phones = list(self._phones(chunks))
                 subscribers = await self._lookup(phones) if phones else {}
-                decisions = self._engine.handle(Batch(chunks, orders, subscribers), self._now_us())
-                if decisions is not None:
-                    await decided.send(decisions)
+                if self._quarantine.is_careful:
+                    # Terms by themselves, so that no event is blamed for them.
+                    await self._handle(Batch([], [], {}), decided)
+                for portion in self._quarantine.portions(Batch(chunks, orders, subscribers)):
+                    await self._handle(portion, decided)
+
+    async def _handle(self, batch: Batch, decided: trio.MemorySendChannel[Decisions]) -> None:
+        try:
+            decisions = self._engine.handle(batch, self._now_us())
+        except Exception as error:
+            told = self._quarantine.blame(batch, self._engine.state.firing)
+            raise EngineFaultError(f"the engine has failed ({type(error).__name__}: {error}): {told}") from error
+        if decisions is not None:
+            await decided.send(decisions)
 
     async def _persist(self, to_commit: trio.MemoryReceiveChannel[Decisions]) -> None:
         async with to_commit:

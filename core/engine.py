@@ -29,7 +29,7 @@ from core.events import (
 from core.incident import decode_incident
 from core.instant import Micros, to_micros
 from core.intake import Prepared, prepare, take
-from core.orders import take_order
+from core.orders import refuse_order, take_order
 from core.ports import CrewIndex, Gazetteer, Territories
 from core.recovered import Recovered
 from core.state import Batch, CentreRules, CentreState, LastPosition
@@ -49,6 +49,7 @@ class Engine:
         categories: the table of categories.
         gazetteer, territories, crew_index: the geometry; the crew index must be empty.
         recovered: committed state to go on from.
+        muted: incidents whose terms are not fired (`core.quarantine`).
     """
 
     def __init__(
@@ -59,8 +60,10 @@ class Engine:
         territories: Territories,
         crew_index: CrewIndex,
         recovered: Recovered,
+        muted: frozenset[IncidentId] = frozenset(),
     ) -> None:
         self._state = CentreState(rules, categories, gazetteer, territories, crew_index)
+        self._state.muted = muted
         self._terms_left = False
         _restore(self._state, recovered)
 
@@ -103,6 +106,8 @@ class Engine:
             note_positions(state, moved)
         for order in batch.orders:
             take_order(state, order)
+        for order in batch.refused:
+            refuse_order(state, order)
         assign_crews(state)
         return self._decisions(taken)
 

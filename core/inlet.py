@@ -98,6 +98,8 @@ class Inlet:
         if not queue:
             del self._queues[source]
         else:
-            # Served once: it goes behind the sources that have waited longer.
+            # Served once: it goes behind the sources that have waited longer, among the urgent ones too.
             self._queues[source] = self._queues.pop(source)
+            if source in self._urgent:
+                self._urgent[source] = self._urgent.pop(source)
         return budget

@@ -80,6 +80,15 @@ def take_order(state: CentreState, order: Order) -> None:
     state.remember_answer(answer)
 
 
+def refuse_order(state: CentreState, order: Order) -> None:
+    """Answers an order on which the engine has failed before, without trying again."""
+    command = order.command
+    text = "the centre has failed on this command; it is kept for its makers to look into"
+    reason = RefusalReason.INTERNAL_FAULT.value
+    incident_id = getattr(command, "incident", None)
+    state.remember_answer(CommandAnswer(command.command_id, order.operator, state.now_us, False, incident_id, reason, text))
+
+
 def _decide(state: CentreState, order: Order) -> IncidentId | Refusal:
     command, actor = order.command, order.operator
     cause = f"command:{command.command_id}"

@@ -43,6 +43,7 @@ class RefusalReason(Enum):
     SAME_INCIDENT = "same_incident"
     UNKNOWN_EVENT = "unknown_event"
     UNKNOWN_CATEGORY = "unknown_category"
+    INTERNAL_FAULT = "internal_fault"
 
 
 class Refusal(msgspec.Struct, frozen=True):

@@ -75,6 +75,8 @@ class Batch(msgspec.Struct, frozen=True):
     orders: list[Order]
     subscribers: dict[str, Subscriber]
     """E.164 → subscriber, for the callers of this batch that the base knows."""
+    refused: list[Order] = []
+    """Orders on which the engine has failed before; they are answered and change nothing."""
 
 
 class LastPosition(msgspec.Struct):
@@ -126,6 +128,10 @@ class CentreState:
         """Needs that wait, one entry a crew: between batches, exactly the unmet needs of every open incident."""
         self.retried: set[IncidentId] = set()
         """Incidents for which even crews that refused earlier may be asked again in this batch."""
+        self.muted: frozenset[IncidentId] = frozenset()
+        """Incidents whose terms are not fired, because the engine has failed on them."""
+        self.firing: IncidentId | None = None
+        """The incident whose term is being fired."""
         self.freed: dict[CrewId, None] = {}
         """Crews that became free and have not yet been matched with the queue."""
         self.clear_changes()

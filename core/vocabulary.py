@@ -120,10 +120,9 @@ class AssignReason(Word):
     NO_CREW = "no_crew"
     ORDERED = "ordered"
     """A dispatcher named this crew."""
-    # Why a nearer crew was passed over:
+    # Why a nearer crew with the capability was passed over:
     OFF_DUTY = "off_duty"
     NOT_FREE = "not_free"
-    LACKS_CAPABILITY = "lacks_capability"
     OTHER_TERRITORY = "other_territory"
     EXCLUDED = "excluded"
     """It declined this incident, let its term pass, or was withdrawn from it."""
@@ -153,6 +152,8 @@ class RejectCode(Word):
     """The crew or incident cannot go from its state to this one."""
     SEQ_DECLARED_LOST = "seq_declared_lost"
     """The source said in its hello that it no longer has these events."""
+    INTERNAL_FAULT = "internal_fault"
+    """The centre itself failed on this event; it is kept for its makers, and the stream goes on."""
 
 
 PRIORITY_HIGHEST: Final = 1

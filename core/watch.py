@@ -34,10 +34,12 @@ def fire_due_terms(state: CentreState, max_incidents: int) -> bool:
         if popped is None:
             return False
         incident = state.incidents.get(popped[1])
-        if incident is not None:
+        if incident is not None and incident.incident_id not in state.muted:
+            state.firing = incident.incident_id
             # Not all that have passed by now: another incident's term may lie between two of this one's.
             for term in due_terms(incident, popped[0]):
                 _fire(state, incident, term)
+            state.firing = None
     return True
 
 

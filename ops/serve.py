@@ -31,6 +31,7 @@ from core.decisions import Decisions
 from core.engine import Engine
 from core.inlet import Inlet
 from core.ports import Gazetteer
+from core.quarantine import EngineFaultError, Quarantine
 from core.recovered import Recovered
 from ops.authenticator import Authenticator
 from ops.callers import CallerLookup
@@ -95,6 +96,7 @@ class _Service:
         self._categories = load_categories(Path(config.centre.categories) if config.centre.categories else None)
         self._tls = tls_context(config.listen)
         self._stop = trio.Event()
+        self._quarantine = Quarantine()
 
     async def run(self) -> None:
         token = trio.lowlevel.current_trio_token()
@@ -108,7 +110,9 @@ class _Service:
             while not self._stop.is_set():
                 ended = await self._end_of_life(store)
                 if ended is not None:
-                    _log.error("a life has ended", reason=str(ended))
+                    # Why the database or the lock was lost is no riddle; why the engine failed must be found out.
+                    trace = ended if isinstance(ended, EngineFaultError) else None
+                    _log.error("a life has ended", reason=str(ended), exc_info=trace)
                     await trio.sleep(REBIRTH_S)
         finally:
             with trio.CancelScope(shield=True):
@@ -120,7 +124,7 @@ class _Service:
         ended: list[Exception] = []
         try:
             await self._live(store)
-        except* (LostError, StorageError) as group:
+        except* (LostError, StorageError, EngineFaultError) as group:
             ended = list(_leaves(group))
         for error in ended:
             if isinstance(error, StorageError) and error.reason not in _HEALS:
@@ -143,7 +147,7 @@ class _Service:
             return
         _log.info("active", epoch=epoch)
         await on_host(store.prepare_days(now_us()))
-        life = _Life(self._config, store, self._dsn, self._tls, self._data_dir)
+        life = _Life(self._config, store, self._dsn, self._tls, self._data_dir, self._quarantine)
         await life.recover(self._categories)
         await life.run(self._stop, lost)
 
@@ -155,12 +159,15 @@ class _Service:
 class _Life:
     """One life of the active centre."""
 
-    def __init__(self, config: Config, store: Store, dsn: str, tls: ssl.SSLContext | None, data_dir: Path) -> None:
+    def __init__(
+        self, config: Config, store: Store, dsn: str, tls: ssl.SSLContext | None, data_dir: Path, quarantine: Quarantine
+    ) -> None:
         self._config = config
         self._store = store
         self._dsn = dsn
         self._data_dir = data_dir
         self._tls = tls
+        self._quarantine = quarantine
         self._inlet = Inlet(config.limits.inlet_bytes)
         self._callers = CallerLookup(dsn)
 
@@ -170,7 +177,7 @@ class _Life:
         gazetteer, territories = await on_host(_load_maps(self._dsn, config.centre.territory))
         recovered: Recovered = await on_host(self._store.recover())
         began_us = now_us()
-        engine = Engine(centre_rules(config), categories, gazetteer, territories, CrewTree(), recovered)
+        engine = Engine(centre_rules(config), categories, gazetteer, territories, CrewTree(), recovered, self._quarantine.muted)
         publisher = Publisher()
         publisher.restore(recovered.batch_no, recovered.incidents, recovered.crews, recovered.positions)
         # What has been recovered lives long: the collector need not look at it again and again.
@@ -184,6 +191,7 @@ class _Life:
             committed=self._committed,
             region=config.centre.region,
             batch_events=config.limits.batch_events,
+            quarantine=self._quarantine,
         )
         authenticator = Authenticator.of(config)
         self._ingest = IngestHub(
