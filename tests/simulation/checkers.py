@@ -14,9 +14,11 @@ from core.crew import WORKING, Crew, encode_crew
 from core.decisions import Decisions
 from core.engine import Engine
 from core.events import Chunk
+from core.facts import Evidence
 from core.incident import ACTIVE, Incident, encode_incident, fold
+from core.instant import Micros
 from core.state import CentreState
-from core.vocabulary import AssignmentState, CrewState
+from core.vocabulary import AssignmentState, CrewState, LocationSource
 from protocols.dispatch.codec import decode_centre
 from protocols.dispatch.message import Answer, Changes, Snapshot, Welcome
 from protocols.dispatch.subscription import Subscription
@@ -26,7 +28,7 @@ from protocols.ingest.message import Ack, Framing
 from routing.crew_index import CrewTree
 from tests.simulation.log_checker import LogChecker, Violation
 from tests.simulation.network import Link
-from tests.simulation.places import CATEGORIES, RULES, SESSION_LIMITS, AddressTable, Halves
+from tests.simulation.places import CATEGORIES, DEVICE_IDS, RULES, SESSION_LIMITS, SPOTS, SUBSCRIBERS, AddressTable, Halves
 
 if TYPE_CHECKING:
     from tests.simulation.clients import DispatchClient
@@ -222,7 +224,14 @@ class Checks:
         self.require(7, live.answers == again.answers, "recovered answers are not the live ones")
         self.require(7, _incidents(live) == _incidents(again), "recovered incidents are not the live ones")
         self.require(7, _crews(live) == _crews(again), "recovered crews are not the live ones")
+        self.require(
+            7,
+            _found(live, live.now_us) == _found(again, live.now_us),
+            "a recovered engine finds other incidents for the same events",
+        )
         live_queue, queue = _queue(live), _queue(again)
+        wanted = {number: sorted(unmet) for number, incident in live.incidents.items() if (unmet := incident.unmet())}
+        self.require(7, live_queue == wanted, f"the queue is {live_queue}, wanted is {wanted}")
         differing = {number: (queue.get(number), live_queue.get(number)) for number in live_queue.keys() | queue.keys()}
         text = "incident: queue recovered, live: " + str({key: both for key, both in differing.items() if both[0] != both[1]})
         self.require(7, live_queue == queue, text)
@@ -335,10 +344,20 @@ def _crews(state: CentreState) -> dict[str, bytes]:
     return {crew_id: encode_crew(crew) for crew_id, crew in state.crews.items()}
 
 
+def _found(state: CentreState, now_us: Micros) -> list[tuple[object, object]]:
+    """What correlation finds for all the numbers, devices, calls and places that there are."""
+    code = CATEGORIES["assault"]
+    probes: list[tuple[Evidence | None, str, str]] = [(None, phone, "") for phone in SUBSCRIBERS]
+    probes += [(None, "", device) for device in DEVICE_IDS]
+    found = [state.open.find(code, place, phone, device, now_us) for place, phone, device in probes]
+    for spot in SPOTS:
+        place = Evidence(LocationSource.GIVEN, spot.latitude_deg, spot.longitude_deg, spot.accuracy_m)
+        found += [state.open.find(CATEGORIES[name], place, "", "", now_us) for name in ("fire", "weapon", "assault", "other")]
+    calls = [state.open.by_call(f"{source}/c{number}") for source in ("phone-1", "phone-2") for number in range(12)]
+    named = [(one[0].incident_id, one[1]) if one is not None else (None, None) for one in found]
+    return [*named, *((one.incident_id if one is not None else None, "call") for one in calls)]
+
+
 def _queue(state: CentreState) -> dict[int, list[str]]:
-    """Needs in the queue, of incidents that somebody can be sent to."""
-    return {
-        number: sorted(needs)
-        for number, needs in state.queued.items()
-        if needs and (incident := state.incidents.get(number)) is not None and incident.place is not None
-    }
+    """Needs in the queue."""
+    return {number: sorted(needs) for number, needs in state.queued.items() if needs}
