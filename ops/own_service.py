@@ -23,6 +23,8 @@ from storage import embedded
 
 START_TIMEOUT_S: Final = 120.0
 STOP_TIMEOUT_S: Final = 60.0
+DATA: Final = "data"
+"""Folder of the service's database, in the folder that the command has."""
 ADDRESSES: Final = "serve.json"
 """File in the data directory with the addresses that a running service listens on."""
 SOURCE_TOKEN: Final = "own-source"  # noqa: S105  # known to everybody, for a service on this machine
@@ -84,7 +86,7 @@ def own_service(folder: Path, configuration: str, imports: Sequence[tuple[str, .
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "jedel.toml"
     file.write_text(configuration + _CONFIGURATION, encoding="utf-8")
-    data_dir = folder / "data"
+    data_dir = folder / DATA
     common = ("--config", str(file), "--data-dir", str(data_dir))
     server = embedded.start(data_dir)
     try:

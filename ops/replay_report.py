@@ -46,6 +46,8 @@ class Report(msgspec.Struct, frozen=True):
     speed: float
     recorded_hours: float
     lost: int
+    refused: int
+    """Events that the centre answered with an error; a replay sends none that it should refuse."""
     ack_p50_ms: float
     """The centre's own latency, of the clock: from sending an event to its acknowledgement."""
     ack_p99_ms: float
@@ -118,6 +120,7 @@ async def report(dsn: str, played: Played, speed: float) -> Report:
         speed=speed,
         recorded_hours=_hours(played.calls),
         lost=result.lost,
+        refused=result.rejected,
         ack_p50_ms=result.ack_p50_us / 1000,
         ack_p99_ms=result.ack_p99_us / 1000,
         seen_p50_ms=result.seen_p50_us / 1000,
@@ -164,10 +167,10 @@ def as_lines(found: Report) -> list[str]:
     """The report for a person to read."""
     lines = [
         f"{found.calls} calls of {found.recorded_hours:.1f} h at {found.speed:g} times their speed",
-        f"{found.incidents} incidents; lost {found.lost}",
-        f"acknowledged after {found.ack_p50_ms:.0f} ms (p50), {found.ack_p99_ms:.0f} ms (p99); "
-        f"in an incident on the console after {found.seen_p50_ms:.0f} ms (p50), {found.seen_p99_ms:.0f} ms (p99); "
-        f"each 10 ms count as {found.speed / 100:g} s below",
+        f"{found.incidents} incidents; lost {found.lost}, refused {found.refused}",
+        f"acknowledged after {found.ack_p50_ms:.0f} ms (p50), {found.ack_p99_ms:.0f} ms (p99)",
+        f"calls seen in an incident after {found.seen_p50_ms:.0f} ms (p50), {found.seen_p99_ms:.0f} ms (p99)",
+        f"of all this, 10 ms count as {found.speed / 100:g} s below",
         "",
         f"{'seconds':<24}{'':>10}{'calls':>8}{'mean':>9}{'p50':>9}{'p90':>9}",
     ]

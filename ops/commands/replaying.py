@@ -18,19 +18,35 @@ def replay(
     file: Annotated[Path, Parameter(help="CAD records: CSV in San Francisco's format, gzipped or not")],
     /,
     *,
-    speed: Annotated[PositiveFloat, Parameter(help="recorded seconds a second")] = 600.0,
-    hours: Annotated[PositiveFloat | None, Parameter(help="how much of the records is played, from their beginning")] = None,
-    folder: Annotated[Path | None, Parameter(help="keeps the service's log and its database; else they go at the end")] = None,
+    speed: Annotated[PositiveFloat, Parameter(help="recorded seconds a second: at 600, a day takes 2.4 minutes")] = 600.0,
+    hours: Annotated[
+        PositiveFloat | None, Parameter(help="how much of the records is played, from their beginning; else all")
+    ] = None,
+    folder: Annotated[
+        Path | None, Parameter(help="new folder that keeps the service's log and its database; else they go at the end")
+    ] = None,
 ) -> int:
-    """Plays recorded days against a service of its own and reports how it went; status 1 when anything was lost."""
+    """Plays recorded days against a service of its own, and reports how it went beside how it was recorded.
+
+    Calls come when the call takers had entered them. The crews are those of the records, on duty as recorded; the service
+    decides alone whom it sends, by what the department sent to calls of that kind. The report compares the intervals from
+    received to on scene, and counts assignments, waiting calls and the terms that passed, all in recorded seconds: at 1000
+    times its speed, a hundredth of a second of the machine's own counts as ten.
+
+    The exit status is 1 when anything was lost or refused.
+    """
     from core.instant import SECOND_US
     from ops.cad import read_cad
     from ops.cad_habits import Habits, categories_toml
-    from ops.own_service import own_service
+    from ops.own_service import DATA, own_service
     from ops.replay import configuration
     from ops.replay import replay as play
     from ops.replay_report import as_lines, report
 
+    if folder is not None and (folder / DATA).exists():
+        # Its crews would still be at work, and its incidents still wait for some.
+        print(f"jedel: {folder} holds a service's data already: name a new folder", file=sys.stderr)
+        return 1
     cad = read_cad(file)
     for fault in cad.faults:
         print(f"{file}: {fault}", file=sys.stderr)
@@ -47,4 +63,9 @@ def replay(
                 played = play(service.centre, cad, habits, speed, until_us=until_us, tell=tell)
             found = asyncio.run(report(service.dsn, played, speed))
     print("\n".join(as_lines(found)))
-    return 1 if found.lost else 0
+    outcome = played.outcome
+    if outcome.unseen:
+        print(f"jedel: no incident names {', '.join(outcome.unseen)}", file=sys.stderr)
+    for code, times in outcome.rejected.items():
+        print(f"jedel: refused {times} times: {code}", file=sys.stderr)
+    return 1 if found.lost or found.refused else 0

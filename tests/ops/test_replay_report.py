@@ -80,7 +80,7 @@ def test_report_counts_what_the_tables_hold(database: str, tmp_path: Path) -> No
 def test_lines_tell_every_figure(database: str, tmp_path: Path) -> None:
     told = "\n".join(as_lines(reported(database, tmp_path)))
     for part in (
-        "lost 1",
+        "lost 1, refused 0",
         "3 incidents",
         "210",
         "400",
