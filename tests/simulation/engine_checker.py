@@ -1,0 +1,148 @@
+"""What must hold of the engine's state after every batch, and of an engine that recovers from what is committed.
+
+Invariants 5, 6 and 7 of ARCHITECTURE.md, and the queue's two promises: a free crew and a need that it may serve never stand
+side by side, and a crew goes to the most urgent need that it may serve.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from core.crew import WORKING, Crew, encode_crew
+from core.decisions import Decisions
+from core.engine import Engine
+from core.facts import Evidence
+from core.incident import ACTIVE, Incident, encode_incident
+from core.instant import Micros
+from core.recovered import Recovered
+from core.state import CentreState
+from core.vocabulary import AssignmentState, CrewState, LocationSource
+from routing.crew_index import CrewTree
+from tests.simulation.places import CATEGORIES, DEVICE_IDS, RULES, SPOTS, SUBSCRIBERS, AddressTable, Halves
+
+Require = Callable[[int, bool, str], None]
+"""Raises unless it holds: the invariant's number, whether it holds, what to say."""
+_REFUSED: Final = frozenset({AssignmentState.DECLINED, AssignmentState.EXPIRED, AssignmentState.WITHDRAWN})
+
+
+def check_decided(engine: Engine, decisions: Decisions | None, require: Require) -> None:
+    """5, 6, and the queue: what must hold of the live state after every batch."""
+    state = engine.state
+    working: dict[str, int] = {}
+    next_due_us = engine.next_due_us
+    for incident in state.incidents.values():
+        number = incident.incident_id
+        require(6, incident.owner != "", f"incident {number} has no owner")
+        require(6, bool(incident.terms), f"incident {number} has no term")
+        due_us = min(term.due_us for term in incident.terms)
+        require(6, next_due_us is not None and next_due_us <= due_us, f"nobody looks at incident {number} when it is due")
+        for assignment in incident.assignments:
+            if assignment.state in ACTIVE:
+                crew = state.crews.get(assignment.crew)  # type: ignore[call-overload]  # plain text in the log
+                agrees = crew is not None and (crew.incident_id, crew.assignment_id) == (number, assignment.assignment_id)
+                require(5, agrees, f"crew {assignment.crew} is on incident {number} and does not know: {crew}")
+                working[assignment.crew] = working.get(assignment.crew, 0) + 1
+    for crew in state.crews.values():
+        expected = 1 if crew.state in WORKING else 0
+        found = working.get(crew.crew_id, 0)
+        require(5, found == expected, f"crew {crew.crew_id} is {crew.state.value} with {found} active assignments")
+    _check_queue(state, require)
+    if decisions is not None:
+        _check_order(state, decisions, require)
+
+
+def check_recovered(live: CentreState, recovered: Recovered, require: Require) -> None:
+    """7: an engine that recovers now equals the live one."""
+    again = Engine(RULES, CATEGORIES, AddressTable(), Halves(), CrewTree(), recovered).state
+    numbers = (live.batch_no, live.next_incident_id, live.next_assignment_id)
+    recovered_numbers = (again.batch_no, again.next_incident_id, again.next_assignment_id)
+    require(7, numbers == recovered_numbers, f"recovered numbers {recovered_numbers}, live {numbers}")
+    require(7, live.high_water == again.high_water, f"recovered {again.high_water}, live {live.high_water}")
+    require(7, live.answers == again.answers, "recovered answers are not the live ones")
+    require(7, _incidents(live) == _incidents(again), "recovered incidents are not the live ones")
+    require(7, _crews(live) == _crews(again), "recovered crews are not the live ones")
+    require(
+        7,
+        _found(live, live.now_us) == _found(again, live.now_us),
+        "a recovered engine finds other incidents for the same events",
+    )
+    live_queue, queue = _queue(live), _queue(again)
+    wanted = {number: sorted(unmet) for number, incident in live.incidents.items() if (unmet := incident.unmet())}
+    require(7, live_queue == wanted, f"the queue is {live_queue}, wanted is {wanted}")
+    differing = {number: (queue.get(number), live_queue.get(number)) for number in live_queue.keys() | queue.keys()}
+    text = "incident: queue recovered, live: " + str({key: both for key, both in differing.items() if both[0] != both[1]})
+    require(7, live_queue == queue, text)
+
+
+def _check_queue(state: CentreState, require: Require) -> None:
+    """A free crew and a need it may serve never stand side by side at the end of a batch."""
+    free = [crew for crew in state.crews.values() if crew.state is CrewState.FREE and crew.crew_id in state.last_positions]
+    for incident in state.incidents.values():
+        for capability in incident.unmet():
+            for crew in free:
+                idle = _may_serve(state, crew, incident, capability)
+                require(6, not idle, f"crew {crew.crew_id} is free, incident {incident.incident_id} wants {capability}")
+
+
+def _check_order(state: CentreState, decisions: Decisions, require: Require) -> None:
+    """A crew goes to the most urgent of the needs it may serve."""
+    for change in decisions.assignments:
+        incident = state.incidents.get(change.incident_id)
+        crew = state.crews[change.crew_id]
+        if not change.created or incident is None or change.state is not AssignmentState.OFFERED:
+            continue
+        assignment = incident.active(crew.crew_id)
+        if assignment is None or assignment.assignment_id not in _by_engine(decisions):
+            continue
+        for other in state.incidents.values():
+            more_urgent = other.priority < incident.priority
+            for capability in other.unmet() if more_urgent else ():
+                passed = _may_serve(state, crew, other, capability)
+                text = f"crew {crew.crew_id} goes to {incident.incident_id}, {other.incident_id} is more urgent"
+                require(6, not passed, text)
+
+
+def _by_engine(decisions: Decisions) -> set[int]:
+    return {
+        msgspec.json.decode(entry.body)["assignment_id"]
+        for entry in decisions.log
+        if entry.fact == "crew_assigned" and entry.actor == "engine"
+    }
+
+
+def _may_serve(state: CentreState, crew: Crew, incident: Incident, capability: str) -> bool:
+    own = crew.territory
+    serves = crew.outside or not own or incident.territory == own or incident.territory.startswith(own + "/")
+    refused = any(one.crew == crew.crew_id and one.state in _REFUSED for one in incident.assignments)
+    free = crew.state is CrewState.FREE or crew.incident_id is not None
+    return free and serves and not refused and incident.place is not None and capability in crew.capabilities
+
+
+def _incidents(state: CentreState) -> dict[int, bytes]:
+    return {number: encode_incident(incident) for number, incident in state.incidents.items()}
+
+
+def _crews(state: CentreState) -> dict[str, bytes]:
+    return {crew_id: encode_crew(crew) for crew_id, crew in state.crews.items()}
+
+
+def _found(state: CentreState, now_us: Micros) -> list[tuple[object, object]]:
+    """What correlation finds for all the numbers, devices, calls and places that there are."""
+    code = CATEGORIES["assault"]
+    probes: list[tuple[Evidence | None, str, str]] = [(None, phone, "") for phone in SUBSCRIBERS]
+    probes += [(None, "", device) for device in DEVICE_IDS]
+    found = [state.open.find(code, place, phone, device, now_us) for place, phone, device in probes]
+    for spot in SPOTS:
+        place = Evidence(LocationSource.GIVEN, spot.latitude_deg, spot.longitude_deg, spot.accuracy_m)
+        found += [state.open.find(CATEGORIES[name], place, "", "", now_us) for name in ("fire", "weapon", "assault", "other")]
+    calls = [state.open.by_call(f"{source}/c{number}") for source in ("phone-1", "phone-2") for number in range(12)]
+    named = [(one[0].incident_id, one[1]) if one is not None else (None, None) for one in found]
+    return [*named, *((one.incident_id if one is not None else None, "call") for one in calls)]
+
+
+def _queue(state: CentreState) -> dict[int, list[str]]:
+    """Needs in the queue."""
+    return {number: sorted(needs) for number, needs in state.queued.items() if needs}
