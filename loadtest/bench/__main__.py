@@ -19,7 +19,7 @@ import msgspec
 from rich.console import Console
 
 from loadtest import bench_assign, bench_copy
-from loadtest.bench import sensors, whole_calls
+from loadtest.bench import growth, latency, recovery, sensors, whole_calls
 from loadtest.bench.bed import Bed, bed
 from loadtest.bench.record import Record, save, table
 from loadtest.bench.scene import FULL, QUICK, Size, city
@@ -38,6 +38,9 @@ def _copy(_: Bed, size: Size) -> list[Record]:
 BENCHMARKS: Final[dict[str, Benchmark]] = {
     "ingest_sensor": sensors.run,
     "ingest_call": whole_calls.run,
+    "latency": latency.run,
+    "growth": growth.run,
+    "recovery": recovery.run,
     "assign": _assign,
     "copy": _copy,
 }

@@ -262,24 +262,28 @@ def send_calls(address: tuple[str, int], requests: Sequence[bytes], concurrency:
             wire.ask(waiting.popleft())
             busy.add(wire)
     while busy:
-        readable, _, _ = select.select([*busy, *news], [], [], 60.0)
+        ready, _, _ = select.select([*(one.fileno() for one in (*busy, *news))], [], [], 60.0)
+        readable = set(ready)
         if not readable:
             raise LoadError("the peer has stopped answering")
-        for one in readable:
-            if isinstance(one, _News):
-                one.read()
-            elif one.answered():
+        for client in news:
+            if client.fileno() in readable:
+                client.read()
+        for wire in list(busy):
+            if wire.fileno() in readable and wire.answered():
                 if waiting:
-                    one.ask(waiting.popleft())
+                    wire.ask(waiting.popleft())
                 else:
-                    busy.discard(one)
+                    busy.discard(wire)
     while sum(one.messages for one in news) < len(requests):
-        readable, _, _ = select.select(news, [], [], 10.0)
-        if not readable:
+        late, _, _ = select.select(news, [], [], 10.0)
+        if not late:
             raise LoadError("the peer has not published every call")
-        for one in readable:
-            one.read()
+        for client in late:
+            client.read()
     took_s = time.perf_counter() - began
-    for one in (*wires, *news):
-        one.close()
+    for wire in wires:
+        wire.close()
+    for client in news:
+        client.close()
     return len(requests) / took_s
