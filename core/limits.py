@@ -52,6 +52,8 @@ CLIENT_SUBSCRIPTIONS: Final = 16
 """Subscriptions of one dispatch client; one more is refused."""
 CLIENT_COMMANDS: Final = 256
 """Commands of one dispatch client still without an answer; one more is refused."""
+COMMANDS_WAITING: Final = 65_536
+"""Commands of all dispatch clients, also of those that have left, still without an answer; one more is refused."""
 CLIENT_ERRORS: Final = 100
 """Refused messages in a row after which a dispatch client is cut."""
 FILTER_ITEMS: Final = 256

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from core import limits
+from protocols.ingest.message import SourceName
 
 Address = Annotated[
     str,
@@ -28,6 +29,7 @@ Digest = Annotated[
 ]
 Token = Annotated[str, Meta(max_length=256, description="text of at most 256 characters")]
 Name = Annotated[str, Meta(min_length=1, max_length=64, description="1 to 64 characters")]
+SourceId = Annotated[SourceName, Meta(description="1 to 64 characters, without / and control characters")]
 _STEP: Final = r"[^\W_]+([-_.][^\W_]+)*"
 TerritoryPath = Annotated[
     str, Meta(pattern=rf"^({_STEP}(/{_STEP})*)?$", description="words joined by /, such as kz/almaty/medeu, or empty")
@@ -88,7 +90,7 @@ class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class SourceEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A source that may push events. `id = "*"` lets its token speak for any source that has no entry of its own."""
 
-    id: Name
+    id: SourceId
     token: Token = ""
     token_sha256: Digest = ""
 

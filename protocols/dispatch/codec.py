@@ -55,19 +55,40 @@ _ref_decoder: Final = msgspec.json.Decoder(_Ref)
 def decode(payload: bytes) -> ClientMessage:
     """One client's message from the text of one WebSocket message. Raises `RefusedError`."""
     try:
-        return _decoder.decode(payload)
+        message = _decoder.decode(payload)
+        if b"\\u0000" in payload:
+            _refuse_nul(message, "$", payload)
+        return message
     except msgspec.ValidationError as error:
         raise _refused(str(error), payload) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RefusedError(ErrorCode.MALFORMED, "$", f"not a JSON object in UTF-8: {error}") from None
 
 
-def _refused(text: str, payload: bytes) -> RefusedError:
+def _refuse_nul(value: object, path: str, payload: bytes) -> None:
+    """Raises `RefusedError` for a NUL in any field: PostgreSQL keeps none, and a command must be stored under its own id."""
+    if isinstance(value, str):
+        if "\0" in value:
+            raise RefusedError(ErrorCode.INVALID_FIELD, path, "must not hold NUL characters", _ref_of(payload))
+    elif isinstance(value, msgspec.Struct):
+        for name in value.__struct_fields__:
+            _refuse_nul(getattr(value, name), f"{path}.{name}", payload)
+    elif isinstance(value, tuple):
+        for element in value:
+            _refuse_nul(element, f"{path}[...]", payload)
+
+
+def _ref_of(payload: bytes) -> str:
+    """What a message that is refused was about, as far as it can be read."""
     try:
         seen = _ref_decoder.decode(payload)
-        ref = (seen.id or seen.body.command_id)[:64]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        ref = ""
+        return ""
+    return (seen.id or seen.body.command_id)[:64]
+
+
+def _refused(text: str, payload: bytes) -> RefusedError:
+    ref = _ref_of(payload)
     found = _PATH.search(text)
     # msgspec leaves the path out for the message as a whole.
     field, words = (found.group(1), text[: found.start()]) if found else ("$", text)

@@ -57,6 +57,7 @@ class DispatchHub:
         now_us: Callable[[], int],
         *,
         clients_max: int = limits.CLIENTS_MAX,
+        commands_max: int = limits.COMMANDS_WAITING,
         buffer_bytes: int = limits.CLIENT_BUFFER_BYTES,
         message_max_bytes: int = limits.FRAME_MAX_BYTES,
         hello_timeout_s: float = limits.HELLO_TIMEOUT_S,
@@ -74,6 +75,7 @@ class DispatchHub:
         self._order = order
         self._now_us = now_us
         self._clients_max = clients_max
+        self._commands_max = commands_max
         self._hello_timeout_s = hello_timeout_s
         self._idle_timeout_s = idle_timeout_s
         self._close_grace_s = close_grace_s
@@ -88,7 +90,8 @@ class DispatchHub:
         self._connections: set[Peer] = set()
         """All connections, the closing ones too."""
         self._asked: dict[str, list[int]] = {}
-        """Command id → sessions that wait for its answer."""
+        """Command id → sessions that wait for its answer; stays until the answer comes, even if they all leave. A command that
+        is asked again meanwhile is not handed over again: while the database is away that would be without bound."""
         self._paced: dict[float, dict[Subscription, None]] = {}
         """Period → subscriptions that wait for its next beat."""
         self._last_session = 0
@@ -176,10 +179,7 @@ class DispatchHub:
                 case Watch():
                     self._flush(instruction.subscription, self._time_s())
                 case Give():
-                    waiting = self._asked.setdefault(instruction.order.command.command_id, [])
-                    if peer.session.session_no not in waiting:
-                        waiting.append(peer.session.session_no)
-                    self._order(instruction.order)
+                    self._give(peer, instruction.order)
                 case Leave():
                     self._close(peer, instruction.reason, instruction.text)
 
@@ -278,6 +278,17 @@ class DispatchHub:
             if subscription.pending:
                 self._flush(subscription, now_s)
 
+    def _give(self, peer: Peer, order: Order) -> None:
+        waiting = self._asked.get(order.command.command_id)
+        if waiting is None:
+            if len(self._asked) >= self._commands_max:
+                self._say(peer, peer.session.overloaded(order.command.command_id))
+                return
+            waiting = self._asked[order.command.command_id] = []
+            self._order(order)
+        if peer.session.session_no not in waiting:
+            waiting.append(peer.session.session_no)
+
     def _answer(self, answer: CommandAnswer) -> None:
         for session_no in self._asked.pop(answer.command_id, ()):
             peer = self._peers.get(session_no)
@@ -311,15 +322,16 @@ class DispatchHub:
             self._paced.get(subscription.period_s, {}).pop(subscription, None)
         for command_id in session.asked:
             waiting = self._asked.get(command_id)
-            if waiting is not None:
+            if waiting is not None and session.session_no in waiting:
                 waiting.remove(session.session_no)
-                if not waiting:
-                    del self._asked[command_id]
         session.close()
 
     def _tick(self) -> None:
         now_s = self._time_s()
         beat_s = self._idle_timeout_s / 3.0
+        period_s = min(1.0, self._hello_timeout_s / 4.0, beat_s / 4.0)
+        # First, so that a fault of ours below is told by the loop and does not stop the clock of all the others.
+        self._ticking = self._loop_().call_later(period_s, self._tick)
         for peer in list(self._peers.values()):
             assert peer.transport is not None
             if peer.transport.is_close_frame_sent:
@@ -333,8 +345,6 @@ class DispatchHub:
             elif peer.session.client is not None and now_s - peer.beaten_s >= beat_s:
                 peer.beaten_s = now_s
                 self._keep_alive(peer, now_s, beat_s)
-        period_s = min(1.0, self._hello_timeout_s / 4.0, beat_s / 4.0)
-        self._ticking = self._loop_().call_later(period_s, self._tick)
 
     def _keep_alive(self, peer: Peer, now_s: float, beat_s: float) -> None:
         if peer.paused:

@@ -139,6 +139,12 @@ class Session:
             )
         )
 
+    def overloaded(self, command_id: str) -> bytearray:
+        """The frame that refuses a command for which the centre has no room now."""
+        self.asked.discard(command_id)
+        text = "too many commands wait for their answers at this centre; send it again later"
+        return encode(m.Error(ref=command_id, code=ErrorCode.TOO_MANY_COMMANDS, field="$.body.command_id", text=text))
+
     def close(self) -> None:
         """The connection is gone or going: everything it held is let go."""
         self.state = State.CLOSED

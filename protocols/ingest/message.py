@@ -16,11 +16,16 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from core.events import AnyEvent, Key, Seq
+from core.events import AnyEvent, Seq
 from core.vocabulary import RejectCode
 
 PROTOCOL: Final = "jedel-ingest/1"
 WEBSOCKET_PATH: Final = "/ingest/v1"
+
+
+SourceName = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^/\x00-\x1f\x7f]+\Z")]
+"""A source's name. Without a slash, because `SOURCE/SEQ` and `SOURCE/CALL_ID` are what its events and calls are known by, and
+without control characters, because PostgreSQL cannot keep a NUL and two names must not look the same in a log."""
 
 
 class Framing(Enum):
@@ -68,7 +73,7 @@ class Hello(msgspec.Struct, tag_field="kind", tag="hello", kw_only=True, frozen=
 
     protocol: str
     token: str
-    source: Key
+    source: SourceName
     version: Annotated[str, Meta(max_length=128)] = ""
     """The source's own product and version, for the centre's operators."""
     framing: Framing = Framing.NDJSON

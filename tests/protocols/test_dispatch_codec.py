@@ -92,7 +92,18 @@ BAD = [
         "c1",
     ),
     Bad(b'{"kind":"command","body":{"command":"close","command_id":"c1","incident":1}}', _FIELD, "$.body", "c1"),
+    Bad(
+        rb'{"kind":"command","body":{"command":"add_note","command_id":"c1","incident":1,"words":"a\u0000b"}}',
+        _FIELD,
+        "$.body.words",
+        "c1",
+    ),
+    Bad(rb'{"kind":"subscribe","id":"m","filter":{"crews":["P-1","\u0000"]}}', _FIELD, "$.filter.crews[...]", "m"),
 ]
+
+
+def test_backslash_before_a_u_and_zeros_is_no_nul() -> None:
+    decode(rb'{"kind":"subscribe","id":"\\u0000"}')
 
 
 @pytest.mark.parametrize("case", BAD, ids=lambda case: case.payload[:70].decode("latin-1"))

@@ -32,6 +32,7 @@ from protocols.dispatch.message import (
     ClientMessage,
     CommandMessage,
     Error,
+    ErrorCode,
     Goodbye,
     GoodbyeReason,
     Heartbeat,
@@ -185,7 +186,7 @@ def test_answer_goes_to_every_session_that_asked_and_lives() -> None:
             for peer in peers:
                 for _ in range(2):
                     peer.send(CommandMessage(body=Accept(command_id="c1", incident=1, crew="P-1")))
-            await until(lambda: len(centre.orders) == 6)
+            await until(lambda: all("c1" in session.asked for session in centre.hub.sessions()))
             assert peers[0].transport is not None
             peers[0].transport.disconnect()
             await until(lambda: centre.hub.clients == 2)
@@ -195,6 +196,35 @@ def test_answer_goes_to_every_session_that_asked_and_lives() -> None:
                 assert isinstance(await peer.get(), Answer)
                 peer.send(Goodbye())
                 assert isinstance(await peer.get(), Goodbye), "the answer came once"
+
+    run(story)
+
+
+def test_command_is_handed_over_once_however_often_it_is_asked_before_its_answer() -> None:
+    async def story() -> None:
+        async with Centre(commands_max=3) as centre:
+            for _ in range(3):
+                # A client that comes, orders and goes must not fill the centre while the database is away.
+                passing = await greeted(centre)
+                for command_id in ("c1", "c1", "c2"):
+                    passing.send(CommandMessage(body=Accept(command_id=command_id, incident=1, crew="P-1")))
+                passing.send(Goodbye())
+                assert isinstance(await passing.get(), Goodbye)
+            peer = await greeted(centre)
+            for command_id in ("c3", "c4", "c1"):
+                peer.send(CommandMessage(body=Accept(command_id=command_id, incident=1, crew="P-1")))
+            refused = await peer.get()
+            assert isinstance(refused, Error)
+            assert (refused.code, refused.ref) == (ErrorCode.TOO_MANY_COMMANDS, "c4")
+            await until(lambda: centre.hub.sessions()[-1].asked == {"c1", "c3"})
+            assert [order.command.command_id for order in centre.orders] == ["c1", "c2", "c3"]
+            centre.commit(batch(1, commands=[answer("c1"), answer("c2"), answer("c3")]))
+            for command_id in ("c1", "c3"):
+                told = await peer.get()
+                assert isinstance(told, Answer)
+                assert told.command_id == command_id
+            peer.send(CommandMessage(body=Accept(command_id="c4", incident=1, crew="P-1")))
+            await until(lambda: len(centre.orders) == 4)
 
     run(story)
 

@@ -142,6 +142,10 @@ HELLOS = [
     (b"[" * 2000, "nested deeper"),
     (b'{"kind":"hello"}', "$.protocol"),
     (b'{"kind":"hello","protocol":"p","token":"t","source":""}', "$.source"),
+    # `a/b` with call `c` would be `a` with call `b/c`; a NUL would come back from PostgreSQL as another source.
+    (b'{"kind":"hello","protocol":"p","token":"t","source":"a/b"}', "$.source"),
+    (rb'{"kind":"hello","protocol":"p","token":"t","source":"a\u0000"}', "$.source"),
+    (rb'{"kind":"hello","protocol":"p","token":"t","source":"a\n"}', "$.source"),
     (b'{"kind":"hello","protocol":"p","token":"t","source":"s","framing":"xml"}', "$.framing"),
     (b'{"kind":"hello","protocol":"p","token":"t","source":"s","first_seq":0}', "$.first_seq"),
     (b'{"kind":"call","protocol":"p","token":"t","source":"s"}', "$.kind"),
