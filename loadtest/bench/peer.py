@@ -262,8 +262,7 @@ def send_calls(address: tuple[str, int], requests: Sequence[bytes], concurrency:
             wire.ask(waiting.popleft())
             busy.add(wire)
     while busy:
-        ready, _, _ = select.select([*(one.fileno() for one in (*busy, *news))], [], [], 60.0)
-        readable = set(ready)
+        readable, _, _ = select.select([*(wire.fileno() for wire in busy), *(client.fileno() for client in news)], [], [], 60.0)
         if not readable:
             raise LoadError("the peer has stopped answering")
         for client in news:
