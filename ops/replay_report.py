@@ -61,8 +61,10 @@ class Report(msgspec.Struct, frozen=True):
     """Calls to which nobody was sent."""
     queued_calls: int
     """Calls that waited for a crew of some capability."""
+    queued_needs: int
+    """The same, each capability that a call waited for counted once."""
     queue: Summary
-    """How long those waited that were served in the end."""
+    """How long those needs waited that were served in the end."""
     terms: dict[str, int]
     """Terms that fired, by kind."""
 
@@ -86,10 +88,12 @@ async def report(dsn: str, played: Played, speed: float) -> Report:
         )
         queues = await connection.fetch(
             """
-            SELECT q.at, (SELECT min(c.at) FROM incident_log c WHERE c.incident_id = q.incident_id
-                          AND c.fact = 'crew_assigned' AND c.version > q.version) AS served_at
-            FROM (SELECT DISTINCT ON (incident_id) incident_id, at, version FROM incident_log
-                  WHERE fact = 'queued' AND incident_id = ANY($1) ORDER BY incident_id, version) q
+            SELECT q.incident_id, q.at,
+                   (SELECT min(c.at) FROM incident_log c WHERE c.incident_id = q.incident_id AND c.version > q.version
+                    AND c.fact = 'crew_assigned' AND c.body->>'capability' = q.capability) AS served_at
+            FROM (SELECT DISTINCT ON (incident_id, body->>'capability')
+                         incident_id, body->>'capability' AS capability, at, version FROM incident_log
+                  WHERE fact = 'queued' AND incident_id = ANY($1) ORDER BY incident_id, body->>'capability', version) q
             """,
             [row["incident_id"] for row in rows],
         )
@@ -132,7 +136,8 @@ async def report(dsn: str, played: Played, speed: float) -> Report:
         recorded_assignments=sum(len(call.records) for call in played.calls),
         assignments=sum(row["assignments"] for row in first.values()),
         unassigned_calls=sum(1 for row in rows if not row["assignments"]),
-        queued_calls=len(queues),
+        queued_calls=len({row["incident_id"] for row in queues}),
+        queued_needs=len(queues),
         queue=summarise((row["served_at"] - row["at"]).total_seconds() * speed for row in queues if row["served_at"]),
         terms={row["term"]: row["times"] for row in terms},
     )
@@ -188,7 +193,8 @@ def as_lines(found: Report) -> list[str]:
         "",
         f"assignments: {found.recorded_assignments} recorded, {found.assignments} replayed",
         f"calls without any assignment: {found.unassigned_calls}",
-        f"queue: {found.queued_calls} calls waited for a crew; {queue.count} of them were served, after {waits}",
+        f"queue: {found.queued_calls} calls waited for crews of {found.queued_needs} capabilities in all",
+        f"of these waits {queue.count} ended with a crew, after {waits}",
         f"terms fired: {terms or 'none'}",
         f"at this speed the terms stood for: {lengths}",
     ]

@@ -21,6 +21,7 @@ ASSIGNMENT = (
     "INSERT INTO assignment (assignment_id, incident_id, crew_id, capability, state, offered_at, on_scene_at, distance_m, "
     "explanation) VALUES "
 )
+LOG = "INSERT INTO incident_log VALUES "
 ROWS = (
     # Call 11 opens incident 1, to which E1 goes after 2 s and arrives after 30 s; call 12 joins it afterwards.
     "INSERT INTO event VALUES ('2026-01-01 10:00Z', 'telephone', 11, 1, '2026-01-01 10:00:00Z', 1, '', '{}')",
@@ -35,12 +36,14 @@ ROWS = (
     ASSIGNMENT + "(1, 1, 'E1', 'fire', 'on_scene', '2026-01-01 10:00:02Z', '2026-01-01 10:00:30Z', 1, '{}')",
     ASSIGNMENT + "(2, 1, 'M1', 'ambulance', 'offered', '2026-01-01 10:00:03Z', NULL, 1, '{}')",
     ASSIGNMENT + "(3, 2, 'E2', 'fire', 'offered', '2026-01-01 10:01:40Z', NULL, 1, '{}')",
-    # A crew of another capability went at once; the one it waited for came later.
-    "INSERT INTO incident_log VALUES (2, 1, '2026-01-01 10:01:00Z', 'crew_assigned', 'engine', '', '{}')",
-    "INSERT INTO incident_log VALUES (2, 2, '2026-01-01 10:01:00Z', 'queued', 'engine', '', '{}')",
-    "INSERT INTO incident_log VALUES (2, 4, '2026-01-01 10:01:40Z', 'crew_assigned', 'engine', '', '{}')",
-    "INSERT INTO incident_log VALUES (3, 2, '2026-01-01 10:01:00Z', 'queued', 'engine', '', '{}')",
-    "INSERT INTO incident_log VALUES (3, 3, '2026-01-01 10:02:00Z', 'queued', 'engine', '', '{}')",
+    # Crews of another capability went at once and in between; the one it waited for came later.
+    LOG + """(2, 1, '2026-01-01 10:01:00Z', 'crew_assigned', 'engine', '', '{"capability":"ladder"}')""",
+    LOG + """(2, 2, '2026-01-01 10:01:00Z', 'queued', 'engine', '', '{"capability":"fire"}')""",
+    LOG + """(2, 3, '2026-01-01 10:01:10Z', 'crew_assigned', 'engine', '', '{"capability":"ladder"}')""",
+    LOG + """(2, 4, '2026-01-01 10:01:40Z', 'crew_assigned', 'engine', '', '{"capability":"fire"}')""",
+    LOG + """(3, 2, '2026-01-01 10:01:00Z', 'queued', 'engine', '', '{"capability":"fire"}')""",
+    LOG + """(3, 3, '2026-01-01 10:02:00Z', 'queued', 'engine', '', '{"capability":"fire"}')""",
+    LOG + """(3, 4, '2026-01-01 10:02:00Z', 'queued', 'engine', '', '{"capability":"ladder"}')""",
     "INSERT INTO notice VALUES (3, '2026-01-01 10:02Z', 'shift_lead', 'crew', '', '')",
     "INSERT INTO notice VALUES (3, '2026-01-01 10:03Z', 'shift_lead', 'crew', '', '')",
     "INSERT INTO notice VALUES (9, '2026-01-01 10:03Z', 'shift_lead', 'accept', '', '')",
@@ -73,7 +76,7 @@ def test_report_counts_what_the_tables_hold(database: str, tmp_path: Path) -> No
     assert (travelled.count, travelled.mean_s) == (1, 280.0)
     assert (arrived.count, arrived.mean_s) == (1, 300.0)
     assert (found.recorded_assignments, found.assignments, found.unassigned_calls) == (4, 3, 1)
-    assert (found.queued_calls, found.queue.count, found.queue.mean_s) == (2, 1, 400.0)
+    assert (found.queued_calls, found.queued_needs, found.queue.count, found.queue.mean_s) == (2, 3, 1, 400.0)
     assert found.terms == {"crew": 2}
 
 
