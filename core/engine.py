@@ -202,10 +202,8 @@ def _restore(state: CentreState, recovered: Recovered) -> None:
     for call in recovered.earlier_calls:
         state.earlier.record(call.phone, call.at_us, call.incident_id)
     for change in recovered.crews:
-        crew = decode_crew(change.view)
-        state.know_crew(crew)
-        if crew.hindrance is None:
-            state.freed[crew.crew_id] = None
+        # Free crews are not matched with the queue: every batch ends with nothing waiting that a free crew could serve.
+        state.know_crew(decode_crew(change.view))
     _restore_positions(state)
     deadlines: list[tuple[Micros, IncidentId]] = []
     for incident_change in recovered.incidents:

@@ -112,7 +112,7 @@ def test_assignment_moves_when_read_end_where_they_are_final() -> None:
         assert A.WITHDRAWN in ASSIGNMENT_MOVES[state], "a dispatcher can withdraw a crew at any time"
 
 
-STEPS_TO = {
+STEPS_TO: dict[AssignmentState, tuple[Fact, ...]] = {
     A.OFFERED: (),
     A.ACCEPTED: (moved(A.ACCEPTED),),
     A.EN_ROUTE: (moved(A.EN_ROUTE),),
