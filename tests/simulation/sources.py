@@ -201,7 +201,8 @@ class Source:
         if self._sent and world.agenda.chance(world.faults.bad_order_share):
             # It says again what it has said on this connection, or forgets to say something.
             self._sent = max(0, self._sent - 1 - world.agenda.rng.randrange(3))
-            if world.agenda.chance(0.3) and all(sent.seq is not None for sent in self.stream):
+            # An unreadable frame excuses a gap behind it, for it may have been the event that is missing: so one or the other.
+            if not world.faults.bad_frame_share and world.agenda.chance(0.3):
                 self._sent += 2
         frames = [sent.frame for sent in self.stream[self._sent :]]
         self._sent = len(self.stream)
