@@ -35,6 +35,9 @@ FIT_MIN: Final = 30
 APART_S: Final = 0.000_001
 """Of the clock, in which two calls at one place are one happening: so short, at any speed, that the centre joins none but
 those that it decides in one batch."""
+TURNS: Final = 16
+"""So many categories that differ in nothing but their code take turns at the calls of one kind: what a fast replay brings in
+one batch from one place, the centre does not join either."""
 
 
 class Travel(msgspec.Struct, frozen=True):
@@ -61,7 +64,13 @@ class Habits:
     def __init__(self, cad: Cad) -> None:
         self.travel = _fit_travel(cad)
         self.categories = _categories(cad.calls)
-        self._category_of = {kind: category.code for kind, category in zip(_kinds(cad.calls), self.categories, strict=False)}
+        turn_of: Counter[tuple[str, bool]] = Counter()
+        numbers = {kind: number for number, kind in enumerate(_kinds(cad.calls))}
+        self._category_of: dict[str, str] = {}
+        for call in sorted(cad.calls, key=lambda call: call.entered_us):
+            kind = call.kind, call.urgent
+            self._category_of[call.number] = _code(call.kind, numbers[kind], turn_of[kind])
+            turn_of[kind] += 1
         turnouts: defaultdict[str, list[float]] = defaultdict(list)
         works: defaultdict[str, list[float]] = defaultdict(list)
         for call in cad.calls:
@@ -76,7 +85,7 @@ class Habits:
 
     def category_of(self, call: CadCall) -> str:
         """Code of the call's category."""
-        return self._category_of[call.kind, call.urgent]
+        return self._category_of[call.number]
 
     def stages(self, call: CadCall, capability: str) -> Stages:
         """How long a unit sent for this capability needs at this call: as recorded for the call, else as is usual."""
@@ -112,7 +121,8 @@ def _kinds(calls: Sequence[CadCall]) -> list[tuple[str, bool]]:
 
 
 def _categories(calls: Sequence[CadCall]) -> tuple[Category, ...]:
-    """One category a kind and urgency; it needs so many units of each capability as its calls had on average, rounded."""
+    """A category for each turn of a kind and urgency; it needs so many units of each capability as the kind's calls had on
+    average, rounded."""
     sent: dict[tuple[str, bool], Counter[str]] = defaultdict(Counter)
     times: Counter[tuple[str, bool]] = Counter()
     for call in calls:
@@ -123,9 +133,9 @@ def _categories(calls: Sequence[CadCall]) -> tuple[Category, ...]:
         counts = sent[kind, urgent]
         needs = [capability for capability, count in sorted(counts.items()) for _ in range(round(count / times[kind, urgent]))]
         name = f"{kind}, {'urgent' if urgent else 'routine'}"
-        categories.append(
+        categories.extend(
             Category(
-                code=f"{_slug(kind)}_{number}",
+                code=_code(kind, number, turn),
                 name=Names(en=name, ru=name, kk=name),
                 priority=URGENT_PRIORITY if urgent else ROUTINE_PRIORITY,
                 # Where no capability comes to a half, the one sent most often goes alone.
@@ -134,6 +144,7 @@ def _categories(calls: Sequence[CadCall]) -> tuple[Category, ...]:
                 radius_m=1.0,
                 window_s=APART_S,
             )
+            for turn in range(min(TURNS, times[kind, urgent]))
         )
     other = Category(
         code="other", name=Names(en="Other", ru="Прочее", kk="Басқа"), priority=ROUTINE_PRIORITY, radius_m=1.0, window_s=APART_S
@@ -141,8 +152,9 @@ def _categories(calls: Sequence[CadCall]) -> tuple[Category, ...]:
     return (*categories, other)
 
 
-def _slug(kind: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "_", kind.lower()).strip("_")[:40] or "kind"
+def _code(kind: str, number: int, turn: int) -> str:
+    slug = re.sub(r"[^a-z0-9]+", "_", kind.lower()).strip("_")[:40] or "kind"
+    return f"{slug}_{number}_{turn % TURNS}"
 
 
 def _fit_travel(cad: Cad) -> Travel:

@@ -163,7 +163,8 @@ class ReplayScript:
         unit = self._units.get(offered.crew)
         call = self._call_of(offered)
         incident = offered.incident.incident_id
-        if unit is None or call is None or unit.incident == incident:
+        if unit is None or call is None or unit.incident == incident or not unit.on_duty:
+            # A unit that has just reported off duty is not there any more; the centre will hear it and send another.
             return
         unit.moves += 1
         unit.incident = incident

@@ -46,8 +46,9 @@ class Report(msgspec.Struct, frozen=True):
     speed: float
     recorded_hours: float
     lost: int
+    """Events that nobody can say what became of, or calls that the tables hold in no incident; anything but 0 is a failure."""
     refused: int
-    """Events that the centre answered with an error; a replay sends none that it should refuse."""
+    """Events that the centre answered with an error: what a crew says of a task that was just taken from it."""
     ack_p50_ms: float
     """The centre's own latency, of the clock: from sending an event to its acknowledgement."""
     ack_p99_ms: float
@@ -123,7 +124,7 @@ async def report(dsn: str, played: Played, speed: float) -> Report:
         incidents=len(first),
         speed=speed,
         recorded_hours=_hours(played.calls),
-        lost=result.lost,
+        lost=max(result.lost, len(played.calls) - sum(1 for row in rows if row["incident_id"] is not None)),
         refused=result.rejected,
         ack_p50_ms=result.ack_p50_us / 1000,
         ack_p99_ms=result.ack_p99_us / 1000,

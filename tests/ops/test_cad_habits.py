@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from core.category import CategoryTable, load_categories
 from ops.cad import Cad, read_cad
-from ops.cad_habits import Habits, categories_toml
+from ops.cad_habits import TURNS, Habits, categories_toml
 from tests.ops.test_cad import text
 
 MEDIC = {"Unit ID": "85", "Unit Type": "MEDIC"}
@@ -61,6 +62,18 @@ def test_categories_are_the_centres_own_when_read_back(tmp_path: Path) -> None:
     assert isinstance(table, CategoryTable)
     assert [table[category.code] for category in habits.categories] == list(habits.categories)
     assert table.default.code == "other"
+
+
+def test_calls_of_one_kind_take_turns_at_categories_that_are_alike(tmp_path: Path) -> None:
+    cad = cad_of(tmp_path, *({"Call Number": str(number)} for number in range(TURNS + 2)))
+    habits = Habits(cad)
+    codes = [habits.category_of(call) for call in cad.calls]
+    assert len(set(codes[:TURNS])) == TURNS
+    assert codes[TURNS:] == codes[:2]
+    *turns, other = habits.categories
+    assert {category.code for category in turns} == set(codes)
+    assert len({msgspec.structs.replace(category, code="x") for category in turns}) == 1
+    assert other.code == "other"
 
 
 def test_stages_are_those_of_the_call_when_it_has_them(tmp_path: Path) -> None:

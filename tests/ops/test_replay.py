@@ -149,6 +149,13 @@ def test_unit_forgets_its_task_when_it_is_withdrawn(cad: Cad) -> None:
     assert told["free"] == clock(72)
 
 
+def test_offer_is_passed_over_when_the_unit_has_gone_off_duty(cad: Cad) -> None:
+    script = script_of(cad)
+    assert "off_duty" in statuses(played(script, clock(6_200)), "85")
+    script.offer(offer("85", 101, "ambulance"), clock(6_200))
+    assert statuses(played(script, clock(2 * 3600)), "85") == {}
+
+
 def test_offer_is_passed_over_when_unit_or_call_are_not_of_the_records(cad: Cad) -> None:
     script = script_of(cad)
     script.events_until(clock(10))

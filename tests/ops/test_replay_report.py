@@ -50,7 +50,7 @@ ROWS = (
 )
 
 
-def reported(database: str, folder: Path) -> Report:
+def reported(database: str, folder: Path, *changes: str) -> Report:
     (folder / "cad.csv").write_text(text(*({"Call Number": str(number)} for number in range(CALLS))))
     ledger = Ledger()
     ledger.send("telephone", 11, 14, (11,), 0)
@@ -59,7 +59,7 @@ def reported(database: str, folder: Path) -> Report:
     played = Played(read_cad(folder / "cad.csv").calls, 11, outcome)
 
     async def run() -> Report:
-        await execute(database, *ROWS)
+        await execute(database, *ROWS, *changes)
         return await report(database, played, 10.0)
 
     return asyncio.run(run())
@@ -92,6 +92,11 @@ def test_lines_tell_every_figure(database: str, tmp_path: Path) -> None:
         "accept 60 s, no_crew 30 s",
     ):
         assert part in told
+
+
+def test_call_is_lost_when_the_tables_do_not_hold_it(database: str, tmp_path: Path) -> None:
+    found = reported(database, tmp_path, "DELETE FROM event WHERE seq IN (13, 14)")
+    assert (found.calls, found.lost) == (4, 2)
 
 
 def test_lines_are_told_when_nothing_happened(database: str, tmp_path: Path) -> None:
