@@ -74,7 +74,7 @@ class Demand(msgspec.Struct, frozen=True, gc=False):
 
 
 class PassedOver(msgspec.Struct, frozen=True, gc=False):
-    """A nearer crew that was not chosen, and why."""
+    """A nearer crew that has the capability and was not chosen, and why."""
 
     crew_no: CrewNo
     distance_m: float
@@ -89,7 +89,11 @@ class Choice(msgspec.Struct, frozen=True, gc=False):
     distance_m: float
     reason: AssignReason
     passed_over: tuple[PassedOver, ...]
-    """Nearest first, at most `limits.PASSED_OVER_MAX`."""
+    """Crews that have the capability, nearest first: those nearer than the chosen one, at most `limits.PASSED_OVER_MAX`.
+
+    With `NO_CREW` the three nearest, for the first four such demands of a call; empty for the others, so that being asked
+    costs next to nothing when hundreds find nobody. A `NO_CREW` demand without a finite place names nobody.
+    """
 
 
 class CrewIndex(Protocol):

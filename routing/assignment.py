@@ -6,16 +6,19 @@ Rules (CITY-16):
 - A more urgent priority chooses first; what it takes is gone for the others.
 - Within a priority as many demands as possible are served, and among all ways to do that the total distance is least.
 - Where nobody else wants a demand's nearest crew, it gets it: with the nearest crew for everyone the total cannot be less.
-- Demands whose lists of nearest crews overlap form a *party*, which is solved exactly on those lists. Its crews then get a
-  *price*: what the party would pay more if the crew were gone. A demand whose crew costs it, distance and price together, no
-  more than the last crew on its list cannot gain by crews beyond the list; the others' lists grow, until there are none.
-  (This is linear programming's duality: the prices prove the total least over all crews, listed or not.)
+- Demands whose lists of nearest crews overlap form a *party*, which is solved exactly on those lists. Two or three members
+  need no longer lists than there are members: of so many crews one is left for each, whatever the others get.
+- The crews of a larger party get a *price*: what the party would pay more if the crew were gone. A demand whose crew costs it,
+  distance and price together, no more than the last crew on its list cannot gain by crews beyond the list; the others' lists
+  grow, until there are none. (This is linear programming's duality: the prices prove the total least over all crews.)
 - Ties fall to the lower row. The answer depends on demands and distances alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import product
+from math import inf
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -26,6 +29,8 @@ from routing.neighbours import Rows
 
 GROWTH: Final = 4
 """How many times as long a list becomes that is too short."""
+TRIED_MAX: Final = 3
+"""Members of a party whose ways to be served are simply all tried: 27 ways cost less than setting up the solver."""
 CELLS_MAX: Final = 1 << 20
 """Demands times crews of one party solved together (8 MiB, tens of milliseconds). A larger party is solved in the order of its
 demands, as many at a time as fit: only then is the total not proved least."""
@@ -34,8 +39,8 @@ demands, as many at a time as fit: only then is the total not proved least."""
 class Ranked(NamedTuple):
     """A demand's nearest eligible crews, nearest first, ties to the lower row."""
 
-    rows: list[int]
-    distances_m: list[float]
+    rows: Sequence[int]
+    distances_m: Sequence[float]
     complete: bool
     """Whether these are all eligible crews there are."""
 
@@ -155,6 +160,8 @@ class _Round:
                 grants[demand] = None
                 self._deferred.append(demand)
             party, lists = party[:half], lists[:half]
+        if len(party) <= TRIED_MAX:
+            return self._try(party, lists, grants)
         solution = _Solution(lists)
         for demand, ranked, place in zip(party, lists, solution.places, strict=True):
             grants[demand] = None if place is None else Grant(ranked.rows[place], ranked.distances_m[place])
@@ -164,6 +171,31 @@ class _Round:
             for demand, ranked, worth in zip(party, lists, worth_m, strict=True)
             if not ranked.complete and worth > ranked.distances_m[-1]
         }
+
+    def _try(self, party: list[int], lists: list[Ranked], grants: list[Grant | None]) -> set[int]:
+        """As `_solve`: of its nearest as many as there are members, one is always left for each, so none looks farther."""
+        size = len(party)
+        short = {demand for demand, ranked in zip(party, lists, strict=True) if not ranked.complete and len(ranked.rows) < size}
+        if short:
+            return short
+        best = inf
+        unserved_m = 1.0 + sum(ranked.distances_m[-1] for ranked in lists)
+        options: list[list[Grant | None]] = []
+        for ranked in lists:
+            options.append(list(map(Grant, ranked.rows[:size], ranked.distances_m)))
+            if len(ranked.rows) < size:
+                options[-1].append(None)
+        # Ways come in the order of the lists, so the first of the best prefers the lower rows.
+        for way in product(*options):
+            rows = [grant.row for grant in way if grant is not None]
+            if len(set(rows)) < len(rows):
+                continue
+            total_m = sum([unserved_m if grant is None else grant.distance_m for grant in way])
+            if total_m < best:
+                best = total_m
+                for demand, grant in zip(party, way, strict=True):
+                    grants[demand] = grant
+        return set()
 
     def _untaken(self, demands: Sequence[int], want: int) -> list[Ranked]:
         """The `want` nearest of each demand that no more urgent one has taken; complete only where those are all."""

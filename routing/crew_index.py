@@ -4,14 +4,15 @@ Place in the flow: locate → correlate → incident → **assign**. The engine 
 
 Rules (CITY-16): eligible is who is free, has the capability, serves the territory and has a position. The nearest eligible
 crew by great circle is chosen; demands decided together that want the same crew are solved together (`routing.assignment`).
-Every choice names the nearer crews that were passed over. Answers are exact for the positions of this moment, whatever the
-state of the k-d tree below (`routing.moving_points`), and the same calls always give the same answers.
+Every choice names the nearer crews with the capability that were passed over. Answers are exact for the positions of this
+moment, whatever the state of the k-d trees below (`routing.moving_points`), and the same calls always give the same answers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from math import inf, isfinite
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,34 +20,42 @@ import numpy.typing as npt
 from core.ports import Choice, Demand
 from core.vocabulary import AssignReason, CrewNo
 from routing.assignment import assign
-from routing.candidates import Candidates, Crews
-from routing.eligibility import CODES, FREE, Kind, Profile, Profiles
+from routing.candidates import Candidates, Crews, name_nearest
+from routing.eligibility import FREE, HINDERED, NOWHERE
 from routing.geodesy import unit_vectors
 from routing.moving_points import MovingPoints
-from routing.neighbours import Rows
+
+NOBODY_TOLD_MAX: Final = 4
+"""Demands a call whose `NO_CREW` is explained: when hundreds find nobody, a few say why, and the rest must cost nothing."""
+NOBODY_CREWS_MAX: Final = 3
+"""Crews named where nobody goes."""
 
 
 class CrewTree:
     """All crews of a centre. Not thread-safe: it belongs to the engine.
 
-    Invariant: `free` holds exactly the rows that nothing hinders and that have a place, each under its present profile.
+    Invariant: a crew's standing is its hindrance, else `NOWHERE` where it has no place, else its home's.
     """
 
     def __init__(self, points: MovingPoints | None = None) -> None:
         self._crews = Crews(MovingPoints() if points is None else points)
+        self._capabilities: list[frozenset[str]] = []
+        self._homes: list[int] = []
+        """Each crew's standing when it is free and has a place."""
+        self._placed: list[bool] = []
 
     def __len__(self) -> int:
-        return len(self._crews.points)
+        return len(self._capabilities)
 
     @property
     def tree_builds(self) -> int:
-        """How often the k-d tree has been built, for measurements."""
+        """How often the crews have been anchored, for measurements."""
         return self._crews.points.builds
 
     @property
-    def profiles(self) -> int:
-        """How many profiles are remembered: no more than twice the crews, and a few."""
-        return len(self._crews.profiles)
+    def homes(self) -> int:
+        """How many homes are remembered: no more than there have been crews at one time, and one."""
+        return len(self._crews.homes)
 
     def put(self, crew_no: CrewNo, capabilities: Sequence[str], territory: str, *, outside: bool) -> None:
         """Adds a crew (`crew_no` equal to the present size) or replaces its profile. A new crew is off duty, nowhere.
@@ -55,43 +64,37 @@ class CrewTree:
             IndexError: the number is neither known nor the next.
         """
         crews = self._crews
-        size = len(crews.points)
+        size = len(self)
         if not 0 <= crew_no <= size:
             raise IndexError(f"crew {crew_no} cannot be put: the next is {size}")
-        number = crews.profiles.number(Profile(frozenset(capabilities), "" if outside else territory))
+        able = frozenset(capabilities)
+        home = crews.homes.settle("" if outside else territory)
         if crew_no == size:
-            if size == len(crews.hindrances):
-                crews.hindrances = np.concatenate((crews.hindrances, np.zeros_like(crews.hindrances)))
-                crews.profile_numbers = np.concatenate((crews.profile_numbers, np.zeros_like(crews.profile_numbers)))
+            if size == len(crews.standings):
+                crews.standings = np.concatenate((crews.standings, np.zeros_like(crews.standings)))
             crews.points.append()
-            crews.points.enlist(crew_no, (), crews.profiles[number].capabilities)
-            crews.hindrances[crew_no] = CODES[AssignReason.OFF_DUTY]
-            crews.profile_numbers[crew_no] = number
-        elif number != crews.profile_numbers[crew_no]:
-            listed = self._is_free(crew_no)
-            if listed:
-                crews.free.discard(crew_no, self._profile(crew_no))
-            before, after = self._profile(crew_no).capabilities, crews.profiles[number].capabilities
-            if before != after:
-                crews.points.enlist(crew_no, before - after, after - before)
-            crews.profile_numbers[crew_no] = number
-            if listed:
-                crews.free.add(crew_no, self._profile(crew_no))
-        if len(crews.profiles) > 2 * len(crews.points) + 64:
-            self._forget_profiles()
+            crews.points.enlist(crew_no, able)
+            crews.standings[crew_no] = HINDERED[AssignReason.OFF_DUTY]
+            self._capabilities.append(able)
+            self._homes.append(home)
+            self._placed.append(False)
+            return
+        standing = int(crews.standings[crew_no])
+        self._stand(crew_no, NOWHERE)
+        if able != self._capabilities[crew_no]:
+            crews.points.enlist(crew_no, able)
+            self._capabilities[crew_no] = able
+        crews.homes.leave(self._homes[crew_no])
+        self._homes[crew_no] = home
+        self._stand(crew_no, home if standing >= FREE else standing)
 
     def set_availability(self, crew_no: CrewNo, hindrance: AssignReason | None) -> None:
         """Marks a crew free (`None`) or not, with the reason a passed-over line will show. O(its capabilities)."""
         self._check(crew_no)
-        crews = self._crews
-        was_free = crews.hindrances[crew_no] == FREE
-        crews.hindrances[crew_no] = FREE if hindrance is None else CODES[hindrance]
-        if was_free == (hindrance is None) or not crews.points.is_row_placed(crew_no):
-            return
-        if was_free:
-            crews.free.discard(crew_no, self._profile(crew_no))
+        if hindrance is not None:
+            self._stand(crew_no, HINDERED[hindrance])
         else:
-            crews.free.add(crew_no, self._profile(crew_no))
+            self._stand(crew_no, self._homes[crew_no] if self._placed[crew_no] else NOWHERE)
 
     def move(
         self, crew_nos: npt.NDArray[np.int64], latitude_deg: npt.NDArray[np.float64], longitude_deg: npt.NDArray[np.float64]
@@ -113,68 +116,62 @@ class CrewTree:
         points.move(crew_nos, places)
         changed = before == np.isnan(places[:, 0])
         if changed.any():
-            self._list_moved(crew_nos[changed], appeared=~before[changed])
+            for row, was_placed in zip(crew_nos[changed].tolist(), before[changed].tolist(), strict=True):
+                self._placed[row] = not was_placed
+                standing = self._crews.standings[row]
+                if standing >= FREE:
+                    self._stand(row, NOWHERE)
+                elif standing == NOWHERE:
+                    self._stand(row, self._homes[row])
 
     def choose(self, demands: Sequence[Demand]) -> list[Choice]:
         """One choice a demand, in the order given, all decided together.
 
         More urgent priorities choose first; among demands of one priority as many as can be are served, at the least total
         distance. No crew is chosen twice. The index itself is not changed. A demand for which no crew is left, or whose place
-        is not finite, gets None at infinite distance; its choice passes over nobody.
+        is not finite, gets None at infinite distance; for the first few of a call the nearest capable crews are named, with
+        the reasons why not even they.
 
-        Complexity: one query of the tree for all demands, whatever the number of crews; O(1) a demand where nobody is eligible.
+        Complexity: one query of a tree a capability, whatever the number of crews; O(1) a demand where nobody is eligible.
         """
-        choices = [Choice(demand.key, None, inf, AssignReason.NO_CREW, ()) for demand in demands]
-        if not self._crews.free:
-            return choices
-        counts: dict[Kind, int] = {}
-        live = []
-        kinds = []
+        choices: list[Choice] = []
+        live: list[int] = []
+        counts: list[int] = []
+        nobody: list[int] = []
+        homes, tally = self._crews.homes, self._crews.tally
         for index, demand in enumerate(demands):
-            kind = Kind(demand.capability, demand.territory)
-            count = counts.get(kind)
-            if count is None:
-                count = counts[kind] = self._crews.free.count(kind)
-            if count and isfinite(demand.latitude_deg) and isfinite(demand.longitude_deg):
-                live.append(index)
-                kinds.append(kind)
-        if not live:
-            return choices
-        asked = [demands[index] for index in live]
-        candidates = Candidates(asked, kinds, counts, self._crews)
-        grants = assign([demand.priority for demand in asked], candidates.rank)
-        passed_over = candidates.explain(grants)
-        for place, (index, grant) in enumerate(zip(live, grants, strict=True)):
-            if grant is not None:
-                alone = candidates.is_nearest(place, grant.row)
+            choices.append(Choice(demand.key, None, inf, AssignReason.NO_CREW, ()))
+            if isfinite(demand.latitude_deg) and isfinite(demand.longitude_deg):
+                count = tally.count(demand.capability, homes.serving(demand.territory))
+                if count:
+                    live.append(index)
+                    counts.append(count)
+                else:
+                    nobody.append(index)
+        if live:
+            candidates = Candidates([demands[index] for index in live], counts, self._crews)
+            grants = assign([demands[index].priority for index in live], candidates.rank)
+            for place, (index, grant, passed_over) in enumerate(zip(live, grants, candidates.explain(grants), strict=True)):
+                if grant is None:
+                    nobody.append(index)
+                    continue
+                alone = candidates.is_nearest(place, grant)
                 reason = AssignReason.NEAREST_CAPABLE if alone else AssignReason.BEST_FOR_ALL
-                choices[index] = Choice(demands[index].key, CrewNo(grant.row), grant.distance_m, reason, passed_over[place])
+                choices[index] = Choice(demands[index].key, CrewNo(grant.row), grant.distance_m, reason, passed_over)
+        for index in sorted(nobody)[:NOBODY_TOLD_MAX]:
+            nearest = name_nearest(demands[index], NOBODY_CREWS_MAX, self._crews)
+            choices[index] = Choice(demands[index].key, None, inf, AssignReason.NO_CREW, nearest)
         return choices
 
     def _check(self, crew_no: int) -> None:
-        if not 0 <= crew_no < len(self._crews.points):
-            raise IndexError(f"crew {crew_no} is unknown: there are {len(self._crews.points)}")
+        if not 0 <= crew_no < len(self._capabilities):
+            raise IndexError(f"crew {crew_no} is unknown: there are {len(self._capabilities)}")
 
-    def _profile(self, crew_no: int) -> Profile:
-        return self._crews.profiles[int(self._crews.profile_numbers[crew_no])]
-
-    def _is_free(self, crew_no: int) -> bool:
-        return bool(self._crews.hindrances[crew_no] == FREE) and self._crews.points.is_row_placed(crew_no)
-
-    def _list_moved(self, rows: Rows, appeared: npt.NDArray[np.bool_]) -> None:
-        """Lists those of the rows that have appeared as free, and takes off those that have gone, unless something hinders."""
-        for row, came in zip(rows.tolist(), appeared.tolist(), strict=True):
-            if self._crews.hindrances[row] != FREE:
-                continue
-            if came:
-                self._crews.free.add(row, self._profile(row))
-            else:
-                self._crews.free.discard(row, self._profile(row))
-
-    def _forget_profiles(self) -> None:
-        """Numbers the profiles in use anew: crews change theirs for ever, and memory is bounded by the crews there are."""
+    def _stand(self, crew_no: int, standing: int) -> None:
+        """Changes a crew's standing."""
         crews = self._crews
-        fresh = Profiles()
-        for crew_no in range(len(crews.points)):
-            crews.profile_numbers[crew_no] = fresh.number(self._profile(crew_no))
-        crews.profiles = fresh
+        before = crews.standings.item(crew_no)
+        if standing != before:
+            crews.standings[crew_no] = standing
+            if before >= FREE or standing >= FREE:
+                crews.tally.change(self._capabilities[crew_no], before, standing)

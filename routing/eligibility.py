@@ -1,9 +1,8 @@
-"""Who may be sent: crews' profiles judged for a kind of demand, and the free crews of each kind.
+"""Who may be sent: crews' standings, and how many free crews there are for a demand.
 
-Place in the flow: assign, before any distance is looked at. A demand's *kind* is its capability and territory; a crew's
-*profile* is what it can do and where it serves. There are few of either, so a profile is judged once for a kind and a look-up
-judges a crew. Free crews are kept in one set for each capability and home, so a kind's eligible crews are the union of the few
-sets on its territory's path: counting them costs a handful of look-ups, however many crews there are.
+Place in the flow: assign, before any distance is looked at. A crew's *standing* is one number for all that decides whether it
+may be sent besides its capabilities and its distance: the reason that hinders it, or, when it is free, its *home*, the
+territory it serves. The free standings that serve a territory are the few homes on its path: judging is one look into a set.
 
 Rules: a territory serves itself and everything below it in the path; a crew with territory `""`, or one allowed outside, is at
 home everywhere. Requirements: OCC-4, CITY-16.
@@ -11,48 +10,34 @@ home everywhere. Requirements: OCC-4, CITY-16.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from core.vocabulary import AssignReason
-from routing.neighbours import Rows
 
-Codes = npt.NDArray[np.uint8]
-"""Why crews may not be sent, as indices into `REASONS`; 0 where nothing hinders."""
+Standings = npt.NDArray[np.intp]
 
+NOWHERE: Final = 0
+"""The standing of a crew that nothing hinders but that has no place."""
 REASONS: Final = tuple(AssignReason)
-CODES: Final = {reason: code for code, reason in enumerate(REASONS, start=1)}
-FREE: Final = 0
-LACKS_CAPABILITY: Final = CODES[AssignReason.LACKS_CAPABILITY]
-OTHER_TERRITORY: Final = CODES[AssignReason.OTHER_TERRITORY]
-KINDS_MAX: Final = 4096
-"""Kinds whose verdicts are remembered; the memory is emptied beyond it, for territories may be edited for ever."""
+HINDERED: Final = {reason: standing for standing, reason in enumerate(REASONS, start=1)}
+"""The standing of a crew that a reason hinders."""
+FREE: Final = len(REASONS) + 1
+"""The standing of a free crew that is at home everywhere; the other homes' follow."""
+TERRITORIES_MAX: Final = 4096
+"""Territories remembered; the memory is emptied beyond it, for territories may be edited for ever."""
 
 
-def reason_of(code: int) -> AssignReason:
-    """The reason a code other than `FREE` stands for."""
-    return REASONS[code - 1]
+def why_not(standing: int) -> AssignReason | None:
+    """What hinders a crew of a standing wherever it is needed."""
+    return REASONS[standing - 1] if NOWHERE < standing < FREE else None
 
 
-class Profile(NamedTuple):
-    """What a crew can do and where it serves."""
-
-    capabilities: frozenset[str]
-    home: str
-    """The territory it serves, `""` for everywhere."""
-
-
-class Kind(NamedTuple):
-    """What a demand asks of a crew besides being near."""
-
-    capability: str
-    territory: str
-
-
-@lru_cache(maxsize=KINDS_MAX)
+@lru_cache(maxsize=TERRITORIES_MAX)
 def homes_serving(territory: str) -> tuple[str, ...]:
     """The homes from which a territory is served: everywhere, and each territory on its path."""
     homes = [""]
@@ -65,114 +50,97 @@ def homes_serving(territory: str) -> tuple[str, ...]:
     return tuple(homes)
 
 
-def judge(profile: Profile, kind: Kind) -> int:
-    """`FREE` where the profile serves the kind, else the code of why not."""
-    if kind.capability not in profile.capabilities:
-        return LACKS_CAPABILITY
-    return FREE if profile.home in homes_serving(kind.territory) else OTHER_TERRITORY
+class Homes:
+    """The homes of crews by number, and the territories' judgement of standings.
 
-
-class Profiles:
-    """Profiles by number, and their verdicts for the kinds asked for so far."""
+    Invariant: a home has a number while a crew lives there; numbers are used again, so there are no more than there are crews.
+    """
 
     def __init__(self) -> None:
-        self._profiles: list[Profile] = []
-        self._numbers: dict[Profile, int] = {}
-        self._verdicts: dict[Kind, Codes] = {}
+        self._standings: dict[str, int] = {"": FREE}
+        self._names = [""]
+        self._crews = [1]
+        """How many crews live there; everywhere is never given up."""
+        self._vacant: list[int] = []
+        self._serving: dict[str, frozenset[int]] = {}
 
     def __len__(self) -> int:
-        return len(self._profiles)
+        return len(self._names)
 
-    def __getitem__(self, number: int) -> Profile:
-        return self._profiles[number]
+    def settle(self, home: str) -> int:
+        """One more crew lives there. Returns its standing when it is free."""
+        standing = self._standings.get(home)
+        if standing is None:
+            self._forget()
+            if self._vacant:
+                standing = self._vacant.pop()
+                self._names[standing - FREE] = home
+            else:
+                standing = FREE + len(self._names)
+                self._names.append(home)
+                self._crews.append(0)
+            self._standings[home] = standing
+        self._crews[standing - FREE] += 1
+        return standing
 
-    def number(self, profile: Profile) -> int:
-        """The profile's number, a new one where it is new."""
-        number = self._numbers.get(profile)
-        if number is None:
-            number = self._numbers[profile] = len(self._profiles)
-            self._profiles.append(profile)
-            self._verdicts.clear()
-        return number
+    def leave(self, standing: int) -> None:
+        """One crew fewer lives at the home of that standing."""
+        number = standing - FREE
+        self._crews[number] -= 1
+        if not self._crews[number]:
+            del self._standings[self._names[number]]
+            self._vacant.append(standing)
+            self._forget()
 
-    def verdicts(self, kind: Kind) -> Codes:
-        """One code a profile, shape (profiles,)."""
-        verdicts = self._verdicts.get(kind)
-        if verdicts is None:
-            if len(self._verdicts) >= KINDS_MAX:
-                self._verdicts.clear()
-            verdicts = np.fromiter((judge(profile, kind) for profile in self._profiles), np.uint8, len(self._profiles))
-            self._verdicts[kind] = verdicts
-        return verdicts
+    def serving(self, territory: str) -> frozenset[int]:
+        """Standings of the free crews that serve a territory. O(depth of the territory), O(1) when asked again."""
+        serving = self._serving.get(territory)
+        if serving is None:
+            if len(self._serving) >= TERRITORIES_MAX:
+                self._serving.clear()
+            known = self._standings
+            serving = frozenset(known[home] for home in homes_serving(territory) if home in known)
+            self._serving[territory] = serving
+        return serving
 
+    def judge(self, territory: str, standings: Standings) -> npt.NDArray[np.bool_]:
+        """Which crews of these standings may be sent to a territory. O(standings and homes)."""
+        may = np.zeros(FREE + len(self._names), dtype=np.bool_)
+        may[list(self.serving(territory))] = True
+        judged: npt.NDArray[np.bool_] = may[standings]
+        return judged
 
-class _RowSet:
-    """A set of rows that is also an array. Every operation is amortised O(1)."""
-
-    def __init__(self) -> None:
-        self._rows: Rows = np.empty(8, dtype=np.int64)
-        self._slots: dict[int, int] = {}
-
-    def __len__(self) -> int:
-        return len(self._slots)
-
-    @property
-    def rows(self) -> Rows:
-        return self._rows[: len(self._slots)]
-
-    def add(self, row: int) -> None:
-        slot = self._slots.setdefault(row, len(self._slots))
-        if slot == len(self._rows):
-            self._rows = np.resize(self._rows, 2 * slot)
-        self._rows[slot] = row
-
-    def discard(self, row: int) -> None:
-        slot = self._slots.pop(row, None)
-        if slot is None or slot == len(self._slots):
-            return
-        # The last one takes the gap.
-        last = int(self._rows[len(self._slots)])
-        self._rows[slot] = last
-        self._slots[last] = slot
+    def _forget(self) -> None:
+        self._serving.clear()
 
 
-class FreeCrews:
-    """Rows of the crews that are free and have a place, by capability and home."""
+class Tally:
+    """How many crews of each free standing have each capability."""
 
     def __init__(self) -> None:
-        self._sets: dict[tuple[str, str], _RowSet] = {}
+        self._counts: dict[str, dict[int, int]] = {}
 
-    def add(self, row: int, profile: Profile) -> None:
-        """The crew can be sent from now on."""
-        for capability in profile.capabilities:
-            key = (capability, profile.home)
-            rows = self._sets.get(key)
-            if rows is None:
-                rows = self._sets[key] = _RowSet()
-            rows.add(row)
+    def change(self, capabilities: Iterable[str], before: int, after: int) -> None:
+        """A crew with these capabilities goes from one standing to another."""
+        if after >= FREE:
+            for capability in capabilities:
+                counts = self._counts.get(capability)
+                if counts is None:
+                    counts = self._counts[capability] = {}
+                counts[after] = counts.get(after, 0) + 1
+        if before >= FREE:
+            for capability in capabilities:
+                counts = self._counts[capability]
+                if counts[before] > 1:
+                    counts[before] -= 1
+                else:
+                    del counts[before]
+                    if not counts:
+                        del self._counts[capability]
 
-    def discard(self, row: int, profile: Profile) -> None:
-        """The crew cannot be sent any more."""
-        for capability in profile.capabilities:
-            key = (capability, profile.home)
-            rows = self._sets.get(key)
-            if rows is not None:
-                rows.discard(row)
-                if not rows:
-                    del self._sets[key]
-
-    def __bool__(self) -> bool:
-        return bool(self._sets)
-
-    def eligible(self, kind: Kind) -> Rows:
-        """Rows of all crews that could be sent to a demand of the kind, in no order. O(their number)."""
-        parts = self._serving(kind)
-        return np.concatenate([part.rows for part in parts]) if parts else np.empty(0, dtype=np.int64)
-
-    def count(self, kind: Kind) -> int:
-        """How many crews could be sent to a demand of the kind. O(depth of its territory)."""
-        return sum(map(len, self._serving(kind)))
-
-    def _serving(self, kind: Kind) -> list[_RowSet]:
-        homes = homes_serving(kind.territory)
-        return [rows for home in homes if (rows := self._sets.get((kind.capability, home))) is not None]
+    def count(self, capability: str, standings: Iterable[int]) -> int:
+        """How many crews have the capability and one of the standings."""
+        counts = self._counts.get(capability)
+        if counts is None:
+            return 0
+        return sum([counts.get(standing, 0) for standing in standings])

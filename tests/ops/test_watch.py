@@ -29,7 +29,7 @@ SENT = Assignment(
     "F-1",
     "fire",
     AssignmentState.OFFERED,
-    Explanation(AssignReason.NEAREST_CAPABLE, 811.6, (PassedOver("P-1", 90.0, AssignReason.LACKS_CAPABILITY),)),
+    Explanation(AssignReason.NEAREST_CAPABLE, 811.6, (PassedOver("P-1", 90.0, AssignReason.NOT_FREE),)),
     Micros(5),
 )
 FIRE = Incident(

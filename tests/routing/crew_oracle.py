@@ -11,6 +11,7 @@ from math import asin, cos, inf, isfinite, nan, radians, sin, sqrt
 from core.limits import PASSED_OVER_MAX
 from core.ports import Choice, Demand
 from core.vocabulary import AssignReason
+from routing.crew_index import NOBODY_CREWS_MAX, NOBODY_TOLD_MAX
 from routing.geodesy import EARTH_RADIUS_M
 
 CLEARLY_M = 1e-3
@@ -73,12 +74,10 @@ class Oracle:
         return haversine_m(crew.latitude_deg, crew.longitude_deg, demand.latitude_deg, demand.longitude_deg)
 
     def why_not(self, crew_no: int, demand: Demand) -> AssignReason | None:
-        """The first rule that forbids sending the crew, or None."""
+        """The first rule that forbids sending a crew that has the capability, or None."""
         crew = self.crews[crew_no]
         if crew.hindrance is not None:
             return crew.hindrance
-        if demand.capability not in crew.capabilities:
-            return AssignReason.LACKS_CAPABILITY
         if not crew.serves(demand.territory):
             return AssignReason.OTHER_TERRITORY
         return AssignReason.EXCLUDED if crew_no in demand.excluded else None
@@ -88,7 +87,10 @@ class Oracle:
         return {
             no: distance_m
             for no in range(len(self.crews))
-            if no not in taken and not self.why_not(no, demand) and isfinite(distance_m := self.distance_m(no, demand))
+            if no not in taken
+            and demand.capability in self.crews[no].capabilities
+            and not self.why_not(no, demand)
+            and isfinite(distance_m := self.distance_m(no, demand))
         }
 
     def check(self, demands: Sequence[Demand], choices: Sequence[Choice]) -> None:
@@ -104,37 +106,47 @@ class Oracle:
             given_m = sum(choice.distance_m for _, choice in pairs if choice.crew_no is not None)
             assert abs(given_m - total_m) < CLEARLY_M
             taken.update(choice.crew_no for _, choice in pairs if choice.crew_no is not None)
+        nobody = 0
         for demand, choice in zip(demands, choices, strict=True):
-            self._check_one(demand, choice, taken)
+            if choice.crew_no is not None:
+                self._check_one(demand, choice, choice.crew_no, taken)
+                continue
+            assert (choice.reason, choice.distance_m) == (AssignReason.NO_CREW, inf)
+            nobody += 1
+            self._check_passed_over(demand, choice, inf, NOBODY_CREWS_MAX if nobody <= NOBODY_TOLD_MAX else 0, taken)
 
-    def _check_one(self, demand: Demand, choice: Choice, taken: set[int]) -> None:
-        if choice.crew_no is None:
-            assert (choice.reason, choice.distance_m, choice.passed_over) == (AssignReason.NO_CREW, inf, ())
-            return
-        limit_m = self.distance_m(choice.crew_no, demand)
+    def _check_one(self, demand: Demand, choice: Choice, chosen: int, taken: set[int]) -> None:
+        limit_m = self.distance_m(chosen, demand)
         assert abs(choice.distance_m - limit_m) < CLEARLY_M
         costs = self.costs(demand, set())
-        assert choice.crew_no in costs
+        assert chosen in costs
         if choice.reason is AssignReason.NEAREST_CAPABLE:
             assert limit_m < min(costs.values()) + CLEARLY_M
         else:
             assert choice.reason is AssignReason.BEST_FOR_ALL
-            assert any(no in taken and no != choice.crew_no and cost < limit_m + CLEARLY_M for no, cost in costs.items())
+            assert any(no in taken and no != chosen and cost < limit_m + CLEARLY_M for no, cost in costs.items())
+        self._check_passed_over(demand, choice, limit_m, PASSED_OVER_MAX, taken)
+
+    def _check_passed_over(self, demand: Demand, choice: Choice, limit_m: float, most: int, taken: set[int]) -> None:
         told = choice.passed_over
         assert [nearer.distance_m for nearer in told] == sorted(nearer.distance_m for nearer in told)
         for nearer in told:
+            assert demand.capability in self.crews[nearer.crew_no].capabilities
             distance_m = self.distance_m(nearer.crew_no, demand)
             assert abs(nearer.distance_m - distance_m) < CLEARLY_M
             assert distance_m < limit_m + CLEARLY_M
             why_not = self.why_not(nearer.crew_no, demand)
             assert nearer.reason is (why_not or AssignReason.TAKEN)
             assert why_not is not None or nearer.crew_no in taken
-        distances_m = [self.distance_m(no, demand) for no in range(len(self.crews))]
-        clearly_nearer = [no for no, distance_m in enumerate(distances_m) if distance_m < limit_m - CLEARLY_M]
-        if len(told) < PASSED_OVER_MAX:
-            assert set(clearly_nearer) <= {nearer.crew_no for nearer in told}
-        else:
-            assert len(told) == PASSED_OVER_MAX
+        clearly_nearer = {
+            no: distance_m
+            for no, crew in enumerate(self.crews)
+            if demand.capability in crew.capabilities and (distance_m := self.distance_m(no, demand)) < limit_m - CLEARLY_M
+        }
+        missed = set(clearly_nearer) - {nearer.crew_no for nearer in told}
+        assert len(told) <= most
+        if len(told) < most:
+            assert not missed
+        elif most:
             farthest_m = max(nearer.distance_m for nearer in told)
-            missed = set(clearly_nearer) - {nearer.crew_no for nearer in told}
-            assert all(distances_m[no] > farthest_m - CLEARLY_M for no in missed)
+            assert all(clearly_nearer[no] > farthest_m - CLEARLY_M for no in missed)

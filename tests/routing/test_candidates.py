@@ -6,36 +6,29 @@ import numpy as np
 import pytest
 
 from core.ports import Demand
-from core.vocabulary import CrewNo
-from routing.candidates import FEW, MANY, Candidates, Crews
-from routing.eligibility import CODES, FREE, Kind, Profile
-from routing.geodesy import chords_squared, unit_vectors
-from routing.moving_points import MovingPoints
+from core.vocabulary import AssignReason, CrewNo
+from routing.candidates import MANY, Candidates, Crews
+from routing.eligibility import FREE, HINDERED
+from routing.geodesy import chords_squared, unit_vector, unit_vectors
+from routing.moving_points import FEW, MovingPoints
 
-NOT_FREE = next(code for reason, code in CODES.items() if reason.value == "not_free")
+NOT_FREE = HINDERED[AssignReason.NOT_FREE]
 
 
 def crews_with(places_deg: np.ndarray[tuple[int, int], np.dtype[np.float64]], free: list[bool], build_toil: int) -> Crews:
     """Patrol crews without a territory, all alike, some free."""
     crews = Crews(MovingPoints(build_toil=build_toil))
-    count = len(places_deg)
-    crews.hindrances = np.full(count, NOT_FREE, dtype=np.uint8)
-    crews.profile_numbers = np.zeros(count, dtype=np.int64)
-    profile = Profile(frozenset({"patrol"}), "")
-    crews.profiles.number(profile)
-    for row in range(count):
+    crews.standings = np.where(free, FREE, NOT_FREE)
+    for row in range(len(places_deg)):
         crews.points.append()
-        crews.points.enlist(row, (), ("patrol",))
-        if free[row]:
-            crews.hindrances[row] = FREE
-            crews.free.add(row, profile)
-    crews.points.move(np.arange(count), unit_vectors(places_deg[:, 0], places_deg[:, 1]))
+        crews.points.enlist(row, ["patrol"])
+        crews.tally.change(["patrol"], NOT_FREE, crews.standings.item(row))
+    crews.points.move(np.arange(len(places_deg)), unit_vectors(places_deg[:, 0], places_deg[:, 1]))
     return crews
 
 
 def candidates_for(crews: Crews, demands: list[Demand]) -> Candidates:
-    kind = Kind("patrol", "")
-    return Candidates(demands, [kind] * len(demands), {kind: crews.free.count(kind)}, crews)
+    return Candidates(demands, [crews.tally.count("patrol", [FREE])] * len(demands), crews)
 
 
 @pytest.mark.parametrize("build_toil", [0, 10**9], ids=["a tree", "no tree"])
@@ -77,11 +70,10 @@ def check_rank(
     candidates = candidates_for(crews, demands)
     points = unit_vectors(places[:, 0], places[:, 1])
     for demand, ranked in zip(demands, candidates.rank(range(3), want), strict=True):
-        at = unit_vectors(np.array([demand.latitude_deg]), np.array([demand.longitude_deg]))[0]
-        apart = chords_squared(points, at)
+        apart = chords_squared(points, np.array(unit_vector(demand.latitude_deg, demand.longitude_deg)))
         expected = sorted((row for row in eligible if row not in demand.excluded), key=lambda row: (apart[row], row))
         assert len(ranked.rows) >= min(want, len(expected))
-        assert ranked.rows == expected[: len(ranked.rows)]
+        assert list(ranked.rows) == expected[: len(ranked.rows)]
         if ranked.complete:
             assert len(ranked.rows) == len(expected)
         assert ranked.distances_m == sorted(ranked.distances_m)

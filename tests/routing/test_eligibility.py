@@ -8,22 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.vocabulary import AssignReason
-from routing.eligibility import (
-    CODES,
-    FREE,
-    KINDS_MAX,
-    LACKS_CAPABILITY,
-    OTHER_TERRITORY,
-    FreeCrews,
-    Kind,
-    Profile,
-    Profiles,
-    homes_serving,
-    judge,
-    reason_of,
-)
-
-FIRE_CITY = Profile(frozenset({"fire", "rescue"}), "kz/almaty")
+from routing.eligibility import FREE, HINDERED, NOWHERE, TERRITORIES_MAX, Homes, Tally, homes_serving, why_not
 
 
 @pytest.mark.parametrize(
@@ -40,67 +25,70 @@ def test_homes_serving_are_everywhere_and_the_path(territory: str, homes: tuple[
 
 
 @pytest.mark.parametrize(
-    ("profile", "kind", "code"),
+    ("home", "territory", "serves"),
     [
-        (FIRE_CITY, Kind("fire", "kz/almaty"), FREE),
-        (FIRE_CITY, Kind("rescue", "kz/almaty/medeu"), FREE),
-        (FIRE_CITY, Kind("patrol", "kz/almaty"), LACKS_CAPABILITY),
-        (FIRE_CITY, Kind("patrol", "kz/astana"), LACKS_CAPABILITY),
-        (FIRE_CITY, Kind("fire", "kz/almaty2"), OTHER_TERRITORY),  # a longer name is not a place below
-        (FIRE_CITY, Kind("fire", "kz"), OTHER_TERRITORY),
-        (FIRE_CITY, Kind("fire", ""), OTHER_TERRITORY),
-        (Profile(frozenset({"fire"}), ""), Kind("fire", "kz/astana"), FREE),
-        (Profile(frozenset({"fire"}), ""), Kind("fire", ""), FREE),
+        ("kz/almaty", "kz/almaty", True),
+        ("kz/almaty", "kz/almaty/medeu", True),
+        ("kz/almaty", "kz/almaty2", False),  # a longer name is not a place below
+        ("kz/almaty", "kz", False),
+        ("kz/almaty", "", False),
+        ("", "kz/astana", True),
+        ("", "", True),
     ],
 )
-def test_judge(profile: Profile, kind: Kind, code: int) -> None:
-    assert judge(profile, kind) == code
-    profiles = Profiles()
-    number = profiles.number(profile)
-    assert profiles.verdicts(kind)[number] == code
+def test_home_serves_itself_and_what_lies_below(home: str, territory: str, serves: bool) -> None:
+    homes = Homes()
+    standing = homes.settle(home)
+    assert (standing in homes.serving(territory)) is serves
+    others = np.array([NOWHERE, HINDERED[AssignReason.NOT_FREE], standing, standing])
+    assert homes.judge(territory, others).tolist() == [False, False, serves, serves]
 
 
-def test_every_reason_has_a_code_that_is_not_free() -> None:
-    assert {reason_of(CODES[reason]) for reason in AssignReason} == set(AssignReason)
-    assert FREE not in CODES.values()
+def test_every_reason_has_a_standing_that_is_not_free() -> None:
+    assert {why_not(HINDERED[reason]) for reason in AssignReason} == set(AssignReason)
+    assert FREE not in HINDERED.values()
+    assert why_not(FREE) is why_not(FREE + 1) is why_not(NOWHERE) is None
 
 
-def test_profile_is_numbered_once_and_judged_when_it_comes_after_the_kind() -> None:
-    profiles = Profiles()
-    assert profiles.number(FIRE_CITY) == 0
-    assert profiles.verdicts(Kind("patrol", "")).tolist() == [LACKS_CAPABILITY]
-    patrol = Profile(frozenset({"patrol"}), "")
-    assert profiles.number(patrol) == 1
-    assert profiles.number(Profile(frozenset({"rescue", "fire"}), "kz/almaty")) == 0
-    assert len(profiles) == 2
-    assert profiles[1] == patrol
-    assert profiles.verdicts(Kind("patrol", "")).tolist() == [LACKS_CAPABILITY, FREE]
+def test_home_has_one_standing_and_serves_when_it_comes_after_the_territory() -> None:
+    homes = Homes()
+    assert homes.serving("kz/almaty") == {homes.settle("")}
+    city = homes.settle("kz/almaty")
+    assert homes.settle("kz/almaty") == city != homes.settle("kz/astana")
+    assert homes.serving("kz/almaty") == {homes.settle(""), city}
 
 
-def test_verdicts_are_right_when_more_kinds_are_asked_than_remembered() -> None:
-    profiles = Profiles()
-    profiles.number(FIRE_CITY)
-    for number in range(KINDS_MAX + 2):
-        assert profiles.verdicts(Kind("fire", f"kz/{number}")).tolist() == [OTHER_TERRITORY]
-    assert profiles.verdicts(Kind("fire", "kz/almaty")).tolist() == [FREE]
+def test_standing_is_used_again_when_the_last_crew_leaves_its_home() -> None:
+    homes = Homes()
+    city = homes.settle("kz/almaty")
+    homes.settle("kz/almaty")
+    homes.leave(city)
+    assert city in homes.serving("kz/almaty")
+    homes.leave(city)
+    assert city not in homes.serving("kz/almaty")
+    assert homes.settle("kz/astana") == city
+    assert homes.serving("kz/almaty") == {homes.settle("")}
+    assert homes.serving("kz/astana/center") == {homes.settle(""), city}
+    assert len(homes) == 2
 
 
-@given(st.lists(st.tuples(st.booleans(), st.integers(0, 20), st.sampled_from(["", "k", "k/a", "k/b"]))))
-def test_free_crews_equal_sets(moves: list[tuple[bool, int, str]]) -> None:
-    free = FreeCrews()
-    expected: dict[str, set[int]] = {}
-    for comes, row, home in moves:
-        profile = Profile(frozenset({"a", "b"}), home)
-        if comes:
-            free.add(row, profile)
-            expected.setdefault(home, set()).add(row)
-        else:
-            free.discard(row, profile)
-            expected.get(home, set()).discard(row)
-    assert bool(free) == any(expected.values())
-    for territory in ("", "k", "k/a", "k/a/x", "q"):
-        rows = sorted(row for home in homes_serving(territory) for row in expected.get(home, set()))
-        assert np.sort(free.eligible(Kind("a", territory))).tolist() == rows
-        assert free.count(Kind("b", territory)) == len(rows)
-        assert free.count(Kind("c", territory)) == 0
-        assert free.eligible(Kind("c", territory)).tolist() == []
+def test_serving_is_right_when_more_territories_are_asked_than_remembered() -> None:
+    homes = Homes()
+    city = homes.settle("kz/almaty")
+    for number in range(TERRITORIES_MAX + 2):
+        assert city not in homes.serving(f"kz/{number}")
+    assert city in homes.serving("kz/almaty")
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, FREE + 3))))
+def test_tally_equals_counting(moves: list[tuple[int, int]]) -> None:
+    tally = Tally()
+    able = [frozenset(name for bit, name in enumerate("abc") if crew >> bit & 1) for crew in range(6)]
+    standings = [NOWHERE] * 6
+    for crew, standing in moves:
+        tally.change(able[crew], standings[crew], standing)
+        standings[crew] = standing
+    for capability in "abcd":
+        for asked in (range(FREE, FREE + 4), [FREE], [FREE + 1, FREE + 3]):
+            expected = sum(capability in able[crew] and standings[crew] in asked for crew in range(6))
+            assert tally.count(capability, asked) == expected

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routing.geodesy import EARTH_RADIUS_M, chord_of, chords_squared, metres, unit_vectors
+from routing.geodesy import EARTH_RADIUS_M, chord_of, chords_squared, metres, metres_of, unit_vector, unit_vectors
 from tests.routing.crew_oracle import haversine_m
 
 LATITUDES = st.floats(-90, 90)
@@ -63,3 +63,17 @@ def test_squared_chord_is_the_same_to_the_last_bit_whatever_its_neighbours_in_th
     for one in range(50):
         for other in range(50):
             assert chords_squared(points[one], points[other]) == whole[one, other]
+
+
+@given(LATITUDES, LONGITUDES, LATITUDES, LONGITUDES)
+def test_single_places_are_where_many_are(
+    latitude_deg: float, longitude_deg: float, to_latitude_deg: float, to_longitude_deg: float
+) -> None:
+    many = unit_vectors(np.array([latitude_deg, to_latitude_deg]), np.array([longitude_deg, to_longitude_deg]))
+    assert unit_vector(latitude_deg, longitude_deg) == pytest.approx(many[0].tolist(), abs=1e-15)
+    apart = np.array([chords_squared(many[0], many[1])])
+    assert metres_of(apart.tolist()) == pytest.approx(metres(apart).tolist(), rel=1e-14, abs=0.0)
+
+
+def test_opposite_places_are_half_the_globe_apart_when_rounding_puts_them_farther() -> None:
+    assert metres_of([4.000000000000001]) == [pi * EARTH_RADIUS_M]

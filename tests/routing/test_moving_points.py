@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routing.geodesy import Floats, chords_squared, unit_vectors
-from routing.moving_points import EVERYONE, LOOSE_FREE, Ask, MovingPoints
+from routing.moving_points import FEW, MovingPoints
 from routing.neighbours import Rows
 
 NOWHERE = np.full(3, np.nan)
+ALL = "all"
 
 
 def city(rng: np.random.Generator, count: int, spread_deg: float = 0.2) -> Floats:
@@ -19,8 +20,9 @@ def city(rng: np.random.Generator, count: int, spread_deg: float = 0.2) -> Float
 
 
 def filled(points: MovingPoints, places: Floats) -> MovingPoints:
-    for _ in places:
+    for row in range(len(places)):
         points.append()
+        points.enlist(row, [ALL])
     points.move(np.arange(len(places)), places)
     return points
 
@@ -32,32 +34,31 @@ def scan(places: Floats, at: Floats, want: int) -> list[int]:
     return sorted(known, key=lambda row: (apart[row], row))[:want]
 
 
-def check_nearest(points: MovingPoints, places: Floats, at: Floats, want: int) -> None:
-    points.settle(len(at))
-    near = points.nearest(at, want)
-    for line, place in enumerate(at):
-        expected = scan(places, place, len(places))
-        certain = int(near.certain[line])
-        assert certain >= min(want, len(expected))
-        assert near.rows[line, :certain].tolist() == expected[:certain]
-        assert (near.chord_squared[line, :certain] == chords_squared(places[expected[:certain]], place)).all()
+def check_nearest(points: MovingPoints, places: Floats, at: Floats, want: int, layer: str = ALL) -> None:
+    members = np.sort(points.members(layer))
+    for place, line in zip(at, points.nearest(layer, at, want), strict=True):
+        expected = members[scan(places[members], place, len(members))]
+        assert len(line.rows) >= min(want, len(expected))
+        assert list(line.rows) == expected[: len(line.rows)].tolist()
+        assert list(line.chords_squared) == chords_squared(places[expected[: len(line.rows)]], place).tolist()
+        assert not line.complete or len(line.rows) == len(expected)
 
 
 @settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 2**32),
     count=st.integers(1, 60),
-    loose_free=st.sampled_from([1, 8, 256]),
+    few=st.sampled_from([0, 8, 64]),
     build_toil=st.sampled_from([0, 1, 30]),
     spread_deg=st.sampled_from([0.0, 1e-6, 0.2, 80.0]),
-    steps=st.lists(st.sampled_from(["drift", "leap", "vanish", "add", "ask"]), max_size=20),
+    steps=st.lists(st.sampled_from(["drift", "leap", "vanish", "add", "enlist", "ask"]), max_size=20),
 )
 def test_nearest_equals_a_scan_whatever_moved(
-    seed: int, count: int, loose_free: int, build_toil: int, spread_deg: float, steps: list[str]
+    seed: int, count: int, few: int, build_toil: int, spread_deg: float, steps: list[str]
 ) -> None:
     rng = np.random.default_rng(seed)
     places = city(rng, count, spread_deg)
-    points = filled(MovingPoints(loose_free, build_toil), places)
+    points = filled(MovingPoints(few, build_toil), places)
     for step in [*steps, "ask"]:
         rows: Rows = rng.permutation(len(places))[: rng.integers(1, len(places) + 1)]
         match step:
@@ -73,9 +74,13 @@ def test_nearest_equals_a_scan_whatever_moved(
             case "add":
                 places = np.concatenate((places, NOWHERE[None, :]))
                 points.append()
+            case "enlist":
+                for row in rows.tolist():
+                    points.enlist(row, [layer for layer in (ALL, "fire", "gas") if rng.random() < 0.6])
             case _:
-                check_nearest(points, places, city(rng, 3, spread_deg), int(rng.integers(1, 12)))
-        assert points.placed == int(np.count_nonzero(~np.isnan(places[:, 0])))
+                layer = str(rng.choice([ALL, "fire", "gas"]))
+                check_nearest(points, places, city(rng, 3, spread_deg), int(rng.integers(1, 12)), layer)
+        assert (points.is_placed(np.arange(len(places))) == ~np.isnan(places[:, 0])).all()
 
 
 def _degrees(points: Floats) -> tuple[Floats, Floats]:
@@ -101,71 +106,68 @@ def test_nearest_is_exact_at_scale_while_all_drive_and_trees_are_built() -> None
 
 def test_no_tree_is_built_when_points_are_few() -> None:
     rng = np.random.default_rng(2)
-    points = filled(MovingPoints(), city(rng, LOOSE_FREE))
+    points = filled(MovingPoints(), city(rng, FEW))
     for _ in range(50):
-        points.settle(100)
+        points.look(ALL, city(rng, 100), 5)
     assert points.builds == 0
-    assert points.are_few
 
 
 def test_a_tree_is_built_when_comparing_has_cost_as_much_and_not_before() -> None:
     rng = np.random.default_rng(2)
     points = filled(MovingPoints(build_toil=30), city(rng, 1_000))
     for _ in range(29):
-        points.settle(1)
+        points.look(ALL, city(rng, 1), 5)
         assert points.builds == 0
-    points.settle(1)
+    points.look(ALL, city(rng, 1), 5)
     assert points.builds == 1
-    assert not points.are_few
 
 
 def test_look_in_a_layer_finds_its_members_among_many_others() -> None:
     rng = np.random.default_rng(3)
-    places = city(rng, 2_000)
-    points = MovingPoints(build_toil=0)
-    filled(points, places)
-    rare = np.arange(0, 2_000, 100)
+    places = city(rng, 5_000)
+    points = filled(MovingPoints(build_toil=0), places)
+    rare = np.arange(0, 5_000, 20)
     for row in rare.tolist():
-        points.enlist(row, (), ("gas",))
+        points.enlist(row, [ALL, "gas"])
     at = city(rng, 5)
-    points.settle(len(at))
-    near = points.look(at, [Ask("gas", 3, 4), Ask(EVERYONE, 2, 4)])
-    for line in range(3):
-        expected = rare[scan(places[rare], at[line], 4)].tolist()
-        assert near.rows[line, : near.certain[line]].tolist()[:4] == expected
-    for line in range(3, 5):
-        assert near.rows[line, : near.certain[line]].tolist()[:4] == scan(places, at[line], 4)
+    for place, line in zip(at, points.look("gas", at, 4), strict=True):
+        assert len(line.rows) >= 4
+        assert list(line.rows) == rare[scan(places[rare], place, len(line.rows))].tolist()
 
 
-def test_look_in_a_layer_finds_who_joined_it_after_the_tree_was_built() -> None:
+def test_look_follows_who_joins_and_leaves_a_layer_after_the_tree_was_built() -> None:
     rng = np.random.default_rng(4)
     places = city(rng, 400)
-    points = filled(MovingPoints(build_toil=0), places)
+    points = filled(MovingPoints(build_toil=1), places)
     for row in range(200):
-        points.enlist(row, (), ("fire",))
-    points.settle(1)
+        points.enlist(row, [ALL, "fire"])
     at = places[300:301]
-    assert points.look(at, [Ask("fire", 1, 2)]).rows[0, 0] != 300
-    points.enlist(300, (), ("fire",))
-    assert points.look(at, [Ask("fire", 1, 2)]).rows[0, 0] == 300
+    assert points.look("fire", city(rng, 20), 2)
+    assert points.look("fire", at, 2)[0].rows[0] != 300
+    points.enlist(300, ["fire"])
+    assert points.look("fire", at, 2)[0].rows[0] == 300
+    points.enlist(300, [ALL])
+    assert points.look("fire", at, 2)[0].rows[0] != 300
+    assert points.look(ALL, at, 2)[0].rows[0] == 300
+    assert points.builds == 1
 
 
-@pytest.mark.parametrize("layer", ["nobody", EVERYONE])
-def test_look_finds_nothing_when_nobody_is_placed(layer: str) -> None:
-    points = MovingPoints()
-    points.append()
-    near = points.look(city(np.random.default_rng(0), 1), [Ask(layer, 1, 5)])
-    assert near.certain.tolist() == [0]
+@pytest.mark.parametrize("layer", ["nobody", ALL])
+@pytest.mark.parametrize("count", [1, FEW + 1])
+def test_look_finds_nothing_when_nobody_is_placed(layer: str, count: int) -> None:
+    points = filled(MovingPoints(build_toil=0), np.full((count, 3), np.nan))
+    (line,) = points.nearest(layer, city(np.random.default_rng(0), 1), 5)
+    assert (list(line.rows), line.complete) == ([], True)
 
 
 def test_one_leap_does_not_blur_what_is_known_of_the_others() -> None:
     rng = np.random.default_rng(6)
     places = city(rng, 1_000)
-    points = filled(MovingPoints(build_toil=0), places)
-    points.settle(1)
+    points = filled(MovingPoints(build_toil=1), places)
     at = city(rng, 20)
-    before = points.look(at, [Ask(EVERYONE, 20, 8)]).certain
+    points.look(ALL, at, 8)
+    before = [len(line.rows) for line in points.look(ALL, at, 8)]
     places[0] = unit_vectors(np.array([-33.9]), np.array([151.2]))[0]
     points.move(np.array([0]), places[:1])
-    after = points.look(at, [Ask(EVERYONE, 20, 8)]).certain
-    assert (after >= before - 1).all()
+    after = [len(line.rows) for line in points.look(ALL, at, 8)]
+    assert all(now >= then - 1 for then, now in zip(before, after, strict=True))
