@@ -10,7 +10,7 @@ import structlog
 
 from core.ports import Subscriber
 from ops.clock import now_us
-from storage.errors import StorageError
+from storage.errors import DRIVER_ERRORS, StorageError
 from storage.session import connect
 from storage.subscribers import SubscriberCache
 
@@ -47,7 +47,7 @@ class CallerLookup:
                 if self._connection is None or self._connection.is_closed():
                     self._connection = await connect(self._dsn, "callers", LOOKUP_TIMEOUT_S)
                 return await self._cache.lookup(self._connection, phones, at_us)
-        except (StorageError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        except (StorageError, *DRIVER_ERRORS) as error:
             self.failures += 1
             self._resting_until_us = at_us + int(RETRY_S * 1_000_000)
             self._drop()

@@ -8,17 +8,17 @@ as standby. Nothing outlives a life but the process: what a dead life had not co
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import json
 import os
 import resource
 import signal
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-import asyncpg
 import structlog
 import trio
 import uvloop
@@ -48,11 +48,17 @@ from routing.gazetteer import MapGazetteer
 from routing.territory import TerritoryIndex
 from routing.unmapped import Unmapped
 from storage import embedded, session
-from storage.errors import StorageError, StorageReason, translate
+from storage.errors import DRIVER_ERRORS, StorageError, StorageReason, translate
 from storage.store import Store
 from storage.writer import Attempt
 
 DRAIN_TIMEOUT_S: Final = 20.0
+"""Longest wait for sources to be acknowledged and to go."""
+DRAIN_COMMIT_S: Final = 5.0
+"""Longest wait, after that, for what is decided to be committed. With the database away it never is: its sources keep it."""
+BIND_PATIENCE_S: Final = 15.0
+"""How long a process that takes over waits for its addresses: on one machine the one that was active may still say goodbye."""
+_BIND_PAUSE_S: Final = 0.1
 UPKEEP_S: Final = 3600.0
 READY_FILE: Final = "serve.json"
 
@@ -97,6 +103,8 @@ class _Service:
         self._tls = tls_context(config.listen)
         self._stop = trio.Event()
         self._quarantine = Quarantine()
+        self._follows = False
+        """Whether another process, or another life of this one, was active before."""
 
     async def run(self) -> None:
         token = trio.lowlevel.current_trio_token()
@@ -113,6 +121,10 @@ class _Service:
                     # Why the database or the lock was lost is no riddle; why the engine failed must be found out.
                     trace = ended if isinstance(ended, EngineFaultError) else None
                     _log.error("a life has ended", reason=str(ended), exc_info=trace)
+                    # An exception knows the frames it came through, and they the whole of the dead life.
+                    del trace, ended
+                    _bury()
+                    self._follows = True
                     await trio.sleep(REBIRTH_S)
         finally:
             with trio.CancelScope(shield=True):
@@ -138,7 +150,7 @@ class _Service:
             nursery.start_soon(self._end_waiting, nursery.cancel_scope)
             epoch = await on_host(
                 store.become_active(
-                    on_waiting=lambda: _log.info("standby", waiting_for="the active process"),
+                    on_waiting=self._stand_by,
                     on_lost=lambda: token.run_sync_soon(lost.set),
                 )
             )
@@ -149,7 +161,11 @@ class _Service:
         await on_host(store.prepare_days(now_us()))
         life = _Life(self._config, store, self._dsn, self._tls, self._data_dir, self._quarantine)
         await life.recover(self._categories)
-        await life.run(self._stop, lost)
+        await life.run(self._stop, lost, bind_patience_s=BIND_PATIENCE_S if self._follows else 0.0)
+
+    def _stand_by(self) -> None:
+        self._follows = True
+        _log.info("standby", waiting_for="the active process")
 
     async def _end_waiting(self, scope: trio.CancelScope) -> None:
         await self._stop.wait()
@@ -224,17 +240,20 @@ class _Life:
             restored_ms=(now_us() - began_us) // 1000,
         )
 
-    async def run(self, stop: trio.Event, lost: trio.Event) -> None:
-        """Listens and works until told to stop, then drains. Raises `LostError`, `Fenced`, `StorageError`."""
+    async def run(self, stop: trio.Event, lost: trio.Event, *, bind_patience_s: float) -> None:
+        """Listens and works until told to stop, then drains. Raises `LostError`, `Fenced`, `StorageError`, `OSError`."""
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_raise_when, lost)
                 nursery.start_soon(self._upkeep)
                 async with trio.open_nursery() as work:
                     work.start_soon(self._centre.run)
-                    await self._listen()
+                    await self._listen(bind_patience_s)
                     await stop.wait()
                     await self._drain()
+                    work.cancel_scope.deadline = trio.current_time() + DRAIN_COMMIT_S
+                if work.cancel_scope.cancelled_caught:
+                    _log.warning("stopped with batches uncommitted", consequence="their sources send them again")
                 nursery.cancel_scope.cancel()
         finally:
             self._forget_ready()
@@ -243,13 +262,15 @@ class _Life:
             with trio.CancelScope(shield=True):
                 await on_host(self._dispatch.drain())
 
-    async def _listen(self) -> None:
+    async def _listen(self, bind_patience_s: float) -> None:
         listen = self._config.listen
-        bound = {
-            "ingest_tcp": await on_host(self._ingest.start_tcp(*split_address(listen.ingest_tcp))),
-            "ingest_ws": await on_host(self._ingest.start_ws(*split_address(listen.ingest_ws))),
-            "dispatch": await on_host(self._dispatch.start(*split_address(listen.dispatch), ssl=self._tls)),
+        starts: dict[str, Callable[[], Coroutine[Any, Any, tuple[str, int]]]] = {
+            "ingest_tcp": lambda: self._ingest.start_tcp(*split_address(listen.ingest_tcp)),
+            "ingest_ws": lambda: self._ingest.start_ws(*split_address(listen.ingest_ws)),
+            "dispatch": lambda: self._dispatch.start(*split_address(listen.dispatch), ssl=self._tls),
         }
+        give_up_s = trio.current_time() + bind_patience_s
+        bound = {name: await _bind(start, give_up_s) for name, start in starts.items()}
         ready = {"pid": os.getpid(), "dsn": self._dsn, **bound}
         self._data_dir.mkdir(parents=True, exist_ok=True)
         # Written beside and moved: whoever waits for the file never reads half of it.
@@ -259,7 +280,13 @@ class _Life:
         _log.info("ready", **{name: f"{address[0]}:{address[1]}" for name, address in bound.items()})
 
     def _forget_ready(self) -> None:
-        (self._data_dir / READY_FILE).unlink(missing_ok=True)
+        """Takes the ready file away, unless a process that has taken over wrote it."""
+        ready = self._data_dir / READY_FILE
+        try:
+            if json.loads(ready.read_bytes())["pid"] == os.getpid():
+                ready.unlink()
+        except FileNotFoundError:
+            return
 
     async def _drain(self) -> None:
         """Stops accepting, lets everything taken be committed and acknowledged, and says goodbye."""
@@ -296,6 +323,27 @@ class _Life:
                 _log.warning("partitions not prepared", reason=str(error))
 
 
+async def _bind(start: Callable[[], Coroutine[Any, Any, tuple[str, int]]], give_up_s: float) -> tuple[str, int]:
+    """Binds an address, which another process may hold until `give_up_s` of Trio's clock. Raises `OSError`."""
+    told = False
+    while True:
+        try:
+            return await on_host(start())
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or trio.current_time() >= give_up_s:
+                raise
+            if not told:
+                told = True
+                _log.warning("waiting for an address", reason=str(error))
+        await trio.sleep(_BIND_PAUSE_S)
+
+
+def _bury() -> None:
+    """Lets go of everything a dead life held: it was kept out of the collector's sight."""
+    gc.unfreeze()
+    gc.collect()
+
+
 async def _load_maps(dsn: str, territory: str) -> tuple[Gazetteer, TerritoryIndex]:
     try:
         connection = await session.connect(dsn, "maps")
@@ -304,7 +352,7 @@ async def _load_maps(dsn: str, territory: str) -> tuple[Gazetteer, TerritoryInde
             territories = await load_territories(connection, map_data, territory)
         finally:
             connection.terminate()
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except DRIVER_ERRORS as error:
         raise translate(error) from error
     return Unmapped() if map_data is None else MapGazetteer(map_data), TerritoryIndex(territories)
 

@@ -58,6 +58,10 @@ _READ_ONLY: Final = "25006"
 _LOCK_NOT_AVAILABLE: Final = "55P03"
 
 
+DRIVER_ERRORS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, EOFError)
+"""All that asyncpg and the socket under it raise (a `TimeoutError` is an `OSError`); `translate` takes each."""
+
+
 def reason_of(error: BaseException) -> StorageReason:
     """The reason of an error that asyncpg or the operating system raised.
 

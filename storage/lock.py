@@ -18,7 +18,7 @@ from typing import Final
 import asyncpg
 
 from storage.errors import StorageReason, translate
-from storage.session import connect
+from storage.session import close, connect
 
 _LOCK_SPACE: Final = 0x6A65646C
 """First half of the key: `jedl` in ASCII, so that other programs' locks are not met."""
@@ -43,10 +43,7 @@ class ActiveLock:
     async def release(self) -> None:
         """Gives the lock up; a waiting standby becomes active. Idempotent."""
         self._on_lost = None
-        try:
-            await self._connection.close()
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-            self._connection.terminate()
+        await close(self._connection)
 
     def _ended(self) -> None:
         on_lost, self._on_lost = self._on_lost, None

@@ -12,7 +12,7 @@ import asyncpg
 import msgspec
 
 from core.instant import Micros
-from storage.errors import StorageError, StorageReason, translate
+from storage.errors import DRIVER_ERRORS, StorageError, StorageReason, translate
 
 DATA_MAX_BYTES: Final = 900 * 1024 * 1024
 """PostgreSQL holds 1 GiB in a value, and a message as much."""
@@ -55,7 +55,7 @@ async def save_map(
             layer.statistics,
             data,
         )
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except DRIVER_ERRORS as error:
         raise translate(error) from error
     return layer
 
@@ -70,7 +70,7 @@ async def load_map(connection: asyncpg.Connection, name: str) -> tuple[MapLayer,
         row = await connection.fetchrow(
             "SELECT name, imported_at, source_name, sha256, statistics, data FROM map_layer WHERE name = $1", name
         )
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except DRIVER_ERRORS as error:
         raise translate(error) from error
     if row is None:
         return None

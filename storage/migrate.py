@@ -16,7 +16,7 @@ from typing import Final
 import asyncpg
 import msgspec
 
-from storage.errors import StorageError, StorageReason, translate
+from storage.errors import DRIVER_ERRORS, StorageError, StorageReason, translate
 
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
 MIGRATION_LOCK: Final = 0x6A6564656C4D4947
@@ -89,7 +89,7 @@ async def migrate(connection: asyncpg.Connection, migrations: list[Migration] | 
         finally:
             if not connection.is_closed():
                 await connection.execute("SELECT pg_advisory_unlock($1)", MIGRATION_LOCK)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except DRIVER_ERRORS as error:
         raise translate(error) from error
     return ran
 

@@ -17,7 +17,7 @@ from core.decisions import CommandAnswer, CrewChange, IncidentChange, PositionRo
 from core.recovered import EarlierCall, Recovered
 from core.vocabulary import CategoryCode, CrewState, IncidentState
 from storage.devices import load_devices
-from storage.errors import StorageError, StorageReason, translate
+from storage.errors import DRIVER_ERRORS, StorageError, StorageReason, translate
 
 EARLIER_CALLS_S: Final = 24 * 3600
 """How far back a caller's earlier calls are looked for (OCC-1)."""
@@ -43,7 +43,7 @@ async def recover(connection: asyncpg.Connection, earlier_calls_s: int = EARLIER
             return await _recover(connection, earlier_calls_s)
     except StorageError:
         raise
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except DRIVER_ERRORS as error:
         raise translate(error) from error
     finally:
         if collecting:

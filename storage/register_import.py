@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import asyncpg
 import msgspec
 
-from storage.errors import translate
+from storage.errors import DRIVER_ERRORS, translate
 from storage.register_file import LineError
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def storage_errors() -> Iterator[None]:
     """Lets asyncpg's errors out as `StorageError`."""
     try:
         yield
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except DRIVER_ERRORS as error:
         raise translate(error) from error
 
 

@@ -18,13 +18,13 @@ from core.decisions import Decisions, LogEntry
 from core.instant import Micros
 from core.recovered import Recovered
 from storage import map_layers, partitions, recovery
-from storage.errors import Fenced, StorageError, StorageReason, translate
+from storage.errors import DRIVER_ERRORS, Fenced, StorageError, StorageReason, translate
 from storage.lock import ActiveLock, acquire
 from storage.map_layers import MapLayer
 from storage.migrate import Migration, migrate
 from storage.partitions import Retention
 from storage.refused_data import RefusedEvent
-from storage.session import connect
+from storage.session import close, connect
 from storage.verify import Finding, verify
 from storage.writer import Attempt, Writer
 
@@ -170,11 +170,8 @@ class Store:
         try:
             connection = await connect(self._dsn, purpose, timeout_s)
             yield connection
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except DRIVER_ERRORS as error:
             raise translate(error) from error
         finally:
-            if connection is not None and not connection.is_closed():
-                try:
-                    await connection.close()
-                except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-                    connection.terminate()
+            if connection is not None:
+                await close(connection)

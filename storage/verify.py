@@ -14,7 +14,7 @@ import asyncpg
 import msgspec
 
 from core.decisions import LogEntry
-from storage.errors import StorageError, translate
+from storage.errors import DRIVER_ERRORS, StorageError, translate
 
 FINDINGS_MAX: Final = 100
 """Findings reported for each check; more of the same help nobody."""
@@ -93,7 +93,7 @@ async def verify(connection: asyncpg.Connection, fold: Callable[[Iterable[LogEnt
                     findings.append(finding)
     except StorageError:
         raise
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except DRIVER_ERRORS as error:
         raise translate(error) from error
     return findings
 

@@ -28,7 +28,7 @@ from storage.copy_binary import HEADER, TRAILER, Row, Table
 from storage.errors import Fenced, StorageError, StorageReason, translate
 from storage.event_rows import event_rows, pack_events, rejected_rows
 from storage.refused_data import RefusedEvent, clean
-from storage.session import connect
+from storage.session import close, connect
 
 COPY_ABOVE_ROWS: Final = 64
 """Rows of one table beyond which COPY is faster than parameters."""
@@ -120,7 +120,7 @@ class Writer:
         """Closes the connection. The writer may be used again."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            await connection.close()
+            await close(connection)
 
     async def _connected(self) -> asyncpg.Connection:
         if self._connection is None or self._connection.is_closed():
