@@ -214,6 +214,31 @@ def test_recorded_intervals_run_by_the_first_unit(cad: Cad) -> None:
     assert intervals["received → on scene"].mean_s == pytest.approx((412 + 412) / 2)
 
 
+def test_command_leaves_a_folder_alone_that_holds_a_services_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "cad.csv").write_text(text({}))
+    (tmp_path / DATA).mkdir()
+    assert main(["replay", str(tmp_path / "cad.csv"), "--folder", str(tmp_path)]) == 1
+    assert "holds a service's data already" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cad.csv", DATA]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "told"),
+    [
+        (["absent.csv"], 1, "absent.csv: No such file"),
+        (["empty.csv"], 1, "holds no calls"),
+        (["empty.csv", "--speed", "0"], 2, "--speed"),
+        (["empty.csv", "--hours", "-1"], 2, "--hours"),
+    ],
+)
+def test_command_says_what_is_wrong_with_its_arguments(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], status: int, told: str
+) -> None:
+    (tmp_path / "empty.csv").write_text(text())
+    assert main(["replay", str(tmp_path / arguments[0]), *arguments[1:]]) == status
+    assert told in capsys.readouterr().err
+
+
 @pytest.mark.real
 def test_command_plays_the_real_file_and_tells_how_it_went(real_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = real_data / "cad-san-francisco-2020.csv.gz"
