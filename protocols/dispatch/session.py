@@ -221,10 +221,13 @@ class Session:
     def _command(self, message: m.CommandMessage) -> list[Instruction]:
         assert self.client is not None
         command = message.body
+        if command.command_id in self.asked:
+            # It was allowed and waits for its answer; what has changed meanwhile does not make its repetition a refusal.
+            return [Give(Order(operator_of(self.client), command))]
         wrong = hindrance(self.client, command, self._publisher.incident)
         if wrong is not None:
             raise RefusedError(ErrorCode.FORBIDDEN, *wrong, command.command_id)
-        if len(self.asked) >= self._allowed.commands and command.command_id not in self.asked:
+        if len(self.asked) >= self._allowed.commands:
             text = f"at most {self._allowed.commands} may wait for their answers"
             raise RefusedError(ErrorCode.TOO_MANY_COMMANDS, "$.body.command_id", text, command.command_id)
         self.asked.add(command.command_id)

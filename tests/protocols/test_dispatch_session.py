@@ -238,6 +238,18 @@ def test_unanswered_commands_are_bounded_but_may_be_repeated() -> None:
     assert isinstance(say(one, CommandMessage(body=ACCEPT))[0], Give)
 
 
+def test_command_that_waits_may_be_repeated_when_it_would_no_longer_be_allowed() -> None:
+    publisher = Publisher()
+    publisher.publish(batch(1, [incident(1, crews=("P-1",))]))
+    one = opened("c", publisher)
+    note = CommandMessage(body=AddNote(command_id="n1", incident=1, words="two injured"))
+    assert isinstance(say(one, note)[0], Give)
+    publisher.publish(batch(2, [incident(1, 2, crews=())]))
+    assert isinstance(say(one, note)[0], Give)
+    one.answered(answer("n1"))
+    assert error_in(say(one, note)).code is ErrorCode.FORBIDDEN
+
+
 HERE, ELSEWHERE, UNKNOWN = 1, 2, 99
 KNOWN = {HERE: incident(HERE, crews=("P-1",)), ELSEWHERE: incident(ELSEWHERE, territory="kz/astana", crews=("P-9",))}
 
