@@ -79,6 +79,7 @@ class DispatchClient:
         self.selection = selection
         self.mirror = Mirror()
         self.unanswered: dict[str, AnyCommand] = {}
+        self._refused: dict[str, AnyCommand] = {}
         self._answered: dict[str, tuple[AnyCommand, Answer]] = {}
         self._interval_us = command_interval_us
         self._channel: Channel | None = None
@@ -141,8 +142,10 @@ class DispatchClient:
             case Answer():
                 self._take_answer(message)
             case Error():
-                # The protocol refuses it: the centre never sees it, and asking again would not help.
-                self.unanswered.pop(message.ref, None)
+                # The protocol refuses it and the centre never sees it; it may have been asked again before this came.
+                command = self.unanswered.pop(message.ref, None)
+                if command is not None:
+                    self._refused[message.ref] = command
             case Goodbye():
                 channel = self._channel
                 if channel is not None:
@@ -173,7 +176,7 @@ class DispatchClient:
         self.mirror.take()
 
     def _take_answer(self, answer: Answer) -> None:
-        command = self.unanswered.pop(answer.command_id, None)
+        command = self.unanswered.pop(answer.command_id, None) or self._refused.pop(answer.command_id, None)
         if command is not None:
             self._answered[answer.command_id] = (command, answer)
         known = self._answered.get(answer.command_id)
