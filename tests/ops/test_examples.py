@@ -1,0 +1,53 @@
+"""The examples that the README has newcomers run do what it says, against a whole centre without storage."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+from pathlib import Path
+
+from loadtest.city import City
+from tests.loadtest.memory_centre import MemoryCentre
+
+PROJECT = Path(__file__).parents[2]
+JEDEL = "import sys; from ops.cli import main; sys.exit(main())"
+
+
+def test_examples_lead_from_a_call_to_an_accepting_crew(tmp_path: Path) -> None:
+    asyncio.run(_lead(tmp_path))
+
+
+async def _lead(folder: Path) -> None:
+    city = City(5, districts=1, streets=8, crews=0, cameras=0, subscribers=10, panels=0)
+    async with MemoryCentre(city, folder) as centre, asyncio.timeout(60):
+        ingest, dispatch = centre.address.ingest_url, centre.address.dispatch_url
+        pushed = await said("-c", JEDEL, "push", "ops/examples/crews.ndjson", "--url", ingest, "--token", "in")
+        assert pushed.endswith("push: sent=5 refused=0 acked_seq=5\n")
+
+        source = await said("ops/examples/source_sockets.py", ingest.removeprefix("tcp://"), "in")
+        assert "'committed_seq': 0" in source
+        assert "'code': 'invalid_field', 'field': '$.confidence'" in source
+        assert "'reason': 'finished'" in source
+        assert await said("ops/examples/source_client.py", ingest, "in") == "committed up to seq 1\n"
+
+        first = await said("ops/examples/dispatch_websocket.py", dispatch, "out")
+        assert "snapshot incident 1 version 5 assigned" in first
+        assert "answer True" in first
+        cursor = re.search(r"resume with cursor (\d+)$", first, re.MULTILINE)
+        assert cursor is not None
+        again = await said("ops/examples/dispatch_websocket.py", dispatch, "out", cursor.group(1))
+        assert "snapshot" not in again
+
+        fires = await said("ops/examples/dispatch_client.py", dispatch, "out")
+        assert "lead noted: Seen." in fires
+
+
+async def said(*arguments: str) -> str:
+    """What a Python program printed."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *arguments, cwd=PROJECT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    out, err = await process.communicate()
+    assert (process.returncode, err) == (0, b""), err.decode()
+    return out.decode()
