@@ -1,0 +1,138 @@
+"""Assignment: the nearest capable crew, contention by priority, the queue, territories, and other crews left alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.commands import ChangePriority
+from core.events import Call, CrewStatus, Fix
+from core.vocabulary import AssignReason, CrewState
+from tests.core.town import EASTERN, ELSEWHERE, Town
+from tests.simulation.places import EAST, SPOTS, WEST
+
+
+def test_assign_when_crews_are_free_sends_the_nearest_and_says_why() -> None:
+    town = Town()
+    town.crew("A-1", "ambulance")
+    town.crew("P-1", "patrol", fix=Fix(43.201, 76.8))
+    town.crew("P-2", "patrol", fix=ELSEWHERE)
+    town.status("P-1", "busy")
+    incident = town.call("fight")
+    assert town.crews_on(incident) == ["P-2"]
+    explanation = town.assignment("P-2").explanation
+    assert explanation.reason is AssignReason.NEAREST_CAPABLE
+    assert explanation.distance_m == pytest.approx(3_925, rel=0.01)
+    assert [(one.crew, one.reason) for one in explanation.passed_over] == [("P-1", AssignReason.NOT_FREE)]
+    assert town.states() == {"A-1": CrewState.FREE, "P-1": CrewState.BUSY, "P-2": CrewState.ASSIGNED}
+
+
+def test_assign_when_incidents_of_a_batch_contend_serves_the_most_urgent() -> None:
+    town = Town()
+    town.crew("P-1", "patrol")
+    calls = [("burglar", SPOTS[0]), ("shooting", SPOTS[3]), ("fight", SPOTS[1])]
+    town.say(*(Call(seq=town.number(), at=town.at, words=words, fix=fix) for words, fix in calls))
+    assert [town.crews_on(number) for number in (1, 2, 3)] == [[], ["P-1"], []]
+
+
+def test_queue_when_a_crew_frees_serves_the_most_urgent_then_the_oldest() -> None:
+    town = Town()
+    numbers = []
+    for words, fix in (("burglar", SPOTS[0]), ("fight", SPOTS[2]), ("fight", SPOTS[7]), ("shooting", SPOTS[4])):
+        numbers.append(town.call(words, fix))
+        town.wait(1)
+    burglary, first_fight, second_fight, weapon = numbers
+    town.crew("P-1", "patrol")
+    served = []
+    for _ in range(5):
+        incident = town.engine.state.crews["P-1"].incident_id  # type: ignore[index]
+        assert incident is not None
+        served.append(incident)
+        town.status("P-1", "on_scene")
+        town.status("P-1", "cleared")
+    assert served == [weapon, weapon, first_fight, second_fight, burglary]
+    assert town.states() == {"P-1": CrewState.FREE}
+    assert town.engine.state.queued == {weapon: ["ambulance"]}
+
+
+def test_queue_when_new_needs_come_with_the_freed_crew_lets_the_urgent_first() -> None:
+    # Of equally urgent ones the nearer: priority first, then the distance.
+    for words, gets_it in (("shooting", "new"), ("fight", "new"), ("burglar", "waiting")):
+        town = Town()
+        town.crew("P-1", "patrol")
+        town.call("fire", fix=SPOTS[9])
+        done = town.call("fight")
+        town.status("P-1", "on_scene")
+        waiting = town.call("fight", fix=EASTERN)
+        cleared = CrewStatus(seq=town.number(), at=town.at, crew="P-1", status="cleared")
+        new = town.say(cleared, Call(seq=town.number(), at=town.at, words=words, fix=ELSEWHERE)).taken[0].incidents[1]
+        assert town.crews_on(done) == []
+        assert town.crews_on({"new": new, "waiting": waiting}[gets_it]) == ["P-1"]
+
+
+@pytest.mark.parametrize(
+    ("territory", "outside", "goes"),
+    [
+        ("", False, True),
+        (WEST, False, True),
+        ("kz/town", False, True),
+        (EAST, False, False),
+        (EAST, True, True),
+        ("kz/t", False, False),
+    ],
+)
+def test_territory_when_incident_is_in_the_west(territory: str, outside: bool, goes: bool) -> None:
+    town = Town()
+    town.crew("P-1", "patrol", territory=territory, outside=outside)
+    assert town.crews_on(town.call("fight")) == (["P-1"] if goes else [])
+    later = Town()
+    incident = later.call("fight")
+    later.crew("P-1", "patrol", territory=territory, outside=outside)
+    assert later.crews_on(incident) == (["P-1"] if goes else [])
+
+
+def test_queue_when_priority_has_changed_counts_each_need_once() -> None:
+    town = Town()
+    incident = town.call("shooting")
+    for number, priority in enumerate((9, 1, 5, 5)):
+        town.order(ChangePriority(command_id=str(number), incident=incident, priority=priority))
+    for number in range(4):
+        town.crew(f"P-{number}", "patrol")
+    assert town.crews_on(incident) == ["P-0", "P-1"]
+    assert town.engine.state.queued == {incident: ["ambulance"]}
+
+
+def test_assign_when_incident_has_no_place_waits_for_one_and_says_so_once() -> None:
+    town = Town()
+    town.crew("P-1", "patrol")
+    incident = town.call("fight", fix=None, phone="87010000005")
+    assert town.committed.facts(incident) == ["opened", "queued"]
+    assert town.committed.entries(incident)[-1].cause == "no_place"
+    for _ in range(5):
+        town.wait(12)
+    assert town.committed.facts(incident).count("queued") == 1
+    assert town.call("fight", phone="87010000005") == incident
+    assert town.crews_on(incident) == ["P-1"]
+
+
+def test_assign_when_other_crews_work_touches_none_of_them() -> None:
+    town = Town()
+    for number in range(4):
+        town.crew(f"P-{number}", "patrol", fix=SPOTS[2 * number])
+    for number in range(4):
+        town.call("fight", fix=SPOTS[2 * number])
+    before = {crew: change for crew, change in town.committed.crews.items() if crew != "P-0"}
+    town.status("P-0", "on_scene")
+    town.status("P-0", "cleared")
+    town.call("fire", fix=SPOTS[1])
+    after = {crew: change for crew, change in town.committed.crews.items() if crew != "P-0"}
+    assert after == before
+
+
+def test_assign_when_crew_frees_in_the_batch_of_its_own_incidents_end_goes_on() -> None:
+    town = Town()
+    town.crew("P-1", "patrol")
+    first = town.call("fight")
+    town.status("P-1", "declined")
+    assert town.crews_on(first) == []
+    second = town.call("fight", fix=EASTERN)
+    assert town.crews_on(second) == ["P-1"]
