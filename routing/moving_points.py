@@ -209,7 +209,7 @@ class MovingPoints:
 
     def chords_squared(self, at: Floats, rows: Rows) -> Floats:
         """Squared chords from each place, shape (m, 3), to each of the rows, shape (n,): shape (m, n)."""
-        return chords_squared(at[:, None, :], self._points[rows])
+        return chords_squared(at[:, None, :], self._points.take(rows, axis=0))
 
     def look(self, name: str, at: Floats, hope: int) -> list[Line]:
         """The nearest placed rows of a layer to each place, by one query of its tree.
@@ -306,8 +306,8 @@ class MovingPoints:
         answer = layer.tree.tree.query(at, look)
         anchors_apart = np.asarray(answer[0]).reshape(len(at), look)
         rows = layer.tree.rows[answer[1]].reshape(len(at), look)
-        apart = chords_squared(self._points[rows], at[:, None, :])
-        apart[~self._anchored[rows]] = np.inf
+        apart = chords_squared(self._points.take(rows, axis=0), at[:, None, :])
+        apart[~self._anchored.take(rows)] = np.inf
         if look == count:
             return rows.tolist(), apart.tolist(), [inf] * len(at)
         known = self._drift + _ROUNDING

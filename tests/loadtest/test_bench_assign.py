@@ -53,6 +53,15 @@ def test_crews_are_chosen_once_and_freed_in_turn(competitor: type[Jedel] | type[
     assert timing.all_us == timing.choose_us + timing.move_us > 0.0
 
 
+@pytest.mark.parametrize("demands", [1, DEMANDS])
+def test_city_asks_as_many_demands_a_tick_as_it_was_told(demands: int) -> None:
+    city = City(200, demands=demands)
+    assert [demand.key for demand in city.demands()] == list(range(demands))
+    busy: deque[int] = deque()
+    drive(city, Jedel(city), busy, 3)
+    assert 0 < len(busy) <= 3 * demands
+
+
 def test_scan_and_index_choose_the_same_crew_when_territories_do_not_matter() -> None:
     one, other = City(2_000), City(2_000)
     one.territories[:] = ""
