@@ -51,6 +51,10 @@ class Weight(msgspec.Struct, frozen=True):
     join_us: list[float]
     """Microseconds a call that joins one, by batch."""
     incident_bytes: float
+    opened: int
+    """Of `MEASURED` calls about something new, those that opened an incident."""
+    joined: int
+    """Of `MEASURED` calls about something known, those that joined one."""
 
 
 def run(_: Bed, size: scene.Size) -> list[Record]:
@@ -95,18 +99,28 @@ def weigh(count: int) -> Weight:
         seq = _handle(engine, seq, part)
     gc.collect()
     grown_bytes = _resident_bytes() - before_bytes
+    held = len(engine.state.incidents)
     # As the service does after recovery, so that what is timed is the engine and not the collector.
     gc.freeze()
     open_us: list[float] = []
     join_us: list[float] = []
+    grown = {"open": 0, "join": 0}
     for _ in range(MEASURED // BATCH_CALLS):
         fresh = [_place(rng) for _ in range(BATCH_CALLS)]
         known = [rng.choice(places) for _ in range(BATCH_CALLS)]
-        for into, part in ((open_us, fresh), (join_us, known)):
+        for kind, into, part in (("open", open_us, fresh), ("join", join_us, known)):
+            before = len(engine.state.incidents)
             began = time.perf_counter()
             seq = _handle(engine, seq, part)
             into.append((time.perf_counter() - began) / BATCH_CALLS * 1e6)
-    return Weight(open_us=open_us, join_us=join_us, incident_bytes=grown_bytes / max(1, len(engine.state.incidents)))
+            grown[kind] += len(engine.state.incidents) - before
+    return Weight(
+        open_us=open_us,
+        join_us=join_us,
+        incident_bytes=grown_bytes / held,
+        opened=grown["open"],
+        joined=MEASURED - grown["join"],
+    )
 
 
 def _place(rng: Random) -> Fix:

@@ -224,7 +224,7 @@ async def _locate(connection: asyncpg.Connection, call: Call, caller: asyncpg.Re
             shown = await connection.fetchval(NEAREST_ADDRESS, place)
             return Located(place=place, accuracy_m=fix.accuracy_m, address=shown or "")
     if call.address:
-        found = await _look_up(connection, normal_words(call.address))
+        found = await _look_up(connection, call.address)
         if found is not None:
             return Located(place=tuple(found["place"]), accuracy_m=15.0, address=found["shown"])
     if caller is not None and caller["place"] is not None:
@@ -235,13 +235,12 @@ async def _locate(connection: asyncpg.Connection, call: Call, caller: asyncpg.Re
     return Located()
 
 
-async def _look_up(connection: asyncpg.Connection, words: str) -> asyncpg.Record | None:
-    corner = _CORNER.match(words)
+async def _look_up(connection: asyncpg.Connection, said: str) -> asyncpg.Record | None:
+    corner = read_corner(said)
     if corner is not None:
-        one, other = (street_words(street) for street in corner.groups() if street is not None)
-        return await connection.fetchrow(CORNER, one, other)
-    house = _HOUSE.match(_FLAT.sub("", words))
-    return None if house is None else await connection.fetchrow(HOUSE, street_words(house[1]), house[2])
+        return await connection.fetchrow(CORNER, *corner)
+    house = read_house(said)
+    return None if house is None else await connection.fetchrow(HOUSE, *house)
 
 
 async def _assign(
@@ -278,6 +277,21 @@ def normal_phone(phone: str) -> str:
 def normal_words(words: str) -> str:
     """An address in lower case without punctuation."""
     return _SPACES.sub(" ", words.lower()).strip()
+
+
+def read_corner(said: str) -> tuple[str, str] | None:
+    """The two streets of a corner in a caller's words, or None."""
+    corner = _CORNER.match(normal_words(said))
+    if corner is None:
+        return None
+    one, other = (street_words(street) for street in corner.groups() if street is not None)
+    return one, other
+
+
+def read_house(said: str) -> tuple[str, str] | None:
+    """Street and number of a house in a caller's words, without a flat, or None."""
+    house = _HOUSE.match(_FLAT.sub("", normal_words(said)))
+    return None if house is None else (street_words(house[1]), house[2])
 
 
 def street_words(street: str) -> str:
