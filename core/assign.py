@@ -92,7 +92,8 @@ def assign(
         actor,
         cause,
     )
-    if state.queued.get(incident.incident_id, []).count(capability) > incident.unmet().count(capability):
+    queued = state.queued.get(incident.incident_id)
+    if queued is not None and queued.count(capability) > incident.unmet().count(capability):
         state.unqueue(incident.incident_id, capability)
     state.set_crew_state(crew, CrewState.ASSIGNED, (incident.incident_id, assignment_id))
     state.touch_assignment(incident, incident.assignments[-1], created=True)

@@ -118,15 +118,14 @@ class _Grid:
         row = floor(place.latitude_deg / self._row_size_deg)
         return row, floor(place.longitude_deg / self._column_size_deg(row))
 
-    def around(self, place: Evidence) -> Iterator[list[Incident]]:
+    def around(self, place: Evidence) -> list[list[Incident]]:
         """The cells that may hold what is within reach of a place."""
+        keys = []
         nearest_row = round(place.latitude_deg / self._row_size_deg)
         for row in (nearest_row - 1, nearest_row):
             nearest_column = round(place.longitude_deg / self._column_size_deg(row))
-            for column in (nearest_column - 1, nearest_column):
-                cell = self.cells.get((row, column))
-                if cell is not None:
-                    yield cell
+            keys += ((row, nearest_column - 1), (row, nearest_column))
+        return [self.cells[key] for key in keys if key in self.cells]
 
     def _column_size_deg(self, row: int) -> float:
         """Width of a row's cells: as many metres as they are high, at the row's edge farther from the equator."""
@@ -237,14 +236,20 @@ class OpenIncidents:
         oldest_us = now_us - int(category.window_s * SECOND_US)
         latitude_deg, longitude_deg = place.latitude_deg, place.longitude_deg
         farthest_deg = _CELL_MARGIN * (category.radius_m + ACCURACY_SHARE_MAX_M) / METRES_PER_DEGREE
+        widest_deg = farthest_deg / cos(radians(min(abs(latitude_deg) + farthest_deg, 89.0)))
         best: tuple[float, int] | None = None
         found: Incident | None = None
         for cell in grid.around(place):
-            for incident in islice(reversed(cell), limits.CORRELATE_SCAN_MAX):
+            # The newest of the cell by a slice: no cell that is as crowded is walked to its end.
+            for incident in cell[: -limits.CORRELATE_SCAN_MAX - 1 : -1]:
                 known = incident.place
-                assert known is not None  # the grid's invariant
-                # The difference in latitude alone tells of most that they are too far; it costs a tenth of the distance.
-                if incident.updated_us < oldest_us or abs(known.latitude_deg - latitude_deg) > farthest_deg:
+                # The differences in degrees tell of most that they are too far, at a tenth of the distance's cost.
+                if (
+                    known is None
+                    or abs(known.latitude_deg - latitude_deg) > farthest_deg
+                    or abs(known.longitude_deg - longitude_deg) > widest_deg
+                    or incident.updated_us < oldest_us
+                ):
                     continue
                 apart_m = distance_m(latitude_deg, longitude_deg, known.latitude_deg, known.longitude_deg)
                 reach_m = category.radius_m + min(max(place.accuracy_m, known.accuracy_m), ACCURACY_SHARE_MAX_M)

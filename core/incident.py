@@ -326,9 +326,9 @@ def _move_assignment(incident: Incident, fact: AssignmentMoved | AssignmentEnded
 def _settle(incident: Incident) -> None:
     """Brings state and the crew term in line with the assignments and needs."""
     unmet = incident.unmet()
-    if not unmet and any(term.kind is TermKind.CREW for term in incident.terms):
+    if not unmet:
         incident.terms = [term for term in incident.terms if term.kind is not TermKind.CREW]
-    states = {assignment.state for assignment in incident.assignments}
+    states = [assignment.state for assignment in incident.assignments]
     if _A.ON_SCENE in states:
         target = _S.ON_SCENE
     elif _A.EN_ROUTE in states:
