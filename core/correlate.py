@@ -120,7 +120,7 @@ class _Grid:
 
     def around(self, place: Evidence) -> list[list[Incident]]:
         """The cells that may hold what is within reach of a place."""
-        keys = []
+        keys: list[tuple[int, int]] = []
         nearest_row = round(place.latitude_deg / self._row_size_deg)
         for row in (nearest_row - 1, nearest_row):
             nearest_column = round(place.longitude_deg / self._column_size_deg(row))
