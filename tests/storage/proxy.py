@@ -56,14 +56,17 @@ class Proxy:
 
 @asynccontextmanager
 async def proxy_of(dsn: str) -> AsyncIterator[Proxy]:
-    """A proxy on 127.0.0.1 for a database reached over a unix socket; its `dsn` goes through it."""
+    """A proxy on 127.0.0.1 for a database; its `dsn` goes through it."""
     parts = urlsplit(dsn)
-    socket_path = f"{parse_qs(parts.query)['host'][0]}/.s.PGSQL.5432"
+    folder = parse_qs(parts.query).get("host", [""])[0]
     proxy = Proxy()
     tasks: set[asyncio.Task[None]] = set()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        server_reader, server_writer = await asyncio.open_unix_connection(socket_path)
+        if folder:
+            server_reader, server_writer = await asyncio.open_unix_connection(f"{folder}/.s.PGSQL.5432")
+        else:
+            server_reader, server_writer = await asyncio.open_connection(parts.hostname, parts.port)
         proxy._writers |= {writer, server_writer}
         for pump in (proxy.pump("up", reader, server_writer), proxy.pump("down", server_reader, writer)):
             task = asyncio.create_task(pump)
@@ -72,7 +75,7 @@ async def proxy_of(dsn: str) -> AsyncIterator[Proxy]:
 
     server = await asyncio.start_server(connected, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    proxy.dsn = f"postgresql://postgres@127.0.0.1:{port}{parts.path}?sslmode=disable"
+    proxy.dsn = f"postgresql://{parts.netloc.rpartition('@')[0]}@127.0.0.1:{port}{parts.path}?sslmode=disable"
     try:
         yield proxy
     finally:

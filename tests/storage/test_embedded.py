@@ -69,8 +69,9 @@ def ask(dsn: str, query: str) -> object:
     return asyncio.run(main())
 
 
-def test_start_makes_a_database_whose_trigrams_see_cyrillic(postgres_server: embedded.EmbeddedServer) -> None:
-    dsn = postgres_server.dsn
+def test_start_makes_a_database_whose_trigrams_see_cyrillic(data_dir: Path) -> None:
+    server = embedded.start(data_dir, CHEAP)
+    dsn = server.dsn
     asyncio.run(execute(dsn, "CREATE EXTENSION IF NOT EXISTS pg_trgm"))
     similarity = ask(dsn, "SELECT similarity('Абая', 'Абай')")
     assert isinstance(similarity, float) and similarity > 0.3
@@ -78,6 +79,7 @@ def test_start_makes_a_database_whose_trigrams_see_cyrillic(postgres_server: emb
     assert ask(
         dsn, "SELECT datname || ' ' || pg_encoding_to_char(encoding) FROM pg_database WHERE datname = current_database()"
     ) == ("jedel UTF8")
+    server.stop()
 
 
 def test_settings_keep_what_is_committed() -> None:
