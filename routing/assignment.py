@@ -6,7 +6,7 @@ Rules (CITY-16):
 - A more urgent priority chooses first; what it takes is gone for the others.
 - Within a priority as many demands as possible are served, and among all ways to do that the total distance is least.
 - Where nobody else wants a demand's nearest crew, it gets it: with the nearest crew for everyone the total cannot be less.
-- Demands whose lists of nearest crews overlap form a *party*, which is solved exactly on those lists. Two or three members
+- Demands whose lists of nearest crews overlap form a *party*, which is solved exactly on those lists. A few members
   need no longer lists than there are members: of so many crews one is left for each, whatever the others get.
 - The crews of a larger party get a *price*: what the party would pay more if the crew were gone. A demand whose crew costs it,
   distance and price together, no more than the last crew on its list cannot gain by crews beyond the list; the others' lists
@@ -17,7 +17,6 @@ Rules (CITY-16):
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import product
 from math import inf
 from typing import Final, NamedTuple
 
@@ -29,8 +28,8 @@ from routing.neighbours import Rows
 
 GROWTH: Final = 4
 """How many times as long a list becomes that is too short."""
-TRIED_MAX: Final = 3
-"""Members of a party whose ways to be served are simply all tried: 27 ways cost less than setting up the solver."""
+TRIED_MAX: Final = 4
+"""Members of a party whose ways to be served are simply all tried: a few dozen ways cost less than setting up the solver."""
 CELLS_MAX: Final = 1 << 20
 """Demands times crews of one party solved together (8 MiB, tens of milliseconds). A larger party is solved in the order of its
 demands, as many at a time as fit: only then is the total not proved least."""
@@ -178,23 +177,8 @@ class _Round:
         short = {demand for demand, ranked in zip(party, lists, strict=True) if not ranked.complete and len(ranked.rows) < size}
         if short:
             return short
-        best = inf
-        unserved_m = 1.0 + sum(ranked.distances_m[-1] for ranked in lists)
-        options: list[list[Grant | None]] = []
-        for ranked in lists:
-            options.append(list(map(Grant, ranked.rows[:size], ranked.distances_m)))
-            if len(ranked.rows) < size:
-                options[-1].append(None)
-        # Ways come in the order of the lists, so the first of the best prefers the lower rows.
-        for way in product(*options):
-            rows = [grant.row for grant in way if grant is not None]
-            if len(set(rows)) < len(rows):
-                continue
-            total_m = sum([unserved_m if grant is None else grant.distance_m for grant in way])
-            if total_m < best:
-                best = total_m
-                for demand, grant in zip(party, way, strict=True):
-                    grants[demand] = grant
+        for demand, ranked, place in zip(party, lists, _best_places(lists), strict=True):
+            grants[demand] = None if place is None else Grant(ranked.rows[place], ranked.distances_m[place])
         return set()
 
     def _untaken(self, demands: Sequence[int], want: int) -> list[Ranked]:
@@ -216,6 +200,44 @@ class _Round:
             missing = short
             ask *= 2
         return [ranked for ranked in lists if ranked is not None]
+
+
+def _best_places(lists: list[Ranked]) -> list[int | None]:
+    """Where on its list the crew of each of a few members stands, None for who goes unserved, by trying all ways.
+
+    A list too short for all to be served from it is complete. Ways come in the order of the lists, so the first of the best
+    prefers the lower rows.
+    """
+    size = len(lists)
+    unserved_m = 1.0 + sum([ranked.distances_m[-1] for ranked in lists])
+    best_m = inf
+    best: list[int | None] = []
+    rows: list[int] = []
+    places: list[int | None] = []
+
+    def go_on(total_m: float) -> None:
+        nonlocal best_m, best
+        if len(places) == size:
+            best_m, best = total_m, places.copy()
+            return
+        ranked = lists[len(places)]
+        for place, row in enumerate(ranked.rows[:size]):
+            with_m = total_m + ranked.distances_m[place]
+            if with_m >= best_m:
+                return
+            if row not in rows:
+                rows.append(row)
+                places.append(place)
+                go_on(with_m)
+                rows.pop()
+                places.pop()
+        if len(ranked.rows) < size and total_m + unserved_m < best_m:
+            places.append(None)
+            go_on(total_m + unserved_m)
+            places.pop()
+
+    go_on(0.0)
+    return best
 
 
 class _Solution:
