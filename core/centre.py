@@ -28,7 +28,7 @@ IDLE_S = 3600.0
 """Longest sleep without a term to wait for."""
 
 Lookup = Callable[[list[str]], Awaitable[dict[str, Subscriber]]]
-Commit = Callable[[Decisions], Awaitable[Decisions]]
+Commit = Callable[[Decisions, Callable[[Decisions], None]], Awaitable[None]]
 
 
 class Centre:
@@ -39,7 +39,8 @@ class Centre:
         inlet: what the listeners bring.
         now_us: reads the clock.
         lookup: the subscribers of numbers in E.164; must not raise, a base that cannot be asked knows nobody.
-        commit: makes a batch durable and returns it as it was stored; returns only when it is, however long that takes.
+        commit: makes a batch durable, however long that takes, and hands it at once, as it was stored, to its second argument.
+            Were it told only after the way back from one loop to the other, every acknowledgement would come that much later.
         committed: tells sources and clients of a committed batch.
         region: country whose national telephone numbers are read.
         batch_events: most events of one batch.
@@ -119,7 +120,7 @@ class Centre:
     async def _persist(self, to_commit: trio.MemoryReceiveChannel[Decisions]) -> None:
         async with to_commit:
             async for decisions in to_commit:
-                self._committed(await self._commit(decisions))
+                await self._commit(decisions, self._committed)
 
     def _sleep_s(self) -> float:
         due_us = self._engine.next_due_us

@@ -295,15 +295,17 @@ class _Life:
         self._centre.finish()
         _log.info("drained", in_order=in_order)
 
-    async def _commit(self, decisions: Decisions) -> Decisions:
-        refused = await on_host(self._store.commit(decisions))
-        for event in refused:
+    async def _commit(self, decisions: Decisions, committed: Callable[[Decisions], None]) -> None:
+        await on_host(self._commit_on_host(decisions, committed))
+
+    async def _commit_on_host(self, decisions: Decisions, committed: Callable[[Decisions], None]) -> None:
+        for event in await self._store.commit(decisions):
             for taken in decisions.taken:
                 if taken.chunk.source == event.source:
                     for index, item in enumerate(taken.chunk.items):
                         if item.seq == event.rejected.seq:
                             taken.rejected[index] = event.rejected
-        return decisions
+        committed(decisions)
 
     def _committed(self, decisions: Decisions) -> None:
         self._ingest.committed(decisions)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
@@ -53,13 +55,13 @@ class Shell:
         await trio.lowlevel.checkpoint()
         return {phone: SUBSCRIBERS[phone] for phone in phones if phone in SUBSCRIBERS}
 
-    async def _commit(self, decisions: Decisions) -> Decisions:
+    async def _commit(self, decisions: Decisions, committed: Callable[[Decisions], None]) -> None:
         self.deciding.append(decisions.batch_no)
         self.decided.append(decisions)
         await self.gate.wait()
         if self.failure is not None:
             raise self.failure
-        return decisions
+        committed(decisions)
 
 
 async def test_run_when_a_commit_takes_long_tells_nobody_and_decides_one_batch_ahead() -> None:

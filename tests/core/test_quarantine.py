@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import trio
 
@@ -87,10 +89,10 @@ class Lives:
     async def _lookup(self, phones: list[str]) -> dict[str, Subscriber]:
         raise AssertionError(f"nobody calls by phone here: {phones}")
 
-    async def _commit(self, decisions: Decisions) -> Decisions:
+    async def _commit(self, decisions: Decisions, committed: Callable[[Decisions], None]) -> None:
         await trio.lowlevel.checkpoint()
         self.batches.append(sum(len(taken.chunk.items) - taken.skip for taken in decisions.taken))
-        return decisions
+        committed(decisions)
 
     def refused(self) -> dict[tuple[str, int | None], RejectCode]:
         """What was refused, as it was committed."""
