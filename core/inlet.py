@@ -2,8 +2,9 @@
 
 Each connection offers chunks; a chunk waits in its source's own queue, so a source's sequence is never reordered. A source
 whose queue holds an urgent event (call, alarm, crew status) goes first with everything that lies before that event; the
-others follow, oldest first. Nothing is ever shed: a full inlet is not read from any more, so TCP slows the sources that are
-not urgent; only what a source is just about to send again may be forgotten.
+others follow, oldest first. Nothing is ever shed: into a full inlet nothing more is read, so TCP slows the sources, and those
+that send urgent events only when the reserve for these is used up as well. Only what a source is just about to send again may
+be forgotten.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from core.events import Chunk
 class Inlet:
     """Chunks and orders waiting for the engine. Not thread-safe: the listeners and the centre share one thread."""
 
-    def __init__(self, capacity_bytes: int = limits.INLET_BYTES) -> None:
+    def __init__(self, capacity_bytes: int = limits.INLET_BYTES, reserve_bytes: int = limits.INLET_RESERVE_BYTES) -> None:
         self._capacity_bytes = capacity_bytes
+        self._reserve_bytes = reserve_bytes
         self._held_bytes = 0
         self._queues: dict[str, deque[Chunk]] = {}
         self._urgent: dict[str, int] = {}
@@ -35,6 +37,11 @@ class Inlet:
     def has_room(self) -> bool:
         """Whether connections without urgent events may go on reading."""
         return self._held_bytes < self._capacity_bytes
+
+    @property
+    def has_room_for_urgent(self) -> bool:
+        """Whether connections with urgent events may go on reading: many of them could else fill the memory with calls."""
+        return self._held_bytes < self._capacity_bytes + self._reserve_bytes
 
     def __bool__(self) -> bool:
         return bool(self._queues or self._orders)

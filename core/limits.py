@@ -27,7 +27,9 @@ WINDOW_EVENTS: Final = 16_384
 WINDOW_BYTES: Final = 4 * 1024 * 1024
 """The same in bytes."""
 INLET_BYTES: Final = 256 * 1024 * 1024
-"""All chunks waiting for the engine. Beyond it, connections without urgent events are not read."""
+"""All chunks waiting for the engine. Beyond it, those without urgent events are not read. Decoded, a byte takes about five."""
+INLET_RESERVE_BYTES: Final = 64 * 1024 * 1024
+"""Room beyond it for urgent events: seven minutes of 500 calls a second. When it is used up too, nobody is read."""
 BATCH_EVENTS: Final = 8_192
 """Events one batch takes; a larger one only makes the commit, and so the acknowledgement, later."""
 COMMAND_MEMORY: Final = 100_000

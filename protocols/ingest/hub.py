@@ -5,8 +5,8 @@ loop's thread, as does the inlet; nothing here waits but `start_tcp`, `start_ws`
 
 Rules:
 - A source's acknowledgement goes to its present connection, whichever connection brought the events (invariant 1).
-- A full inlet is not read into, except from sources whose last read held something urgent (invariant 9); each commit lets the
-  others go on.
+- A full inlet is not read into, except from sources whose last read held something urgent (invariant 9), and not even from
+  these once its reserve is used up; each commit lets them go on, the urgent ones first.
 - A newer hello of a source supersedes its older connection, which most often is dead without the centre having heard of it.
   What older connections have brought is kept in the inlet up to one window, so a source holds two at most.
 Requirements: CITY-1, CITY-2; invariants 1, 8, 9.
@@ -79,7 +79,8 @@ class IngestHub:
         """Those before their hello, oldest first."""
         self._sources: dict[str, Connection] = {}
         """Source → its present connection."""
-        self._held_by_inlet: dict[Connection, None] = {}
+        self._held_by_inlet: dict[Connection, bool] = {}
+        """Connections that wait for the inlet → whether their last read held something urgent."""
         self._timer: asyncio.TimerHandle | None = None
         self._rate_timers: dict[Connection, asyncio.TimerHandle] = {}
         self._session_no = 0
@@ -144,9 +145,12 @@ class IngestHub:
 
     def make_room(self) -> None:
         """Lets connections go on that waited for the inlet, if it has room again."""
-        if self._held_by_inlet and self._inlet.has_room:
-            waiting, self._held_by_inlet = self._held_by_inlet, {}
-            for connection in waiting:
+        if self._held_by_inlet and self._inlet.has_room_for_urgent:
+            all_go = self._inlet.has_room
+            going = [connection for connection, urgent in self._held_by_inlet.items() if all_go or urgent]
+            for connection in going:
+                del self._held_by_inlet[connection]
+            for connection in going:
                 connection.release(Hold.INLET)
 
     def tick(self) -> None:
@@ -219,8 +223,8 @@ class IngestHub:
         counters["events"] += len(chunk.items)
         self._inlet.offer(chunk)
         self._wake()
-        if not chunk.urgent and not self._inlet.has_room:
-            self._held_by_inlet[connection] = None
+        if not (self._inlet.has_room_for_urgent if chunk.urgent else self._inlet.has_room):
+            self._held_by_inlet[connection] = chunk.urgent
             connection.hold(Hold.INLET)
 
     def ahead(self, connection: Connection, wake_us: Micros) -> None:

@@ -411,6 +411,40 @@ def test_only_urgent_sources_are_read_when_the_inlet_is_full() -> None:
     run(scenario)
 
 
+def test_urgent_sources_wait_too_when_the_reserve_is_used_up_and_go_on_before_the_others() -> None:
+    async def scenario() -> None:
+        centre = SmallCentre(inlet=Inlet(capacity_bytes=1, reserve_bytes=300))
+        centre.paused = True
+        host, port = await centre.hub.start_tcp("127.0.0.1", 0)
+        call = json.dumps({"kind": "call", "seq": 1, "at": "2026-05-09T10:00:00Z", "words": "w" * 200}).encode() + b"\n"
+        peers = {}
+        for count, (source, event) in enumerate((("calm", line(1)), ("caller", call)), start=1):
+            peers[source] = await asyncio.open_connection(host, port)
+            peers[source][1].write(hello(source) + event)
+            await until(lambda count=count: centre.hub.counters["chunks"] == count)  # type: ignore[misc]
+        held = centre.inlet.held_bytes
+        peers["calm"][1].write(line(2))
+        peers["caller"][1].write(call.replace(b'"seq": 1', b'"seq": 2'))
+        late = await asyncio.open_connection(host, port)
+        late[1].write(hello("late") + line(1))
+        await until(lambda: centre.hub.counters["chunks"] == 3)
+        assert sorted(centre.hub.sources) == ["caller", "calm", "late"]
+        assert centre.inlet.held_bytes == held + len(line(1).rstrip()), "neither the caller nor the calm source is read"
+        # Room within the reserve alone is room for calls alone.
+        first, _ = centre.inlet.take(1)
+        assert [chunk.source for chunk in first] == ["caller"]
+        centre.hub.committed(commit(1, first, centre.high_water))
+        await until(lambda: centre.hub.counters["chunks"] == 4)
+        first, _ = centre.inlet.take(1)
+        assert [chunk.source for chunk in first] == ["caller"]
+        for _, writer in (*peers.values(), late):
+            writer.close()
+        centre.hub.close()
+        await until(lambda: centre.hub.connections == 0)
+
+    run(scenario)
+
+
 def test_memory_is_bounded_when_a_peer_sends_rubbish_and_never_reads() -> None:
     async def scenario() -> None:
         centre = SmallCentre(session_limits=SessionLimits(window_events=500))
