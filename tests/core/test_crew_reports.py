@@ -92,7 +92,7 @@ def test_status_when_incident_was_closed_or_named_wrongly_is_refused() -> None:
     assert town.status("P-1", "accepted", incident=incident) == incident
 
 
-def test_status_when_incident_was_merged_twice_goes_on() -> None:
+def test_status_when_incident_was_merged_understands_the_old_number() -> None:
     town = Town()
     town.crew("P-1", "patrol")
     first, second = town.call("fight"), town.call("fire", fix=EASTERN)

@@ -249,3 +249,11 @@ def test_split_when_no_place_is_left_sends_nobody_there() -> None:
     town.order(Split(command_id="1", incident=first, events=("s/2",)))
     town.crew("P-1", "patrol")
     assert (town.crews_on(first), town.crews_on(2)) == ([], ["P-1"])
+
+
+def test_split_when_the_words_that_leave_tell_of_another_category_is_that() -> None:
+    town = Town()
+    first = town.call("fire", phone="87010000005")
+    assert town.call("burglar", fix=None, phone="87010000005") == first
+    town.order(Split(command_id="1", incident=first, events=("s/2",)))
+    assert (town.incident(2).category, town.incident(2).needs) == ("burglary", ("patrol",))
