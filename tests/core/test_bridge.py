@@ -89,6 +89,7 @@ def test_on_host_when_the_coroutine_ends_in_spite_of_being_cancelled_gives_its_r
             await asyncio.get_running_loop().create_future()
         except asyncio.CancelledError:
             return "committed all the same"
+        return "was never cancelled"
 
     async def main() -> str:
         result = "lost"
