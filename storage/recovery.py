@@ -14,23 +14,32 @@ import asyncpg
 
 from core import limits
 from core.decisions import CommandAnswer, CrewChange, IncidentChange, PositionRow
+from core.identify import WINDOW_US
+from core.instant import SECOND_US
 from core.recovered import EarlierCall, Recovered
 from core.vocabulary import CategoryCode, CrewState, IncidentState
 from storage.devices import load_devices
 from storage.errors import DRIVER_ERRORS, StorageError, StorageReason, translate
 
-EARLIER_CALLS_S: Final = 24 * 3600
-"""How far back a caller's earlier calls are looked for (OCC-1)."""
+EARLIER_CALLS_US: Final = WINDOW_US
+"""How far back a caller's earlier calls are looked for (OCC-1): the engine remembers them no longer."""
+ANSWERS_US: Final = 24 * 3600 * SECOND_US
+"""How far back answers are, for commands that are sent again."""
 _FETCH_ROWS: Final = 5_000
-_SECOND_US: Final = 1_000_000
+_EARLIER_CALLS: Final = (
+    "SELECT phone, at, incident_id FROM (SELECT body #>> '{joined,caller,e164}' AS phone, at, incident_id, version, body"
+    " FROM incident_log WHERE fact IN ('opened', 'event_joined') AND at >= $1) told WHERE phone <> ''"
+    # An incident that a dispatcher opened or split off tells of no new call.
+    " AND body #>> '{joined,kind}' <> 'command' AND body #>> '{joined,reason}' <> 'split' ORDER BY at, incident_id, version"
+)
+"""Every call of a number, not only the one that opened an incident; from the log, where numbers stand as they were read."""
 
 
-async def recover(connection: asyncpg.Connection, earlier_calls_s: int = EARLIER_CALLS_S) -> Recovered:
+async def recover(connection: asyncpg.Connection) -> Recovered:
     """The centre's committed state.
 
     Args:
         connection: from `storage.session.connect`, outside a transaction.
-        earlier_calls_s: how many seconds before the last batch earlier calls are taken from.
 
     Raises:
         StorageError: the database failed meanwhile; nothing was changed, try again.
@@ -40,7 +49,7 @@ async def recover(connection: asyncpg.Connection, earlier_calls_s: int = EARLIER
     gc.disable()
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
-            return await _recover(connection, earlier_calls_s)
+            return await _recover(connection)
     except StorageError:
         raise
     except DRIVER_ERRORS as error:
@@ -50,7 +59,7 @@ async def recover(connection: asyncpg.Connection, earlier_calls_s: int = EARLIER
             gc.enable()
 
 
-async def _recover(connection: asyncpg.Connection, earlier_calls_s: int) -> Recovered:
+async def _recover(connection: asyncpg.Connection) -> Recovered:
     centre = await connection.fetchrow(
         "SELECT last_batch, last_at,"
         " greatest(next_incident_id, (SELECT max(incident_id) + 1 FROM incident)) AS next_incident_id,"
@@ -59,18 +68,13 @@ async def _recover(connection: asyncpg.Connection, earlier_calls_s: int) -> Reco
     )
     if centre is None:
         raise StorageError(StorageReason.INTERNAL, "the table centre has no row")
-    since_us = centre["last_at"] - earlier_calls_s * _SECOND_US
     sources = await connection.fetch("SELECT source, high_water FROM source")
     crews = await connection.fetch("SELECT crew_id, state, territory, incident_id, updated_at, view FROM crew ORDER BY crew_id")
-    calls = await connection.fetch(
-        "SELECT phone, opened_at, incident_id FROM incident WHERE phone <> '' AND opened_at >= $1"
-        " ORDER BY opened_at, incident_id",
-        since_us,
-    )
+    calls = await connection.fetch(_EARLIER_CALLS, centre["last_at"] - EARLIER_CALLS_US)
     answers = await connection.fetch(
         "SELECT command_id, operator, at, done, incident_id, reason, text FROM command WHERE at >= $1"
         " ORDER BY at DESC, command_id DESC LIMIT $2",
-        since_us,
+        centre["last_at"] - ANSWERS_US,
         limits.COMMAND_MEMORY,
     )
     return Recovered(
@@ -90,7 +94,7 @@ async def _recover(connection: asyncpg.Connection, earlier_calls_s: int) -> Reco
 async def _last_positions(connection: asyncpg.Connection, crews: list[str], last_at_us: int) -> list[PositionRow]:
     """The last stored position of each crew that has one; all partitions are asked only for those that were still for days."""
     positions: list[PositionRow] = []
-    for since_us in (last_at_us - 86_400 * _SECOND_US, 0):
+    for since_us in (last_at_us - 86_400 * SECOND_US, 0):
         found = await connection.fetch(
             "SELECT p.crew_id, p.at, p.latitude_deg, p.longitude_deg, p.accuracy_m, p.speed_mps, p.course_deg"
             " FROM unnest($1::text[]) AS c (crew_id) CROSS JOIN LATERAL"

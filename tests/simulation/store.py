@@ -12,6 +12,8 @@ from typing import Final
 
 from core.decisions import AssignmentChange, CommandAnswer, CrewChange, Decisions, IncidentChange, LogEntry, PositionRow
 from core.events import AnyEvent, Position, Rejected
+from core.facts import CorrelateReason, EventJoined, Opened
+from core.incident import decode_fact
 from core.instant import SECOND_US, Micros
 from core.recovered import EarlierCall, Recovered
 from core.vocabulary import IncidentId
@@ -109,8 +111,6 @@ class StoreModel:
 
     def recovered(self) -> Recovered:
         """The committed state, as `storage.recovery` reads it."""
-        calls = [one for one in self.incidents.values() if one.phone]
-        calls.sort(key=lambda one: (one.opened_us, one.incident_id))
         open_incidents = [one for one in self.incidents.values() if one.closed_us is None]
         return Recovered(
             batch_no=self.last_batch,
@@ -120,10 +120,21 @@ class StoreModel:
             incidents=[_uncreated(one) for one in sorted(open_incidents, key=lambda one: one.incident_id)],
             crews=[self.crews[crew] for crew in sorted(self.crews)],
             positions=[self.positions[crew] for crew in sorted(self.positions) if crew in self.crews],
-            earlier_calls=[EarlierCall(one.phone, one.opened_us, one.incident_id) for one in calls],
+            earlier_calls=self._earlier_calls(),
             answers=sorted(self.answers.values(), key=lambda one: (one.at_us, one.command_id)),
             devices=list(DEVICES),
         )
+
+    def _earlier_calls(self) -> list[EarlierCall]:
+        calls: list[EarlierCall] = []
+        for entry in sorted(self.log, key=lambda one: (one.at_us, one.incident_id, one.version)):
+            fact = decode_fact(entry.body) if entry.fact in ("opened", "event_joined") else None
+            if isinstance(fact, Opened | EventJoined):
+                joined = fact.joined
+                new = joined.kind != "command" and joined.reason is not CorrelateReason.SPLIT
+                if new and joined.caller is not None and joined.caller.e164:
+                    calls.append(EarlierCall(joined.caller.e164, entry.at_us, entry.incident_id))
+        return calls
 
 
 def _once(kept: Container[tuple[str, int]], source: str, seq: int) -> None:

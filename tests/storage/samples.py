@@ -95,6 +95,15 @@ def log(number: int, version: int = 1, at_us: Micros = NOW) -> LogEntry:
     return LogEntry(IncidentId(number), version, at_us, "opened", "source:tel", f"event:tel/{number}", b'{"fact":"opened"}')
 
 
+def told(
+    number: int, version: int = 1, at_us: Micros = NOW, *, phone: str = "", kind: str = "call", reason: str = "first"
+) -> LogEntry:
+    """A line of an incident's log that tells of a call."""
+    fact = "opened" if version == 1 else "event_joined"
+    body = f'{{"type":"{fact}","joined":{{"kind":"{kind}","reason":"{reason}","caller":{{"e164":"{phone}"}}}}}}'
+    return LogEntry(IncidentId(number), version, at_us, fact, "source:tel", f"event:tel/{number}", body.encode())
+
+
 def assignment(
     number: int, incident_id: int, crew: str = "A-1", *, created: bool = True, ended_us: Micros | None = None
 ) -> AssignmentChange:

@@ -47,6 +47,15 @@ def test_recover_gives_open_incidents_crews_answers_and_marks_when_batches_were_
             1,
             high_water={"cams": 5, "tel": 1},
             incidents=[samples.incident(3), closed, samples.incident(1)],
+            entries=[
+                samples.told(1, phone="+77010000001"),
+                samples.told(2, phone="+77010000002"),
+                samples.told(3),
+                # Neither is a new call: a dispatcher has opened the one and split the other off.
+                samples.told(4, phone="+77010000004", kind="command"),
+                samples.told(5, phone="+77010000005", reason="split"),
+                samples.log(6),
+            ],
             assignments=[samples.assignment(8, 1)],
             crews=[samples.crew("A-1", 1), samples.crew("A-2"), samples.crew("A-3")],
             positions=[samples.place("A-1"), samples.place("A-2", Micros(samples.NOW - 100 * HOUR_US))],
@@ -56,6 +65,8 @@ def test_recover_gives_open_incidents_crews_answers_and_marks_when_batches_were_
             2,
             high_water={"cams": 7},
             incidents=[samples.incident(3, 2, created=False)],
+            # Another number's call about the same happening is an earlier call of that number as well.
+            entries=[samples.told(1, 2, later, phone="+77010000009", reason="near_same_category")],
             positions=[samples.place("A-1", later, 44.0)],
             now_us=later,
         ),
@@ -71,17 +82,28 @@ def test_recover_gives_open_incidents_crews_answers_and_marks_when_batches_were_
         ],
         crews=[samples.crew("A-1", 1), samples.crew("A-2"), samples.crew("A-3")],
         positions=[samples.place("A-1", later, 44.0), samples.place("A-2", Micros(samples.NOW - 100 * HOUR_US))],
-        earlier_calls=[EarlierCall(f"+7701{number:07d}", samples.NOW, number) for number in (1, 2, 3)],
+        earlier_calls=[
+            EarlierCall("+77010000001", samples.NOW, 1),
+            EarlierCall("+77010000002", samples.NOW, 2),
+            EarlierCall("+77010000009", later, 1),
+        ],
         answers=[samples.answer("c-1"), samples.answer("c-2", later)],
         devices=[Device("cam-1", 43.1, 76.8, "Абай 1")],
     )
 
 
-def test_recover_leaves_out_calls_and_answers_that_are_older_than_a_day(database: str) -> None:
+def test_recover_leaves_out_calls_and_answers_that_nobody_asks_for_any_more(database: str) -> None:
     old = Micros(samples.NOW - 25 * HOUR_US)
+    entries = [samples.told(1, at_us=old, phone="+77010000001")]
     got = recovered_after(
         database,
-        samples.batch(1, incidents=[samples.incident(1, opened_us=old)], commands=[samples.answer("c", old)], now_us=old),
+        samples.batch(
+            1,
+            incidents=[samples.incident(1, opened_us=old)],
+            entries=entries,
+            commands=[samples.answer("c", old)],
+            now_us=old,
+        ),
         samples.batch(2),
     )
     assert [incident.incident_id for incident in got.incidents] == [1]
