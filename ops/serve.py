@@ -85,14 +85,14 @@ def run(config: Config) -> int:
     server = None if config.database.dsn else embedded.start(data_dir)
     try:
         dsn = config.database.dsn or (server.dsn if server else "")
-        host(lambda: _Service(config, dsn, data_dir).run(), uvloop.new_event_loop)
+        host(lambda: Service(config, dsn, data_dir).run(), uvloop.new_event_loop)
     finally:
         if server is not None:
             server.stop()
     return 0
 
 
-class _Service:
+class Service:
     """The process's lives, and what they share."""
 
     def __init__(self, config: Config, dsn: str, data_dir: Path) -> None:
@@ -106,11 +106,16 @@ class _Service:
         self._follows = False
         """Whether another process, or another life of this one, was active before."""
 
+    def stop(self) -> None:
+        """Lets `run` drain and return, as SIGTERM does."""
+        self._stop.set()
+
     async def run(self) -> None:
+        """Lives until told to stop. Raises what another life would not heal."""
         token = trio.lowlevel.current_trio_token()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, token.run_sync_soon, self._stop.set)
+            loop.add_signal_handler(number, token.run_sync_soon, self.stop)
         store = await on_host(Store.open(self._dsn, self._config.centre.name, on_failure=_tell_failure))
         try:
             for migration in await on_host(store.migrate()):
