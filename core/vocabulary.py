@@ -72,7 +72,7 @@ class IncidentState(Word):
 
 
 class AssignmentState(Word):
-    """Where one crew's task is; the moves are `core.assignment.MOVES`."""
+    """Where one crew's task is; the moves are `core.incident.ASSIGNMENT_MOVES`."""
 
     OFFERED = "offered"
     ACCEPTED = "accepted"

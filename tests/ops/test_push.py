@@ -78,7 +78,7 @@ def test_file_longer_than_the_window_goes_whole(tmp_path: Path) -> None:
 def test_refused_source_is_told_why(tmp_path: Path) -> None:
     file = tmp_path / "events.ndjson"
     file.write_bytes(PLATE)
-    with pytest.raises(PushError, match="^goodbye unauthorized: "):
+    with pytest.raises(PushError, match=r"^goodbye unauthorized: "):
         pushed(file, token="wrong")
 
 
