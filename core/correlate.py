@@ -206,13 +206,13 @@ class OpenIncidents:
         if phone:
             for incident_id in islice(self._by_phone.of(phone), limits.CORRELATE_SCAN_MAX):
                 incident = self._incidents[incident_id]
-                recent = now_us - incident.updated_us <= self._rules.repeat_window_us
+                recent = now_us - incident.told_us <= self._rules.repeat_window_us
                 if recent and _may_repeat(incident, category, place):
                     return incident, CorrelateReason.SAME_NUMBER
         if device:
             for incident_id in islice(self._by_device.of(device), limits.CORRELATE_SCAN_MAX):
                 incident = self._incidents[incident_id]
-                if now_us - incident.updated_us <= self._rules.device_window_us:
+                if now_us - incident.told_us <= self._rules.device_window_us:
                     return incident, CorrelateReason.SAME_DEVICE
         if place is not None:
             near = self._near(category, place, now_us)
@@ -248,7 +248,7 @@ class OpenIncidents:
                     known is None
                     or abs(known.latitude_deg - latitude_deg) > farthest_deg
                     or abs(known.longitude_deg - longitude_deg) > widest_deg
-                    or incident.updated_us < oldest_us
+                    or incident.told_us < oldest_us
                 ):
                     continue
                 apart_m = distance_m(latitude_deg, longitude_deg, known.latitude_deg, known.longitude_deg)

@@ -123,6 +123,8 @@ class Incident(msgspec.Struct, kw_only=True):
     priority_fixed: bool = False
     opened_us: Micros
     updated_us: Micros
+    told_us: Micros
+    """When an event told of it last: by that it is found again, and not by what crews and terms do to it."""
     closed_us: Micros | None = None
     territory: str = ""
     owner: str = ""
@@ -179,8 +181,10 @@ def apply(incident: Incident, fact: Fact, at_us: Micros, actor: str) -> None:
             incident.needs = fact.needs
             incident.terms = [Term(TermKind.REVIEW, fact.review_due_us)]
             _join(incident, fact.joined)
+            incident.told_us = at_us
         case EventJoined():
             _join(incident, fact.joined)
+            incident.told_us = at_us
             incident.territory = fact.territory
         case Recategorised():
             incident.category = fact.category
@@ -225,6 +229,7 @@ def apply(incident: Incident, fact: Fact, at_us: Micros, actor: str) -> None:
         case Absorbed():
             for joined in fact.joined:
                 _join(incident, joined)
+            incident.told_us = at_us
             incident.absorbed.append(fact.other)
             incident.territory = fact.territory
         case MergedInto():
@@ -251,7 +256,9 @@ def fold(entries: Iterable[LogEntry]) -> bytes:
     for entry in entries:
         fact = decode_fact(entry.body)
         if incident is None:
-            incident = Incident(incident_id=entry.incident_id, opened_us=entry.at_us, updated_us=entry.at_us)
+            incident = Incident(
+                incident_id=entry.incident_id, opened_us=entry.at_us, updated_us=entry.at_us, told_us=entry.at_us
+            )
         apply(incident, fact, entry.at_us, entry.actor)
         if incident.version != entry.version:
             raise IllegalMoveError(f"incident {entry.incident_id}: version {entry.version} follows {incident.version - 1}")

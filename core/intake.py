@@ -99,7 +99,7 @@ def take(state: CentreState, item: Prepared) -> IncidentId | Rejected:
     else:
         incident, reason = found
         quiet = isinstance(event, VideoEvent | SensorReading) and reason is CorrelateReason.SAME_DEVICE
-        if quiet and state.now_us - incident.updated_us < state.rules.repeat_quiet_us:
+        if quiet and state.now_us - incident.told_us < state.rules.repeat_quiet_us:
             return incident.incident_id
         _join(state, incident, item, reason, actor, cause)
     if phone:
@@ -111,7 +111,9 @@ def open_incident(
     state: CentreState, joined: Joined, category: Category, reason: CategoryReason, territory: str, actor: str, cause: str
 ) -> Incident:
     """Opens an incident, with an owner and its first term (invariant 6), and has crews looked for."""
-    incident = Incident(incident_id=state.next_incident_id, opened_us=state.now_us, updated_us=state.now_us)
+    incident = Incident(
+        incident_id=state.next_incident_id, opened_us=state.now_us, updated_us=state.now_us, told_us=state.now_us
+    )
     state.next_incident_id = IncidentId(state.next_incident_id + 1)
     state.incidents[incident.incident_id] = incident
     territory = territory or state.rules.territory

@@ -39,7 +39,14 @@ def told(call: str = "", phone: str = "", device: str = "") -> Joined:
 
 def incident(number: int, where: Evidence | None, *joined: Joined, age_s: float = 0.0, code: str = "fire") -> Incident:
     at_us = Micros(NOW_US - int(age_s * SECOND_US))
-    new = Incident(incident_id=IncidentId(number), opened_us=at_us, updated_us=at_us, category=CategoryCode(code), place=where)
+    new = Incident(
+        incident_id=IncidentId(number),
+        opened_us=at_us,
+        updated_us=at_us,
+        told_us=at_us,
+        category=CategoryCode(code),
+        place=where,
+    )
     new.told = list(joined) or [told()]
     return new
 

@@ -26,7 +26,7 @@ def test_moves_when_read_let_only_a_free_crew_be_assigned_and_every_crew_stop() 
         (S.OFF_DUTY, AssignReason.OFF_DUTY),
         (S.OUT_OF_SERVICE, AssignReason.OFF_DUTY),
         (S.BUSY, AssignReason.NOT_FREE),
-        *((state, AssignReason.NOT_FREE) for state in WORKING),
+        *((state, AssignReason.NOT_FREE) for state in sorted(WORKING, key=lambda one: one.value)),
     ],
 )
 def test_hindrance_when_in_state(state: CrewState, hindrance: AssignReason | None) -> None:

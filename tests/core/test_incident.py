@@ -88,7 +88,7 @@ def queued(capability: str = "patrol") -> Queued:
 
 
 def incident(*facts: Fact, needs: tuple[str, ...] = ("patrol",)) -> Incident:
-    new = Incident(incident_id=IncidentId(1), opened_us=Micros(0), updated_us=Micros(0))
+    new = Incident(incident_id=IncidentId(1), opened_us=Micros(0), updated_us=Micros(0), told_us=Micros(0))
     for at_us, fact in enumerate((opened(needs), *facts)):
         apply(new, fact, Micros(at_us), "engine")
     return new

@@ -30,7 +30,7 @@ def test_pop_due_when_deadlines_were_watched_gives_them_in_order(
 
 
 def test_due_terms_when_some_have_passed_are_the_earliest_first() -> None:
-    incident = Incident(incident_id=IncidentId(1), opened_us=Micros(0), updated_us=Micros(0))
+    incident = Incident(incident_id=IncidentId(1), opened_us=Micros(0), updated_us=Micros(0), told_us=Micros(0))
     late, early = Term(TermKind.REVIEW, Micros(20)), Term(TermKind.ACCEPT, Micros(10), AssignmentId(1))
     incident.terms = [late, early, Term(TermKind.CREW, Micros(30))]
     assert due_terms(incident, Micros(20)) == [early, late]

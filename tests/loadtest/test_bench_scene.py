@@ -56,3 +56,4 @@ def test_growth_opens_and_joins_what_it_says() -> None:
     assert weight.opened > 0.95 * MEASURED
     assert weight.joined > 0.95 * MEASURED
     assert len(weight.open_us) == len(weight.join_us) > 0
+    assert 500 < weight.incident_bytes < 50_000

@@ -39,6 +39,7 @@ def view(number: int, version: int, state: IncidentState, *assignments: tuple[in
             priority=2,
             opened_us=Micros(1),
             updated_us=Micros(2),
+            told_us=Micros(2),
             told=[Joined(event=event, kind="call", reason=CorrelateReason.FIRST) for event in ("telephone/1", "alarms/4")],
             assignments=[
                 Assignment(AssignmentId(assignment), crew, "fire", state, why, Micros(1))

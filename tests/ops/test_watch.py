@@ -40,6 +40,7 @@ FIRE = Incident(
     priority=2,
     opened_us=Micros(1),
     updated_us=Micros(5),
+    told_us=Micros(5),
     needs=("fire", "ambulance"),
     place=Evidence(LocationSource.ADDRESS, 43.25, 76.945, 25.0, "Абай 10"),
     assignments=[SENT],

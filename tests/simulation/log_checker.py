@@ -34,7 +34,9 @@ class LogChecker:
             number = entry.incident_id
             incident = self.incidents.get(number)
             if incident is None:
-                incident = self.incidents[number] = Incident(incident_id=number, opened_us=entry.at_us, updated_us=entry.at_us)
+                incident = self.incidents[number] = Incident(
+                    incident_id=number, opened_us=entry.at_us, updated_us=entry.at_us, told_us=entry.at_us
+                )
             if entry.at_us < incident.updated_us:
                 raise Violation(7, f"incident {number} v{entry.version}: its log goes back in time")
             self._check(entry, incident)
