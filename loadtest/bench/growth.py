@@ -40,7 +40,7 @@ MEASURED: Final = 4_000
 CREWS: Final = 500
 """All are sent before anything is timed, and nobody frees: a new incident then waits, however many are open."""
 TRACED_MAX: Final = 10_000
-"""Incidents up to which memory is what the interpreter has allocated; for more, what the process holds: pages the allocator keeps
+"""Incidents up to which memory is what the interpreter has allocated; for more, what the process holds: pages that are kept
 for later outweigh a few incidents."""
 SIDE_DEG: Final = (20.0, 30.0)
 """A country's extent: a million happenings in one city would be the same few over and over."""
