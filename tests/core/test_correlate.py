@@ -175,7 +175,7 @@ def test_find_when_a_cell_is_crowded_looks_at_the_ones_opened_last() -> None:
     known = register(*crowd)
     assert known.find(FIRE, HERE, "", "", NOW_US) == (crowd[-1], CorrelateReason.NEAR_SAME_CATEGORY)
     for one in crowd[2:]:
-        one.updated_us = Micros(0)
+        one.told_us = Micros(0)
     assert known.find(FIRE, HERE, "", "", NOW_US) is None
     for one in crowd[2:]:
         known.forget(one)
