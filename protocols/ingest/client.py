@@ -99,9 +99,13 @@ class IngestClient:
         self._refused: IngestRefusedError | None = None
         self._task: asyncio.Task[None] | None = None
         self._heartbeat: asyncio.TimerHandle | None = None
+        self._heard_s = 0.0
+        """When the centre was last heard, by the loop's clock."""
         self._leaving = False
+        self.last_failure: Exception | None = None
+        """Why the latest connection could not be made or was given up, for whoever looks into it."""
         self.counters: Counter[str] = Counter()
-        """`connections`, `errors`, and `goodbye_REASON`."""
+        """`connections`, `errors`, `silences`, `surprises` (failures of a kind not foreseen), and `goodbye_REASON`."""
 
     @property
     def next_seq(self) -> int | None:
@@ -196,8 +200,14 @@ class IngestClient:
                 self.counters["connections"] += 1
                 await self._lost.wait()
                 failures = 0 if self._session.welcomed else failures + 1
-            except (OSError, TimeoutError, WSError):
+            except (OSError, TimeoutError, WSError) as error:
                 failures += 1
+                self.last_failure = error
+            except Exception as error:
+                # Whatever else a library raises for a connection that broke: a source that gives up loses its events.
+                failures += 1
+                self.last_failure = error
+                self.counters["surprises"] += 1
             finally:
                 self._end_connection()
             if self._refused is None and not self._leaving:
@@ -217,9 +227,13 @@ class IngestClient:
             self._heartbeat.cancel()
             self._heartbeat = None
         link, self._link = self._link, None
-        if link is not None:
-            link.abort()
         self._session.disconnected()
+        if link is not None:
+            try:
+                link.abort()
+            except Exception as error:  # the connection is given up either way
+                self.last_failure = error
+                self.counters["surprises"] += 1
 
     async def _until(self, holds: Callable[[], bool]) -> None:
         while not holds():
@@ -247,6 +261,11 @@ class IngestClient:
         limits = self._session.limits
         if limits is None or self._link is None:
             return
+        if asyncio.get_running_loop().time() - self._heard_s > limits.idle_timeout_s:
+            # A live centre would have sent its own heartbeat three times by now.
+            self.counters["silences"] += 1
+            self._lost.set()
+            return
         self._session.heartbeat()
         self._pump()
         self._heartbeat = asyncio.get_running_loop().call_later(limits.idle_timeout_s * HEARTBEAT_SHARE, self._beat)
@@ -263,6 +282,7 @@ class IngestClient:
         """The centre has sent bytes."""
         if link is not self._link:
             return
+        self._heard_s = asyncio.get_running_loop().time()
         try:
             messages = self._session.receive_data(data, ends_message=ends_message)
         except IngestRefusedError as refused:

@@ -173,6 +173,55 @@ def test_client_finds_the_centre_again_when_it_was_away() -> None:
     run(scenario)
 
 
+def test_client_leaves_a_centre_that_has_fallen_silent() -> None:
+    async def scenario() -> None:
+        impatient = msgspec.structs.replace(LIMITS, idle_timeout_s=0.15)
+        greeted: asyncio.Queue[None] = asyncio.Queue()
+
+        async def greet_and_say_no_more(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readline()
+            greeting = Welcome(protocol="jedel-ingest/1", session="s", committed_seq=0, limits=impatient)
+            writer.write(encode(Framing.NDJSON, [greeting]))
+            greeted.put_nowait(None)
+            await reader.read()
+            writer.close()
+
+        server = await asyncio.start_server(greet_and_say_no_more, "127.0.0.1", 0)
+        host, port = server.sockets[0].getsockname()
+        client = IngestClient(f"tcp://{host}:{port}", source="cam", token=TOKEN)
+        await client.start()
+        client.offer(plates(1))
+        for _ in range(2):
+            await greeted.get()
+        await client.abort()
+        assert client.counters["silences"] >= 1
+        server.close()
+        await server.wait_closed()
+
+    run(scenario)
+
+
+def test_client_comes_back_after_a_failure_that_nobody_foresaw() -> None:
+    class Unlucky(IngestClient):
+        async def _connect(self) -> None:
+            if not self.counters["surprises"]:
+                raise EOFError("the peer went away in the middle of a handshake")
+            await super()._connect()
+
+    async def scenario() -> None:
+        centre = SmallCentre()
+        host, port = await centre.hub.start_tcp("127.0.0.1", 0)
+        client = Unlucky(f"tcp://{host}:{port}", source="cam", token=TOKEN)
+        await client.start()
+        client.offer(plates(3))
+        await client.close()
+        assert centre.seqs["cam"] == [1, 2, 3]
+        assert isinstance(client.last_failure, EOFError)
+        await centre.hub.drain()
+
+    run(scenario)
+
+
 # The client's session alone.
 
 
