@@ -221,6 +221,9 @@ class IngestClient:
         else:
             url = f"{self._scheme}://{_bracketed(self._host)}:{self._port}{WEBSOCKET_PATH}"
             await ws_connect(lambda: _WsLink(self), url, ssl_context=self._tls)
+            if self._link is None:
+                # picows calls a handshake complete that was cut off, and reports neither its beginning nor its end.
+                raise ConnectionResetError("the connection broke in the WebSocket handshake")
 
     def _end_connection(self) -> None:
         if self._heartbeat is not None:

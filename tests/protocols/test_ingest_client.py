@@ -201,6 +201,31 @@ def test_client_leaves_a_centre_that_has_fallen_silent() -> None:
     run(scenario)
 
 
+def test_client_comes_back_when_the_connection_breaks_in_the_websocket_handshake() -> None:
+    async def scenario() -> None:
+        centre = SmallCentre()
+        cut_off = 0
+
+        async def cut_off_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal cut_off
+            await reader.readuntil(b"\r\n\r\n")
+            cut_off += 1
+            writer.close()
+            proxy.close()
+            await centre.hub.start_ws(*address)
+
+        proxy = await asyncio.start_server(cut_off_once, "127.0.0.1", 0)
+        address = proxy.sockets[0].getsockname()
+        client = IngestClient(f"ws://{address[0]}:{address[1]}", source="cam", token=TOKEN)
+        await client.start()
+        client.offer(plates(3))
+        await client.close()
+        assert (cut_off, centre.seqs["cam"]) == (1, [1, 2, 3])
+        await centre.hub.drain()
+
+    run(scenario)
+
+
 def test_client_comes_back_after_a_failure_that_nobody_foresaw() -> None:
     class Unlucky(IngestClient):
         async def _connect(self) -> None:
