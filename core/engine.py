@@ -65,6 +65,8 @@ class Engine:
         self._state = CentreState(rules, categories, gazetteer, territories, crew_index)
         self._state.muted = muted
         self._terms_left = False
+        self._unmatched = True
+        """Whether the recovered crews have yet to be matched with the recovered queue."""
         _restore(self._state, recovered)
 
     @property
@@ -79,8 +81,8 @@ class Engine:
 
     @property
     def has_more(self) -> bool:
-        """Whether `handle` should be called again at once, with whatever batch there is: bounded work was left over."""
-        return self._terms_left
+        """Whether `handle` should be called again at once, with whatever batch there is: work was left over."""
+        return self._terms_left or self._unmatched
 
     def handle(self, batch: Batch, now_us: Micros) -> Decisions | None:
         """Decides one batch. Returns None when nothing changed and there is nothing to commit.
@@ -92,6 +94,9 @@ class Engine:
         state = self._state
         state.now_us = max(now_us, state.now_us)
         state.clear_changes()
+        if self._unmatched:
+            self._unmatched = False
+            _match_recovered(state)
         self._terms_left = fire_due_terms(state, TERMS_A_BATCH_MAX)
         skips = [_skip(chunk, state.high_water.get(chunk.source, 0)) for chunk in batch.chunks]
         telling = (
@@ -188,6 +193,18 @@ def _place(
         incidents[index] = outcome
 
 
+def _match_recovered(state: CentreState) -> None:
+    """Matches the recovered crews with the recovered queue, before anything new.
+
+    Nearly always nothing comes of it, because every batch ended with nothing waiting that a free crew could serve. But a crew
+    may be known to be somewhere only now: its position was stored while it was not yet known as a crew.
+    """
+    for crew in state.crews.values():
+        if crew.hindrance is None:
+            state.freed[crew.crew_id] = None
+    assign_crews(state)
+
+
 def _restore(state: CentreState, recovered: Recovered) -> None:
     state.batch_no = recovered.batch_no
     state.high_water = dict(recovered.high_water)
@@ -202,7 +219,6 @@ def _restore(state: CentreState, recovered: Recovered) -> None:
     for call in recovered.earlier_calls:
         state.earlier.record(call.phone, call.at_us, call.incident_id)
     for change in recovered.crews:
-        # Free crews are not matched with the queue: every batch ends with nothing waiting that a free crew could serve.
         state.know_crew(decode_crew(change.view))
     _restore_positions(state)
     deadlines: list[tuple[Micros, IncidentId]] = []
