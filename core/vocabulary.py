@@ -19,8 +19,6 @@ AssignmentId = NewType("AssignmentId", int)
 TerritoryId = NewType("TerritoryId", str)
 """Path of a territory in the vertical, for example `kz/almaty/medeu`; `""` where none is known."""
 CategoryCode = NewType("CategoryCode", str)
-Capability = NewType("Capability", str)
-"""What a crew can do, for example `patrol`, `fire`, `ambulance`, `rescue`, `gas`."""
 
 
 class Word(Enum):

@@ -26,6 +26,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -113,23 +114,23 @@ class City:
         ]
 
 
-class Competitor:
+class Competitor(ABC):
     """One way of choosing crews, being timed."""
 
     clock: Callable[[], float] = staticmethod(time.process_time)
     """What its work is measured by, in seconds."""
 
+    @abstractmethod
     def move(self, rows: npt.NDArray[np.int64], places: Floats) -> None:
         """Learns that crews have moved."""
-        raise NotImplementedError
 
+    @abstractmethod
     def choose(self, demands: list[Demand]) -> list[int]:
         """Chooses crews for a batch and marks them busy; returns them."""
-        raise NotImplementedError
 
+    @abstractmethod
     def release(self, crews: list[int]) -> None:
         """Marks crews free."""
-        raise NotImplementedError
 
 
 class Jedel(Competitor):
