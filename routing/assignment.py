@@ -55,47 +55,50 @@ class Grant(NamedTuple):
     distance_m: float
 
 
-def assign(priorities: Sequence[int], rank: Rank, cells_max: int = CELLS_MAX) -> list[Grant | None]:
+def assign(
+    priorities: Sequence[int], first: Sequence[Grant | None], rank: Rank, cells_max: int = CELLS_MAX
+) -> list[Grant | None]:
     """Grants each demand a crew, or None where none is left for it.
 
     Args:
         priorities: each demand's priority, 1 the most urgent.
+        first: each demand's nearest eligible crew, None where there is none.
         rank: the nearest eligible crews of demands, the same whenever asked.
         cells_max: demands times crews of the largest party solved together.
 
     Returns:
         One grant a demand, in the order given; no row twice.
     """
-    everyone = range(len(priorities))
-    grants: list[Grant | None] = [
-        Grant(ranked.rows[0], ranked.distances_m[0]) if ranked.rows else None for ranked in rank(everyone, 1)
-    ]
+    grants = list(first)
     wanted = [grant.row for grant in grants if grant is not None]
     if len(set(wanted)) == len(wanted):
         return grants
     classes: dict[int, list[int]] = {}
-    for demand in everyone:
-        if grants[demand] is not None:
+    for demand, grant in enumerate(first):
+        if grant is not None:
             classes.setdefault(priorities[demand], []).append(demand)
             grants[demand] = None
     taken: set[int] = set()
     for priority in sorted(classes):
         waiting = classes[priority]
         while waiting:
-            waiting = _Round(waiting, rank, taken, cells_max).settle(grants)
+            waiting = _Round(waiting, first, rank, taken, cells_max).settle(grants)
     return grants
 
 
 class _Round:
     """One priority's demands being settled."""
 
-    def __init__(self, demands: list[int], rank: Rank, taken: set[int], cells_max: int) -> None:
+    def __init__(self, demands: list[int], first: Sequence[Grant | None], rank: Rank, taken: set[int], cells_max: int) -> None:
         self._demands = demands
+        self._first = first
         self._rank = rank
         self._taken = taken
         self._cells_max = cells_max
         self._lists: dict[int, Ranked] = {}
         """The demands of this round that can be served at all, each with the crews it looks at."""
+        self._holders: dict[int, list[int]] = {}
+        """Crew → the demands that look at it."""
         self._deferred: list[int] = []
 
     def settle(self, grants: list[Grant | None]) -> list[int]:
@@ -104,50 +107,61 @@ class _Round:
         while wanting:
             self._extend(wanting)
             again: set[int] = set()
-            for party in self._parties():
-                # A party without a member whose list has grown is as it was.
-                if not wanting.isdisjoint(party):
-                    again |= self._solve(party, grants)
+            # A party without a member whose list has grown is as it was.
+            for party in self._parties(wanting):
+                again |= self._solve(party, grants)
             wanting = again
         self._taken.update(grant.row for demand in self._lists if (grant := grants[demand]) is not None)
         return sorted(self._deferred)
 
     def _gather(self, grants: list[Grant | None]) -> set[int]:
         """Lists the nearest crew of each demand and grants it; returns the demands that share theirs."""
-        sharing: dict[int, list[int]] = {}
-        for demand, ranked in zip(self._demands, self._untaken(self._demands, 1), strict=True):
+        bereft: list[int] = []
+        for demand in self._demands:
+            nearest = self._first[demand]
+            if nearest is None or nearest.row in self._taken:
+                bereft.append(demand)
+            else:
+                self._list(demand, Ranked((nearest.row,), (nearest.distance_m,), False))
+                grants[demand] = nearest
+        for demand, ranked in zip(bereft, self._untaken(bereft, 1), strict=True):
             if ranked.rows:
-                self._lists[demand] = ranked
+                self._list(demand, ranked)
                 grants[demand] = Grant(ranked.rows[0], ranked.distances_m[0])
-                sharing.setdefault(ranked.rows[0], []).append(demand)
-        return {demand for alike in sharing.values() if len(alike) > 1 for demand in alike}
+        return {demand for alike in self._holders.values() if len(alike) > 1 for demand in alike}
 
     def _extend(self, wanting: set[int]) -> None:
         by_length: dict[int, list[int]] = {}
         for demand in sorted(wanting):
             by_length.setdefault(len(self._lists[demand].rows), []).append(demand)
         for length, alike in by_length.items():
-            self._lists.update(zip(alike, self._untaken(alike, GROWTH * length), strict=True))
+            for demand, ranked in zip(alike, self._untaken(alike, GROWTH * length), strict=True):
+                self._list(demand, ranked)
 
-    def _parties(self) -> list[list[int]]:
-        """Demands of overlapping lists together, each party in order (union-find over the crews' first holders)."""
-        leader = {demand: demand for demand in self._lists}
+    def _list(self, demand: int, ranked: Ranked) -> None:
+        """Lets a demand look at these crews: those it looks at already come first among them."""
+        known = self._lists.get(demand)
+        for row in ranked.rows[0 if known is None else len(known.rows) :]:
+            self._holders.setdefault(row, []).append(demand)
+        self._lists[demand] = ranked
 
-        def lead(demand: int) -> int:
-            while leader[demand] != demand:
-                leader[demand] = demand = leader[leader[demand]]
-            return demand
-
-        holder: dict[int, int] = {}
-        for demand, ranked in self._lists.items():
-            for row in ranked.rows:
-                other = holder.setdefault(row, demand)
-                if other != demand and (one := lead(other)) != (two := lead(demand)):
-                    leader[two] = one
-        parties: dict[int, list[int]] = {}
-        for demand in sorted(self._lists):
-            parties.setdefault(lead(demand), []).append(demand)
-        return list(parties.values())
+    def _parties(self, wanting: set[int]) -> list[list[int]]:
+        """The demands that overlapping lists join to these, party by party, each in order."""
+        parties: list[list[int]] = []
+        met: set[int] = set()
+        for start in sorted(wanting):
+            if start in met:
+                continue
+            met.add(start)
+            party = [start]
+            for demand in party:
+                for row in self._lists[demand].rows:
+                    for other in self._holders[row]:
+                        if other not in met:
+                            met.add(other)
+                            party.append(other)
+            parties.append(sorted(party))
+        return parties
 
     def _solve(self, party: list[int], grants: list[Grant | None]) -> set[int]:
         """Grants the party its best on its lists; returns the members whose lists are too short to prove it best of all."""
@@ -155,7 +169,8 @@ class _Round:
         while len(party) * len({row for ranked in lists for row in ranked.rows}) > self._cells_max and len(party) > 1:
             half = len(party) // 2
             for demand in party[half:]:
-                del self._lists[demand]
+                for row in self._lists.pop(demand).rows:
+                    self._holders[row].remove(demand)
                 grants[demand] = None
                 self._deferred.append(demand)
             party, lists = party[:half], lists[:half]

@@ -10,8 +10,8 @@ eligible, and the last resort where a look met none. Both are exact and agree.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import compress
-from typing import Final
+from math import inf
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -20,9 +20,9 @@ from core.ports import Demand, PassedOver
 from core.vocabulary import AssignReason, CrewNo
 from routing.assignment import Grant, Ranked
 from routing.eligibility import Homes, Standings, Tally, why_not
-from routing.geodesy import metres_of, unit_vector
+from routing.geodesy import Flags, metres, metres_of, unit_vector
 from routing.moving_points import MovingPoints
-from routing.neighbours import Line, Rows, first
+from routing.neighbours import Line, Lines, Rows, first
 
 HOPE_MIN: Final = 6
 """Neighbours looked for at least: enough for two that want the same crew, and no dearer than one."""
@@ -73,6 +73,25 @@ def _tell(demand: Demand, line: Line, count: int, crews: Crews) -> tuple[PassedO
     return tuple(told)
 
 
+class _Look(NamedTuple):
+    """What a look found for one demand: which line of it, and which of the crews on it may be sent."""
+
+    lines: Lines
+    eligible: Flags
+    complete: Flags
+    place: int
+
+    def near(self) -> Line:
+        """The eligible crews."""
+        kept = np.flatnonzero(self.eligible[self.place])
+        rows, chords_squared = self.lines.rows[self.place], self.lines.chords_squared[self.place]
+        return Line(rows[kept].tolist(), chords_squared[kept].tolist(), bool(self.complete[self.place]))
+
+    def seen(self) -> Line:
+        """All capable crews."""
+        return self.lines[self.place]
+
+
 class Candidates:
     """Some demands, by index 0 upward. Lives while the batch is decided."""
 
@@ -81,16 +100,28 @@ class Candidates:
         self._demands = demands
         self._crews = crews
         self._at = np.array([unit_vector(demand.latitude_deg, demand.longitude_deg) for demand in demands])
-        self._serving = [crews.homes.serving(demand.territory) for demand in demands]
-        """Standings that serve each demand."""
         self._counts = counts
+        self._first: list[Grant | None] = [None] * len(demands)
+        """The nearest eligible crew of each demand, where a look has met one."""
+        self._nearest = [-1] * len(demands)
+        """The nearest capable crew of each demand, eligible or not; -1 where none has been met."""
+        self._looks: list[_Look | None] = [None] * len(demands)
+        self._near: list[Line | None] = [None] * len(demands)
+        """The nearest eligible crews of each demand, as far as anybody has asked for more than the first."""
         self._ranked: list[Ranked] = [UNRANKED] * len(demands)
         """What was told of each demand last."""
-        self._near: list[Line | None] = [None] * len(demands)
-        """The nearest eligible crews of each demand."""
-        self._seen: list[Line | None] = [None] * len(demands)
-        """The nearest capable crews of each demand, eligible or not."""
         self._eligible: dict[tuple[str, str], Rows] = {}
+        self._admitted: dict[str, Flags] = {}
+        """Standings that may be sent to each territory."""
+
+    def first(self) -> list[Grant | None]:
+        """The nearest eligible crew of each demand, None where there is none."""
+        self._rank_by_look(list(range(len(self._demands))), 1, 1)
+        missing = [demand for demand, grant in enumerate(self._first) if grant is None]
+        for demand, ranked in zip(missing, self.rank(missing, 1), strict=True):
+            if ranked.rows:
+                self._first[demand] = Grant(ranked.rows[0], ranked.distances_m[0])
+        return list(self._first)
 
     def rank(self, demands: Sequence[int], want: int) -> list[Ranked]:
         """For each demand its `want` nearest eligible crews or more, or all if there are fewer (`routing.assignment.Rank`)."""
@@ -107,19 +138,28 @@ class Candidates:
 
     def explain(self, grants: Sequence[Grant | None]) -> list[tuple[PassedOver, ...]]:
         """For each demand the capable crews nearer than the one granted, and why not they; nothing without a grant."""
+        told: list[tuple[PassedOver, ...]] = [()] * len(grants)
         unseen: dict[str, list[int]] = {}
         for demand, grant in enumerate(grants):
-            if grant is not None and not self._shows(demand, grant.row):
-                unseen.setdefault(self._demands[demand].capability, []).append(demand)
+            if grant is not None and grant.row != self._nearest[demand]:
+                look = self._looks[demand]
+                line = None if look is None else look.seen()
+                if line is not None and (grant.row in line.rows or line.complete or len(line.rows) >= PASSED_OVER_MAX):
+                    told[demand] = self._passed_over(demand, grant.row, line)
+                else:
+                    unseen.setdefault(self._demands[demand].capability, []).append(demand)
         for capability, alike in unseen.items():
             lines = self._crews.points.nearest(capability, self._at[alike], PASSED_OVER_MAX)
             for demand, line in zip(alike, lines, strict=True):
-                self._seen[demand] = line
-        return [() if grant is None else self._passed_over(demand, grant.row) for demand, grant in enumerate(grants)]
+                grant = grants[demand]
+                assert grant is not None, "only granted demands are unseen"
+                told[demand] = self._passed_over(demand, grant.row, line)
+        return told
 
     def is_nearest(self, demand: int, grant: Grant) -> bool:
         """Whether no eligible crew is nearer to the demand than the one it was granted."""
-        return self._ranked[demand].distances_m[0] >= grant.distance_m
+        first = self._first[demand]
+        return first is None or first.distance_m >= grant.distance_m
 
     def _is_short(self, demand: int, want: int) -> bool:
         """Whether more must be known of the demand; if not, `_ranked` tells enough."""
@@ -127,6 +167,9 @@ class Candidates:
         if ranked.complete or len(ranked.rows) >= want:
             return False
         line = self._near[demand]
+        look = self._looks[demand]
+        if line is None and look is not None:
+            line = self._near[demand] = look.near()
         if line is None or (len(line.rows) < want and not line.complete):
             return True
         # What is not asked for is not turned into metres.
@@ -135,15 +178,7 @@ class Candidates:
         self._ranked[demand] = Ranked(line.rows[:told], metres_of(chords_squared), line.complete and len(line.rows) <= told)
         return False
 
-    def _shows(self, demand: int, chosen: int) -> bool:
-        """Whether what was seen for the demand is enough to explain the choice."""
-        line = self._seen[demand]
-        return line is not None and (chosen in line.rows or line.complete or len(line.rows) >= PASSED_OVER_MAX)
-
-    def _passed_over(self, demand: int, chosen: int) -> tuple[PassedOver, ...]:
-        line = self._seen[demand]
-        if line is None or line.rows[0] == chosen:
-            return ()
+    def _passed_over(self, demand: int, chosen: int, line: Line) -> tuple[PassedOver, ...]:
         nearer = line.rows.index(chosen) if chosen in line.rows else len(line.rows)
         return _tell(self._demands[demand], line, min(nearer, PASSED_OVER_MAX), self._crews)
 
@@ -167,24 +202,43 @@ class Candidates:
                 if hope <= HOPE_MAX * stretch and (stretch == 1 or self._counts[demand] > MANY):
                     most = max(most, hope)
                     looked.append(demand)
-                elif self._near[demand] is None:
+                elif self._looks[demand] is None and self._near[demand] is None:
                     looked.append(demand)
             if looked:
-                for demand, line in zip(looked, points.look(capability, self._at[looked], most), strict=True):
-                    self._seen[demand] = line
-                    self._near[demand] = self._judge(demand, line)
+                self._judge(looked, points.look(capability, self._at[looked], most))
 
-    def _judge(self, demand: int, line: Line) -> Line:
-        """The eligible crews on a demand's line."""
-        serving = self._serving[demand]
-        standing_of = self._crews.standings.item
-        eligible = [standing_of(row) in serving for row in line.rows]
-        complete = line.complete or sum(eligible) == self._counts[demand]
-        if excluded := self._demands[demand].excluded:
-            eligible = [may and row not in excluded for may, row in zip(eligible, line.rows, strict=True)]
-        elif complete == line.complete and all(eligible):
-            return line
-        return Line(list(compress(line.rows, eligible)), list(compress(line.chords_squared, eligible)), complete)
+    def _judge(self, demands: list[int], lines: Lines) -> None:
+        """Says which crews on the demands' lines may be sent, and which is the nearest of each."""
+        territories = [self._demands[demand].territory for demand in demands]
+        numbers = {territory: number for number, territory in enumerate(dict.fromkeys(territories))}
+        admitted = np.array([self._admits(territory) for territory in numbers])
+        number = np.array([numbers[territory] for territory in territories])
+        eligible = admitted[number[:, None], self._crews.standings.take(lines.rows)]
+        # Behind a line the chords are infinite.
+        eligible &= lines.chords_squared < inf
+        counts = np.array([self._counts[demand] for demand in demands])
+        complete = lines.complete | (np.count_nonzero(eligible, axis=1) == counts)
+        for place, demand in enumerate(demands):
+            if excluded := self._demands[demand].excluded:
+                eligible[place] &= ~np.isin(lines.rows[place], np.fromiter(excluded, np.int64, len(excluded)))
+        everyone = np.arange(len(demands))
+        first = eligible.argmax(axis=1)
+        met = eligible[everyone, first].tolist()
+        rows = lines.rows[everyone, first].tolist()
+        distances_m = metres(lines.chords_squared[everyone, first]).tolist()
+        nearest = np.where(lines.counts > 0, lines.rows[:, 0], -1).tolist()
+        for place, demand in enumerate(demands):
+            self._near[demand] = None
+            self._looks[demand] = _Look(lines, eligible, complete, place)
+            self._nearest[demand] = nearest[place]
+            if met[place]:
+                self._first[demand] = Grant(rows[place], distances_m[place])
+
+    def _admits(self, territory: str) -> Flags:
+        admitted = self._admitted.get(territory)
+        if admitted is None:
+            admitted = self._admitted[territory] = self._crews.homes.admitted(territory)
+        return admitted
 
     def _rank_by_comparison(self, demands: list[int], want: int) -> None:
         kinds: dict[tuple[str, str], list[int]] = {}
@@ -194,7 +248,7 @@ class Candidates:
             rows = self._eligible.get(kind)
             if rows is None:
                 able = self._crews.points.members(kind[0])
-                rows = able[self._crews.homes.judge(kind[1], self._crews.standings[able])]
+                rows = able[self._admits(kind[1])[self._crews.standings[able]]]
                 self._eligible[kind] = rows
             step = max(1, CELLS // len(rows))
             for start in range(0, len(alike), step):

@@ -150,7 +150,7 @@ class CrewTree:
                     nobody.append(index)
         if live:
             candidates = Candidates([demands[index] for index in live], counts, self._crews)
-            grants = assign([demands[index].priority for index in live], candidates.rank)
+            grants = assign([demands[index].priority for index in live], candidates.first(), candidates.rank)
             for place, (index, grant, passed_over) in enumerate(zip(live, grants, candidates.explain(grants), strict=True)):
                 if grant is None:
                     nobody.append(index)

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.vocabulary import AssignReason
+from routing.geodesy import Flags
 
 Standings = npt.NDArray[np.intp]
 
@@ -103,12 +104,11 @@ class Homes:
             self._serving[territory] = serving
         return serving
 
-    def judge(self, territory: str, standings: Standings) -> npt.NDArray[np.bool_]:
-        """Which crews of these standings may be sent to a territory. O(standings and homes)."""
-        may = np.zeros(FREE + len(self._names), dtype=np.bool_)
-        may[list(self.serving(territory))] = True
-        judged: npt.NDArray[np.bool_] = may[standings]
-        return judged
+    def admitted(self, territory: str) -> Flags:
+        """Which standings, by their number, may be sent to a territory. O(homes)."""
+        admitted = np.zeros(FREE + len(self._names), dtype=np.bool_)
+        admitted[list(self.serving(territory))] = True
+        return admitted
 
     def _forget(self) -> None:
         self._serving.clear()

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
 
 EARTH_RADIUS_M: Final = 6_371_008.8
 """Mean radius R1 of the WGS 84 ellipsoid (IUGG 1980)."""

@@ -28,7 +28,7 @@ import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from routing.geodesy import Floats, chord_of, chords_squared
-from routing.neighbours import NOBODY, Line, Rows, first, line_of
+from routing.neighbours import Line, Lines, Rows, first, lines_of, nobody
 
 FEW: Final = 64
 """Points that are not worth a tree: sorting them all costs less than asking one."""
@@ -211,7 +211,7 @@ class MovingPoints:
         """Squared chords from each place, shape (m, 3), to each of the rows, shape (n,): shape (m, n)."""
         return chords_squared(at[:, None, :], self._points.take(rows, axis=0))
 
-    def look(self, name: str, at: Floats, hope: int) -> list[Line]:
+    def look(self, name: str, at: Floats, hope: int) -> Lines:
         """The nearest placed rows of a layer to each place, by one query of its tree.
 
         Args:
@@ -224,7 +224,7 @@ class MovingPoints:
         """
         layer = self._layers.get(name)
         if layer is None:
-            return [NOBODY] * len(at)
+            return nobody(len(at))
         if len(layer.members) <= self._few:
             return self._compare(layer, at, hope)
         self._settle(layer, len(at))
@@ -235,13 +235,11 @@ class MovingPoints:
             if layer.tree is None and len(loose) > 2 * hope:
                 # As many as are hoped for are enough; those as far as the last of them are kept too.
                 last = np.partition(loose_apart, hope - 1, axis=1)[:, hope - 1]
-                edges_squared = np.fmin(np.inf, np.nextafter(last, np.inf)).tolist()
-            place, column = np.nonzero(loose_apart < np.array(edges_squared)[:, None])
-            found = zip(place.tolist(), loose[column].tolist(), loose_apart[place, column].tolist(), strict=True)
-            for line, row, chord_squared in found:
-                rows[line].append(row)
-                apart[line].append(chord_squared)
-        return list(map(line_of, rows, apart, edges_squared))
+                edges_squared = np.fmin(np.inf, np.nextafter(last, np.inf))
+            place, column = np.nonzero(loose_apart < edges_squared[:, None])
+            if len(place):
+                rows, apart = _beside(rows, apart, place, loose[column], loose_apart[place, column])
+        return lines_of(rows, apart, edges_squared)
 
     def nearest(self, name: str, at: Floats, want: int) -> list[Line]:
         """The nearest placed rows of a layer to each place: `want` or more, or all where there are fewer.
@@ -252,26 +250,27 @@ class MovingPoints:
             want: how many each place must get.
         """
         hope = want + 1
-        lines = self.look(name, at, hope)
+        lines = list(self.look(name, at, hope))
         while short := [at for at, line in enumerate(lines) if len(line.rows) < want and not line.complete]:
             hope *= 4
-            again = self.look(name, at[short], hope) if hope <= LOOK_MAX else self._scan(name, at[short], want)
+            again = list(self.look(name, at[short], hope)) if hope <= LOOK_MAX else self._scan(name, at[short], want)
             for line, better in zip(short, again, strict=True):
                 lines[line] = better
         return lines
 
-    def _compare(self, layer: _Layer, at: Floats, hope: int) -> list[Line]:
+    def _compare(self, layer: _Layer, at: Floats, hope: int) -> Lines:
         """The nearest of few rows."""
         rows = layer.rows()
-        # Rows that are nowhere come out as NaN, which is last in order and is cut off.
-        apart = self.chords_squared(at, rows)
-        order = apart.argsort(axis=1, kind="stable")
-        placed = int(np.count_nonzero(apart[0] == apart[0]))
-        order = order[:, : min(placed, hope)]
-        found = rows[order].tolist()
-        apart = apart[np.arange(len(at))[:, None], order]
-        complete = placed <= hope
-        return [Line(line, chords, complete) for line, chords in zip(found, apart.tolist(), strict=True)]
+        placed = rows[self.is_placed(rows)]
+        if not len(placed):
+            return nobody(len(at))
+        apart = self.chords_squared(at, placed)
+        edges_squared = np.full(len(at), inf)
+        if len(placed) > hope:
+            # The one behind those that are hoped for is the first that is not told.
+            edges_squared = np.partition(apart, hope, axis=1)[:, hope]
+            edges_squared = np.nextafter(edges_squared, inf)
+        return lines_of(np.broadcast_to(placed, apart.shape), apart, edges_squared)
 
     def _settle(self, layer: _Layer, places: int) -> None:
         """Anchors the points if what their age costs has come to cost as much as that; `places` are about to be asked."""
@@ -296,10 +295,10 @@ class MovingPoints:
         self._slack = 0.0 if tree is None else SLACK_SPACINGS * tree.spacing
         self.builds += 1
 
-    def _find_anchored(self, layer: _Layer, at: Floats, hope: int) -> tuple[list[list[int]], list[list[float]], list[float]]:
+    def _find_anchored(self, layer: _Layer, at: Floats, hope: int) -> tuple[Rows, Floats, Floats]:
         """Rows whose anchors are nearest, with their squared chords, and the one below which no anchored row is missing."""
         if layer.tree is None:
-            return [[] for _ in at], [[] for _ in at], [inf] * len(at)
+            return np.zeros((len(at), 1), np.int64), np.full((len(at), 1), inf), np.full(len(at), inf)
         count = len(layer.tree.rows)
         blur = 1.0 + self._drift / layer.tree.spacing
         look = min(int(1.25 * hope * blur * blur) + 2, LOOK_MAX, count)
@@ -307,15 +306,26 @@ class MovingPoints:
         anchors_apart = np.asarray(answer[0]).reshape(len(at), look)
         rows = layer.tree.rows[answer[1]].reshape(len(at), look)
         apart = chords_squared(self._points.take(rows, axis=0), at[:, None, :])
-        apart[~self._anchored.take(rows)] = np.inf
+        apart[~self._anchored.take(rows)] = inf
         if look == count:
-            return rows.tolist(), apart.tolist(), [inf] * len(at)
-        known = self._drift + _ROUNDING
-        edges = [max(edge - known, 0.0) ** 2 for edge in anchors_apart[:, -1].tolist()]
-        return rows.tolist(), apart.tolist(), edges
+            return rows, apart, np.full(len(at), inf)
+        edges = np.maximum(anchors_apart[:, -1] - (self._drift + _ROUNDING), 0.0)
+        return rows, apart, edges * edges
 
     def _scan(self, name: str, at: Floats, want: int) -> list[Line]:
         """The `want` nearest of a layer's placed rows, by comparing every one."""
         rows = self.members(name)
         rows = rows[self.is_placed(rows)]
         return [first(rows, self.chords_squared(place[None, :], rows)[0], want) for place in at]
+
+
+def _beside(rows: Rows, apart: Floats, place: Rows, more: Rows, more_apart: Floats) -> tuple[Rows, Floats]:
+    """Rows, shape (m, k), with others put beside them in more columns; `place`, rising, says in which line each belongs."""
+    counts = np.bincount(place, minlength=len(rows))
+    column = np.arange(len(place)) - (np.cumsum(counts) - counts)[place]
+    width = int(counts.max())
+    beside = np.zeros((len(rows), width), np.int64)
+    beside_apart = np.full((len(rows), width), inf)
+    beside[place, column] = more
+    beside_apart[place, column] = more_apart
+    return np.concatenate((rows, beside), axis=1), np.concatenate((apart, beside_apart), axis=1)

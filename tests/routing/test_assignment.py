@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
-from routing.assignment import Grant, Rank, Ranked, assign
+from routing.assignment import CELLS_MAX, Grant, Rank, Ranked
+from routing.assignment import assign as assign_ranked
 from tests.routing.crew_oracle import least_total
 
 Costs = Sequence[dict[int, float]]
@@ -29,6 +30,13 @@ def rank_of(costs: Costs, asked: list[int] | None = None) -> Rank:
         ]
 
     return rank
+
+
+def assign(priorities: Sequence[int], rank: Rank, cells_max: int = CELLS_MAX) -> list[Grant | None]:
+    """Asks for everybody's nearest first, as the crew index does."""
+    everyone = rank(range(len(priorities)), 1)
+    first = [Grant(ranked.rows[0], ranked.distances_m[0]) if ranked.rows else None for ranked in everyone]
+    return assign_ranked(priorities, first, rank, cells_max)
 
 
 def rows_of(grants: Sequence[Grant | None]) -> list[int | None]:

@@ -41,7 +41,7 @@ def test_home_serves_itself_and_what_lies_below(home: str, territory: str, serve
     standing = homes.settle(home)
     assert (standing in homes.serving(territory)) is serves
     others = np.array([NOWHERE, HINDERED[AssignReason.NOT_FREE], standing, standing])
-    assert homes.judge(territory, others).tolist() == [False, False, serves, serves]
+    assert homes.admitted(territory)[others].tolist() == [False, False, serves, serves]
 
 
 def test_every_reason_has_a_standing_that_is_not_free() -> None:
