@@ -71,7 +71,10 @@ class Inlet:
         self._orders.append(order)
 
     def take(self, max_events: int = limits.BATCH_EVENTS) -> tuple[list[Chunk], list[Order]]:
-        """Takes the next batch: urgent sources first, up to about `max_events` events (whole chunks), and all orders."""
+        """Takes the next batch: urgent sources first, up to about `max_events` events (whole chunks), and all orders.
+
+        The events of an urgent chunk count `limits.URGENT_WEIGHT` times.
+        """
         chunks: list[Chunk] = []
         budget = max_events
         for source in list(self._urgent):
@@ -94,7 +97,7 @@ class Inlet:
                 break
             chunk = queue.popleft()
             into.append(chunk)
-            budget -= len(chunk.items)
+            budget -= len(chunk.items) * (limits.URGENT_WEIGHT if chunk.urgent else 1)
             self._held_bytes -= sum(map(len, chunk.raws))
             if chunk.urgent:
                 left = self._urgent[source] - 1

@@ -9,6 +9,7 @@ from core.commands import AddNote, Order
 from core.events import Call, Chunk, PlateRead
 from core.inlet import Inlet
 from core.instant import Micros, to_datetime
+from core.limits import URGENT_WEIGHT
 from tests.core.town import START_US
 
 AT = to_datetime(START_US)
@@ -46,6 +47,15 @@ def test_take_when_sources_are_not_urgent_serves_them_in_turn() -> None:
         inlet.offer(piece("a", seq))
         inlet.offer(piece("b", seq))
     assert [taken(inlet, 1) for _ in range(4)] == [[("a", 1)], [("b", 1)], [("a", 2)], [("b", 2)]]
+
+
+def test_take_when_calls_wait_takes_fewer_of_them_than_of_reads() -> None:
+    inlet = Inlet()
+    for seq in range(1, 5):
+        inlet.offer(piece("calls", seq, urgent=True, items=10))
+        inlet.offer(piece("reads", seq, items=10))
+    assert taken(inlet, 20 * URGENT_WEIGHT) == [("calls", 1), ("calls", 2)]
+    assert taken(inlet, 20 * URGENT_WEIGHT + 20) == [("calls", 3), ("calls", 4), ("reads", 1), ("reads", 2)]
 
 
 def test_has_room_when_bytes_wait_counts_them() -> None:
