@@ -39,11 +39,12 @@ from core.vocabulary import (
     IncidentId,
     IncidentState,
 )
+from loadtest.bench.fill import fill
 from storage import embedded, partitions, tables
 from storage.migrate import migrate
 from storage.recovery import recover
 from storage.session import connect
-from storage.writer import Writer, copy_in
+from storage.writer import Writer
 
 NOW: Final = to_micros(datetime(2026, 5, 1, 10, tzinfo=UTC))
 ROUNDS: Final = 3
@@ -234,8 +235,7 @@ async def _calls(dsn: str, bare: asyncpg.Connection, batch_no: int, rounds: int)
 async def _recovery(dsn: str, first: int, count: int) -> Record:
     """Open incidents read back into the engine's structs, against the bare fetch."""
     connection = await connect(dsn, "benchmark")
-    packed = tables.INCIDENT.pack([tables.incident_row(incident(first + at, 1, created=True)) for at in range(count)])
-    await copy_in(connection, tables.INCIDENT, [b"".join(packed)])
+    await fill(dsn, tables.INCIDENT, [tables.incident_row(incident(first + at, 1, created=True)) for at in range(count)])
     total = await connection.fetchval("SELECT count(*) FROM incident WHERE closed_at IS NULL")
     ours, bare = [], []
     for _ in range(ROUNDS):

@@ -53,30 +53,50 @@ class Column(NamedTuple):
 
 
 _LENGTH: Final = Struct(">i")
-_ARRAY_OF_TEXT: Final = Struct(">iiiii")
-_EMPTY_ARRAY: Final = Struct(">iii").pack(0, 0, 25)
-_NULL: Final = _LENGTH.pack(-1)
+_ARRAY_HEAD: Final = Struct(">iii")
+_ARRAY_SIZE: Final = Struct(">ii")
+_TEXT_OID: Final = 25
 
 
 def _pack_texts(values: Sequence[str]) -> bytes:
-    if not values:
-        return _EMPTY_ARRAY
-    parts = [_ARRAY_OF_TEXT.pack(1, 0, 25, len(values), 1)]
-    for value in values:
-        body = value.encode()
-        parts += (_LENGTH.pack(len(body)), body)
-    return b"".join(parts)
+    bodies = [value.encode() for value in values]
+    return array_of(_TEXT_OID, len(bodies), [part for body in bodies for part in (_LENGTH.pack(len(body)), body)])
 
 
-def compile_packer(columns: Sequence[Column]) -> Callable[[Iterable[Row]], list[bytes]]:
+Packer = Callable[[Iterable[Row]], list[bytes]]
+
+
+def compile_packer(columns: Sequence[Column]) -> Packer:
     """A function that packs rows into pieces to be joined between `HEADER` and `TRAILER`.
 
     The code is generated from the columns, as `dataclasses` does for `__init__`, and never from data.
     """
-    namespace: dict[str, object] = {"NULL": _NULL, "texts": _pack_texts, "EPOCH": EPOCH_2000_US}
+    return _compile(columns, None)
+
+
+def compile_element_packer(columns: Sequence[Column], oids: Sequence[int]) -> Packer:
+    """A function that packs rows as elements of an array of a row type, each behind its length, as `record_send` writes them.
+
+    Args:
+        columns: of the row type, in order.
+        oids: their types in this database.
+    """
+    return _compile(columns, oids)
+
+
+def array_of(oid: int, count: int, elements: Iterable[bytes]) -> bytes:
+    """An array of one dimension in binary format, as `array_send` writes it, of packed elements of the type `oid`."""
+    if not count:
+        return _ARRAY_HEAD.pack(0, 0, oid)
+    return b"".join((_ARRAY_HEAD.pack(1, 0, oid), _ARRAY_SIZE.pack(count, 1), *elements))
+
+
+def _compile(columns: Sequence[Column], oids: Sequence[int] | None) -> Packer:
+    """Packs rows of COPY, whose fields have a length, or with `oids` rows as values, whose fields have a type as well."""
+    namespace: dict[str, object] = {"texts": _pack_texts, "EPOCH": EPOCH_2000_US, "LENGTH": _LENGTH.pack}
     prepare: list[str] = []
     pieces: list[str] = []
-    layout, arguments = "h", [str(len(columns))]
+    layout, arguments = ("h" if oids is None else "i"), [str(len(columns))]
 
     def flush() -> None:
         nonlocal layout, arguments
@@ -88,6 +108,9 @@ def compile_packer(columns: Sequence[Column]) -> Callable[[Iterable[Row]], list[
 
     for number, column in enumerate(columns):
         value = f"v{number}"
+        if oids is not None:
+            layout += "i"
+            arguments.append(str(oids[number]))
         match column.kind:
             case Kind.TEXT | Kind.BYTES | Kind.TEXTS:
                 if column.nullable:
@@ -107,7 +130,7 @@ def compile_packer(columns: Sequence[Column]) -> Callable[[Iterable[Row]], list[
                 if column.nullable:
                     flush()
                     namespace[f"pack_{code}"] = Struct(">i" + code).pack
-                    pieces.append(f"NULL if {value} is None else pack_{code}({width}, {body})")
+                    pieces.append(f"LENGTH(-1) if {value} is None else pack_{code}({width}, {body})")
                 else:
                     layout += "i" + code
                     arguments += [str(width), body]
@@ -115,9 +138,13 @@ def compile_packer(columns: Sequence[Column]) -> Callable[[Iterable[Row]], list[
     names = ", ".join(f"v{number}" for number in range(len(columns)))
     lines = ["def pack(rows):", " parts = []", " put = parts.extend", f" for {names}, in rows:"]
     lines += [f"  {line}" for line in prepare]
-    lines += [f"  put(({', '.join(pieces)},))", " return parts"]
+    if oids is None:
+        lines.append(f"  put(({', '.join(pieces)},))")
+    else:
+        lines += [f"  row = ({', '.join(pieces)},)", "  put((LENGTH(sum(map(len, row))), *row))"]
+    lines.append(" return parts")
     exec("\n".join(lines), namespace)  # noqa: S102 - our own columns, see above
-    packer: Callable[[Iterable[Row]], list[bytes]] = namespace["pack"]  # type: ignore[assignment]
+    packer: Packer = namespace["pack"]  # type: ignore[assignment]
     return packer
 
 

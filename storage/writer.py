@@ -8,34 +8,41 @@ Place in the flow: assign → **persist** → acknowledge, publish. Invariants 1
 - Failures that pass by themselves are tried again for ever, with a capped pause; values PostgreSQL cannot hold are dealt with
   (`storage.refused_data`); everything else is our bug and is raised.
 
-How rows travel: up to `COPY_ABOVE_ROWS` rows of a table are parameters of the schema's `commit_batch`, more go by binary COPY.
-Changed rows are always parameters: for 1 and 50 rows that takes 0.5 of COPY into a temporary table, for 1,000 the same.
-A batch without COPY, which is what a single call makes, is one statement: one round trip and one flush to disk.
+How rows travel: as parameters of the schema's `commit_batch`, arrays of the tables' row types packed by `storage.copy_binary`;
+of a table with more than `COPY_ABOVE_ROWS` new rows these go by binary COPY. Both are sent in one stretch and awaited once
+(`storage.pipeline`), so the server commits while the next batch is decided. A batch without COPY, which is what calls make, is
+one message and one flush to disk.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from struct import Struct
 from typing import Final
 
-import asyncpg
 import msgspec
 
 from core.decisions import CommandAnswer, Decisions
 from storage import partitions, tables
-from storage.copy_binary import HEADER, TRAILER, Row, Table
+from storage.copy_binary import EPOCH_2000_US, Row
 from storage.errors import Fenced, StorageError, StorageReason, translate
 from storage.event_rows import event_rows, pack_events, rejected_rows
+from storage.pipeline import Pipeline
 from storage.refused_data import RefusedEvent, clean
-from storage.session import close, connect
+from storage.row_types import RowType, read_row_types
+from storage.session import connect
 
-COPY_ABOVE_ROWS: Final = 64
+COPY_ABOVE_ROWS: Final = 1024
 """Rows of one table beyond which COPY is faster than parameters."""
 PAUSE_FIRST_S: Final = 0.05
 PAUSE_MAX_S: Final = 2.0
 """Between tries: short at first, for a connection that was cut, and never so long that a database that is back waits for us."""
+_COMMIT: Final = "commit_batch"
 _COMMIT_BATCH: Final = "SELECT commit_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+_INT8: Final = Struct(">q").pack
+_INT8_OID: Final = 20
+_TIMESTAMPTZ_OID: Final = 1184
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -69,7 +76,8 @@ class Writer:
         self._on_failure = on_failure
         self._sleep = sleep
         self._copy_above_rows = copy_above_rows
-        self._connection: asyncpg.Connection | None = None
+        self._pipeline: Pipeline | None = None
+        self._row_types: dict[str, RowType] = {}
         self._days: set[int] = set()
 
     async def commit(self, decisions: Decisions) -> list[RefusedEvent]:
@@ -86,31 +94,31 @@ class Writer:
         """
         refused: list[RefusedEvent] = []
         failures = 0
-        in_doubt = cleaned = False
+        cleaned = False
         while True:
             try:
-                connection = await self._connected()
-                if not in_doubt or not await self._is_committed(connection, decisions.batch_no):
-                    await self._write(connection, decisions)
+                if self._pipeline is None or not self._pipeline.is_open:
+                    self._drop()
+                    if await self._open(decisions.batch_no):
+                        return refused
+                await self._write(decisions)
                 return refused
             except asyncio.CancelledError:
                 self._drop()
                 raise
             except Exception as failure:
+                # Whatever it was, half a batch may lie in the pipeline; a new one begins by asking how far the centre is.
+                self._drop()
                 error = translate(failure)
                 if error.reason is StorageReason.FENCED and not isinstance(failure, Fenced):
                     # A transaction of ours whose outcome was in doubt may have been committed meanwhile.
-                    in_doubt = True
-                    self._drop()
                     continue
                 if error.reason is StorageReason.REFUSED_DATA and not cleaned:
                     decisions, refused = clean(decisions)
                     cleaned = True
                     continue
-                self._drop()
                 if error.reason is not StorageReason.UNREACHABLE:
                     raise error from failure
-                in_doubt = True
                 failures += 1
                 pause_s = min(PAUSE_MAX_S, PAUSE_FIRST_S * 2 ** min(failures - 1, 10))
                 self._on_failure(Attempt(decisions.batch_no, failures, error, pause_s))
@@ -118,55 +126,64 @@ class Writer:
 
     async def close(self) -> None:
         """Closes the connection. The writer may be used again."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await close(connection)
-
-    async def _connected(self) -> asyncpg.Connection:
-        if self._connection is None or self._connection.is_closed():
-            self._connection = await connect(self._dsn, "writer")
-        return self._connection
+        pipeline, self._pipeline = self._pipeline, None
+        if pipeline is not None:
+            pipeline.close()
 
     def _drop(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.terminate()
+        pipeline, self._pipeline = self._pipeline, None
+        if pipeline is not None:
+            pipeline.abort()
 
-    async def _is_committed(self, connection: asyncpg.Connection, batch_no: int) -> bool:
-        row = await connection.fetchrow("SELECT epoch, last_batch FROM centre")
-        if row is None or row["epoch"] != self._epoch or row["last_batch"] not in (batch_no - 1, batch_no):
-            raise Fenced(f"batch {batch_no} of epoch {self._epoch} is not the next one: the centre is at {row}")
+    async def _open(self, batch_no: int) -> bool:
+        """Connects. Returns whether the batch has been committed already. Raises `Fenced` where it is not the next one."""
+        connection = await connect(self._dsn, "writer")
+        try:
+            row = await connection.fetchrow("SELECT epoch, last_batch FROM centre")
+            if row is None or row["epoch"] != self._epoch or row["last_batch"] not in (batch_no - 1, batch_no):
+                raise Fenced(f"batch {batch_no} of epoch {self._epoch} is not the next one: the centre is at {row}")
+            self._row_types = await read_row_types(connection)
+        except BaseException:
+            connection.terminate()
+            raise
+        pipeline = self._pipeline = Pipeline(connection)
+        arrays = [self._row_types[table.name].array_oid for table in tables.ALL]
+        pipeline.prepare(_COMMIT, _COMMIT_BATCH, [_INT8_OID, _INT8_OID, _TIMESTAMPTZ_OID, *arrays])
+        for table in tables.ALL:
+            pipeline.prepare(table.name, table.copy_statement)
+        await pipeline.commit()
         return bool(row["last_batch"] == batch_no)
 
-    async def _write(self, connection: asyncpg.Connection, decisions: Decisions) -> None:
-        today = partitions.day_of(decisions.now_us)
-        if today not in self._days:
-            # Made ahead by housekeeping as a rule; what comes late for another day without a partition has the default one.
-            await partitions.ensure(connection, [today])
-            self._days.add(today)
+    async def _write(self, decisions: Decisions) -> None:
+        pipeline = self._pipeline
+        assert pipeline is not None
+        await self._prepare_day(partitions.day_of(decisions.now_us))
         added, upserted = self._rows(decisions)
-        copied: list[tuple[Table, Iterable[bytes]]] = []
-        parameters: list[list[Row]] = []
+        arguments = [_INT8(self._epoch), _INT8(decisions.batch_no), _INT8(decisions.now_us - EPOCH_2000_US)]
         events_max = sum(len(one.chunk.items) - one.skip for one in decisions.taken)
         for table in tables.ALL:
-            new, other = added.get(table.name, []), upserted.get(table.name, [])
+            rows = added.get(table.name, [])
             if table is tables.EVENT:
                 if events_max > self._copy_above_rows:
-                    copied.append((table, pack_events(decisions.taken)))
+                    await pipeline.copy(table.name, pack_events(decisions.taken))
                 else:
-                    new = _with_text(event_rows(decisions.taken))
-            elif len(new) > self._copy_above_rows:
-                copied.append((table, [b"".join(table.pack(new))]))
-                new = []
-            parameters.append(new + other)
-        arguments = (self._epoch, decisions.batch_no, decisions.now_us, *parameters)
-        if not copied:
-            await connection.execute(_COMMIT_BATCH, *arguments)
-            return
-        async with connection.transaction():
-            for table, pieces in copied:
-                await copy_in(connection, table, pieces)
-            await connection.execute(_COMMIT_BATCH, *arguments)
+                    rows = event_rows(decisions.taken)
+            elif len(rows) > self._copy_above_rows:
+                await pipeline.copy(table.name, [b"".join(table.pack(rows))])
+                rows = []
+            arguments.append(self._row_types[table.name].array(rows + upserted.get(table.name, [])))
+        pipeline.execute(_COMMIT, arguments)
+        await pipeline.commit()
+
+    async def _prepare_day(self, day: int) -> None:
+        """Makes a day's partitions, if housekeeping, which makes them ahead, has not; other days have the default one."""
+        if day not in self._days:
+            connection = await connect(self._dsn, "writer's partitions")
+            try:
+                await partitions.ensure(connection, [day])
+            finally:
+                connection.terminate()
+            self._days.add(day)
 
     def _rows(self, decisions: Decisions) -> tuple[dict[str, list[Row]], dict[str, list[Row]]]:
         """Rows by table: those that are certainly new, and those that may replace an earlier one."""
@@ -188,23 +205,6 @@ class Writer:
         return added, upserted
 
 
-async def copy_in(connection: asyncpg.Connection, table: Table, pieces: Iterable[bytes]) -> None:
-    """Sends packed rows by COPY, piece by piece: the server works on one while the next is packed."""
-
-    async def flow() -> AsyncIterator[bytes]:
-        yield HEADER
-        for piece in pieces:
-            yield piece
-        yield TRAILER
-
-    await connection.copy_to_table(table.name, source=flow(), columns=table.column_names, format="binary")
-
-
 def _new_answers(decisions: Decisions) -> Iterable[CommandAnswer]:
     """The batch's answers without those that were given and stored before, to a command that is only asked again."""
     return {one.command_id: one for one in decisions.commands if one.at_us >= decisions.now_us}.values()
-
-
-def _with_text(rows: list[Row]) -> list[Row]:
-    """Event rows with the payload as `str`, which is what asyncpg wants for a text parameter."""
-    return [(*row[:-1], row[-1].decode()) for row in rows]  # type: ignore[union-attr]

@@ -22,6 +22,7 @@ from core.state import Batch, CentreRules
 from core.vocabulary import IncidentId
 from loadtest.bench import scene
 from loadtest.bench.bed import BASE, Bed
+from loadtest.bench.fill import fill
 from loadtest.bench.load import encode_events
 from loadtest.bench.record import Record, record
 from loadtest.city import CITY_TERRITORY, City
@@ -32,7 +33,6 @@ from routing.unmapped import Unmapped
 from storage import tables
 from storage.migrate import migrate
 from storage.session import connect
-from storage.writer import copy_in
 
 DATABASE: Final = "bench_recovery"
 TEMPLATES: Final = 500
@@ -75,8 +75,7 @@ async def _fill(dsn: str, town: City, filled: int, count: int) -> None:
                 copy_of(templates[number % len(templates)], number + 1, rng)
                 for number in range(start, min(start + PART, count))
             )
-            packed = tables.INCIDENT.pack([tables.incident_row(change) for change in changes])
-            await copy_in(connection, tables.INCIDENT, [b"".join(packed)])
+            await fill(dsn, tables.INCIDENT, map(tables.incident_row, changes))
         await connection.execute("ANALYZE incident")
         await connection.execute("CHECKPOINT")
     finally:

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from storage import tables
 from storage.copy_binary import Column, Kind, Row, Table, Value, compile_packer
+from storage.pipeline import Pipeline
+from storage.row_types import read_row_types
 from storage.session import connect
-from storage.writer import copy_in
 
 TEXT = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=40)
 YEAR_9999_US = 253_402_300_799_999_999
@@ -69,15 +70,45 @@ def plain_tables(database: str) -> str:
 def test_rows_come_back_the_same_when_sent_by_copy(plain_tables: str, batches: list[tuple[Table, list[Row]]]) -> None:
     async def main() -> None:
         connection = await connect(plain_tables, "test")
+        pipeline = await Pipeline.open(plain_tables, "test")
         for table, rows in batches:
             plain = Table(f"plain_{table.name}", *table.columns)
             await connection.execute(f'TRUNCATE "{plain.name}"')
-            await copy_in(connection, plain, [b"".join(plain.pack(rows))])
-            stored = [tuple(row) for row in await connection.fetch(f'SELECT * FROM "{plain.name}"')]
-            assert [tuple(map(_comparable, row)) for row in stored] == [tuple(map(_comparable, row)) for row in rows]
+            pipeline.prepare("", plain.copy_statement)
+            await pipeline.copy("", [b"".join(plain.pack(rows))])
+            await pipeline.commit()
+            await check_stored(connection, plain, rows)
+        pipeline.close()
         await connection.close()
 
     asyncio.run(main())
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(ANY_TABLE_ROWS, min_size=1, max_size=12))
+def test_rows_come_back_the_same_when_sent_as_an_array(plain_tables: str, batches: list[tuple[Table, list[Row]]]) -> None:
+    async def main() -> None:
+        connection = await connect(plain_tables, "test")
+        pipeline = await Pipeline.open(plain_tables, "test")
+        row_types = await read_row_types(connection)
+        for table, rows in batches:
+            plain = Table(f"plain_{table.name}", *table.columns)
+            row_type = row_types[table.name]
+            await connection.execute(f'TRUNCATE "{plain.name}"')
+            pipeline.prepare("", f'INSERT INTO "{plain.name}" SELECT * FROM unnest($1)', [row_type.array_oid])
+            for part in (rows[:2], [], rows[2:]):
+                pipeline.execute("", [row_type.array(part)])
+            await pipeline.commit()
+            await check_stored(connection, plain, rows)
+        pipeline.close()
+        await connection.close()
+
+    asyncio.run(main())
+
+
+async def check_stored(connection: asyncpg.Connection, plain: Table, rows: list[Row]) -> None:
+    stored = [tuple(row) for row in await connection.fetch(f'SELECT * FROM "{plain.name}"')]
+    assert [tuple(map(_comparable, row)) for row in stored] == [tuple(map(_comparable, row)) for row in rows]
 
 
 def _comparable(value: object) -> object:
