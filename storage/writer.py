@@ -33,7 +33,7 @@ from storage.refused_data import RefusedEvent, clean
 from storage.row_types import RowType, read_row_types
 from storage.session import connect
 
-COPY_ABOVE_ROWS: Final = 1024
+COPY_ABOVE_ROWS: Final = 128
 """Rows of one table beyond which COPY is faster than parameters."""
 PAUSE_FIRST_S: Final = 0.05
 PAUSE_MAX_S: Final = 2.0
