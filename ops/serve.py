@@ -15,6 +15,7 @@ import os
 import resource
 import signal
 import ssl
+import sys
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -60,6 +61,9 @@ BIND_PATIENCE_S: Final = 15.0
 """How long a process that takes over waits for its addresses: on one machine the one that was active may still say goodbye."""
 _BIND_PAUSE_S: Final = 0.1
 UPKEEP_S: Final = 3600.0
+SWITCH_INTERVAL_S: Final = 0.0002
+"""How long a thread that wants the interpreter waits for it at most. Trio waits for its sockets in a thread, and each way from one
+loop to the other leads through it: with Python's 5 ms every such way may cost that much while the loops are busy."""
 READY_FILE: Final = "serve.json"
 
 REBIRTH_S: Final = 0.2
@@ -371,6 +375,7 @@ def _suit_the_process(config: Config) -> None:
     What lives that long here is freed by its reference count; only the young generations are looked through.
     """
     gc.set_threshold(25_000, 5, 1_000_000_000)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     wanted = 2 * (config.limits.connections_max + config.limits.half_open_max + config.limits.clients_max)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     enough = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
