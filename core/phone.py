@@ -5,8 +5,8 @@ Place in the flow: event → **identify**. Requirement OCC-1. Rules:
 - A number is readable when it has a possible length for its numbering plan. Whether its prefix is allotted is not asked:
   a range opened yesterday calls for help today, and `phonenumbers` learns of it months later.
 - `phonenumbers` is the authority, and too slow for the hot path (20–150 µs). The spellings in `_PLAIN` and `_SPACED` are
-  read here; that they give what the authority gives is a property test, not a belief. Everything else goes to the authority,
-  and the last readings of it are remembered.
+  read here; that they give what the authority gives is a property test, not a belief. Everything else goes to the authority.
+  The last readings are remembered.
 - Nothing here raises: whatever a telephone platform sends is a reading.
 """
 
@@ -24,7 +24,7 @@ from phonenumbers import NumberParseException, PhoneNumberFormat
 PHONE_MAX_CHARS: Final = 250
 """A longer text is malformed unread; the authority's own bound, and the memory of one remembered reading."""
 READINGS_REMEMBERED: Final = 8_192
-"""Readings of unusual spellings kept, about 4 MB; the least recently used goes."""
+"""Readings kept, about 4 MB; the least recently used goes."""
 SHORT_MAX_DIGITS: Final = 4
 """Service numbers such as 101, 112, 1414."""
 LOCAL_MAX_DIGITS: Final = 7
@@ -54,7 +54,7 @@ class Phone(msgspec.Struct, frozen=True, gc=False):
 
 # Country code 7 is Kazakhstan's and Russia's. After `8`, the trunk prefix, a 1 begins the international prefix 8~10, and a 0, 1
 # or 2 begins no number; after a bare `7` only the plan's own first digits tell a country code from a national number.
-_PLAIN: Final = re.compile(r"\+7[0-9]{10}|(?:8[3-9]|7[78])[0-9]{9}|7[0-9]{9}").fullmatch
+_PLAIN: Final = re.compile(r"(?:\+|00)7[0-9]{10}|(?:8[3-9]|7[78])[0-9]{9}|7[0-9]{9}").fullmatch
 _SPACED: Final = re.compile(
     r"(?:(\+7)|8(?=[ (-]{0,2}[3-9])|7(?=[ (-]{0,2}[78]))"
     r"[ -]?\(?([0-9]{3})\)?[ -]?([0-9]{3})[ -]?([0-9]{2})[ -]?([0-9]{2})"
@@ -86,19 +86,20 @@ def read_phone(text: str, region: str = "KZ") -> Phone:
         region: ISO 3166 country whose national spelling is meant where no country code is given.
 
     Returns:
-        The reading. Under 1 µs for the plain spellings of country code 7 and for what was read lately.
+        The reading. Under 0.3 µs for what was read lately, as a call's number is several times, and under 2 µs for the plain
+        spellings of country code 7.
     """
+    return _remembered(text, region) if len(text) <= PHONE_MAX_CHARS else Phone("", PhoneKind.MALFORMED, text)
+
+
+def _read(text: str, region: str) -> Phone:
     if region in _FAST_REGIONS:
         if _PLAIN(text):
-            if len(text) == 12:
-                return Phone(text, PhoneKind.VALID, text)
             return Phone("+7" + text[-10:], PhoneKind.VALID, text)
         if spaced := _SPACED(text):
             _, area, first, second, third = spaced.groups()
             return Phone(f"+7{area}{first}{second}{third}", PhoneKind.VALID, text)
-    if len(text) > PHONE_MAX_CHARS:
-        return Phone("", PhoneKind.MALFORMED, text)
-    return _remembered(text, region)
+    return read_phone_slowly(text, region)
 
 
 def read_phone_slowly(text: str, region: str = "KZ") -> Phone:
@@ -109,6 +110,9 @@ def read_phone_slowly(text: str, region: str = "KZ") -> Phone:
     word = "".join(filter(str.isalnum, spelling)).casefold()
     if word in _WITHHELD or (len(word) > 1 and not word.strip("0")):
         return Phone("", PhoneKind.WITHHELD, text)
+    # What a trunk gives for the plus, whatever the country's own international prefix is (ITU-T recommends it for all).
+    if spelling.startswith("00") and (e164 := _possible("+" + spelling[2:], region)):
+        return Phone(e164, PhoneKind.VALID, text)
     if e164 := _possible(spelling, region):
         return Phone(e164, PhoneKind.VALID, text)
     if not word.isdecimal():
@@ -135,4 +139,4 @@ def _possible(spelling: str, region: str) -> str:
     return phonenumbers.format_number(number, PhoneNumberFormat.E164)
 
 
-_remembered: Final = lru_cache(maxsize=READINGS_REMEMBERED)(read_phone_slowly)
+_remembered: Final = lru_cache(maxsize=READINGS_REMEMBERED)(_read)

@@ -25,6 +25,9 @@ VALID = [
     ("<sip:87012345678@10.0.0.1>", "+77012345678"),
     ("+7 727 250 00 00 доб. 5", "+77272500000"),
     ("７７０１２３４５６７８", "+77012345678"),
+    ("0077012345678", "+77012345678"),
+    ("00 7 (701) 234-56-78", "+77012345678"),
+    ("00996555123456", "+996555123456"),
     # Other plans, and other ways to say so.
     ("+996555123456", "+996555123456"),
     ("996555123456", "+996555123456"),
@@ -54,6 +57,8 @@ UNREADABLE = [
     ("+266696687", PhoneKind.WITHHELD),
     ("112", PhoneKind.SHORT),
     ("1414", PhoneKind.SHORT),
+    ("007", PhoneKind.SHORT),
+    ("00770123456", PhoneKind.MALFORMED),
     ("250000", PhoneKind.LOCAL),
     ("250-00-00", PhoneKind.LOCAL),
     ("1", PhoneKind.MALFORMED),
@@ -93,7 +98,7 @@ SEPARATOR = st.sampled_from(["", "", " ", "-", "(", ")", ") ", " (", ".", "  "])
 @st.composite
 def spellings(draw: st.DrawFn) -> str:
     """Spellings around the plain ones of country code 7: some inside, some just outside the short cuts."""
-    prefix = draw(st.sampled_from(["+7", "8", "7", "", "+8", "87", "77", "78", "810", "+77", "+78"]))
+    prefix = draw(st.sampled_from(["+7", "8", "7", "", "+8", "87", "77", "78", "810", "+77", "+78", "00", "007", "0077"]))
     digits = draw(DIGITS)
     if draw(st.booleans()):
         return prefix + digits
@@ -107,7 +112,7 @@ def test_read_phone_when_short_cut_equals_authority(text: str, region: str) -> N
     assert read_phone(text, region) == read_phone_slowly(text, region)
 
 
-@pytest.mark.parametrize("prefix", ["+7", "8", "7", ""])
+@pytest.mark.parametrize("prefix", ["+7", "007", "8", "7", ""])
 @pytest.mark.parametrize("region", ["KZ", "RU"])
 def test_read_phone_when_every_area_code_equals_authority(prefix: str, region: str) -> None:
     for area in range(1000):
