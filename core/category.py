@@ -9,7 +9,6 @@ priority among those whose words occur wins: to send too much help is better tha
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -25,7 +24,7 @@ from core.vocabulary import PRIORITY_HIGHEST, PRIORITY_LOWEST, CategoryCode
 ANALYTIC_CONFIDENCE_MIN: Final = 0.6
 """Video analytics below this are kept as events and open nothing (CITY-18: they raise events, people decide)."""
 WORDS_REMEMBERED: Final = 4096
-"""Texts whose category is remembered: alarms and short calls repeat themselves word for word."""
+"""Texts whose category is remembered: alarms and short calls repeat themselves word for word. As many single words are."""
 _TOKEN: Final = re.compile(r"[\w-]+")
 _WHOLE: Final = "$"
 """Ends a word of the table that must occur as it stands, not as a beginning."""
@@ -118,6 +117,7 @@ class CategoryTable:
                     raise CategoryError(f"category {category.code}: words: an empty phrase fits everything")
                 self._phrases.setdefault(words[0], []).append(_Phrase(words, (category.priority, row), category))
         self._lengths = sorted({len(first) for first in self._phrases if not first.endswith(_WHOLE)})
+        self._beginning_with = lru_cache(maxsize=WORDS_REMEMBERED)(self._find_beginning_with)
         self._by_words = lru_cache(maxsize=WORDS_REMEMBERED)(self._read_words)
 
     def __getitem__(self, code: str) -> Category:
@@ -161,8 +161,8 @@ class CategoryTable:
         tokens = _TOKEN.findall(_plain(words))
         found = [
             _Found(place, place + len(phrase.words), phrase)
-            for place in range(len(tokens))
-            for phrase in self._beginning_at(tokens, place)
+            for place, token in enumerate(tokens)
+            for phrase in self._beginning_with(token)
             if phrase.fits(tokens, place)
         ]
         alone = [one for one in found if not any(one.within(other) for other in found)]
@@ -170,13 +170,14 @@ class CategoryTable:
             return self.default, CategoryReason.DEFAULT
         return min(alone, key=lambda one: one.phrase.rank).phrase.category, CategoryReason.WORDS
 
-    def _beginning_at(self, tokens: list[str], place: int) -> Iterator[_Phrase]:
-        token = tokens[place]
-        yield from self._phrases.get(token + _WHOLE, ())
+    def _find_beginning_with(self, token: str) -> tuple[_Phrase, ...]:
+        """The phrases whose first word a token is, or begins with."""
+        found = list(self._phrases.get(token + _WHOLE, ()))
         for length in self._lengths:
             if length > len(token):
-                return
-            yield from self._phrases.get(token[:length], ())
+                break
+            found += self._phrases.get(token[:length], ())
+        return tuple(found)
 
 
 def _plain(text: str) -> str:

@@ -120,12 +120,15 @@ class _Grid:
 
     def around(self, place: Evidence) -> list[list[Incident]]:
         """The cells that may hold what is within reach of a place."""
-        keys: list[tuple[int, int]] = []
+        found = []
         nearest_row = round(place.latitude_deg / self._row_size_deg)
         for row in (nearest_row - 1, nearest_row):
             nearest_column = round(place.longitude_deg / self._column_size_deg(row))
-            keys += ((row, nearest_column - 1), (row, nearest_column))
-        return [self.cells[key] for key in keys if key in self.cells]
+            for column in (nearest_column - 1, nearest_column):
+                cell = self.cells.get((row, column))
+                if cell is not None:
+                    found.append(cell)
+        return found
 
     def _column_size_deg(self, row: int) -> float:
         """Width of a row's cells: as many metres as they are high, at the row's edge farther from the equator."""

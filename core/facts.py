@@ -6,6 +6,8 @@ gives the incident (`core.incident.fold`, invariant 7). Deadlines are part of fa
 
 from __future__ import annotations
 
+from typing import Final, get_args
+
 import msgspec
 
 from core.identify import Caller
@@ -219,3 +221,5 @@ Fact = (
     | EventsLeft
     | Closed
 )
+TAGS: Final[dict[type, str]] = {fact: str(fact.__struct_config__.tag) for fact in get_args(Fact)}
+"""Each fact's tag: its name in the log."""

@@ -25,7 +25,7 @@ from core.decisions import (
     PositionRow,
 )
 from core.events import Chunk
-from core.facts import Fact
+from core.facts import TAGS, Fact
 from core.identify import EarlierCalls
 from core.incident import (
     ACTIVE,
@@ -156,7 +156,7 @@ class CentreState:
                 incident.incident_id,
                 incident.version,
                 self.now_us,
-                fact.__struct_config__.tag,  # type: ignore[arg-type]  # every fact has a string tag
+                TAGS[type(fact)],
                 actor,
                 cause,
                 encode_fact(fact),

@@ -62,8 +62,8 @@ BIND_PATIENCE_S: Final = 15.0
 _BIND_PAUSE_S: Final = 0.1
 UPKEEP_S: Final = 3600.0
 SWITCH_INTERVAL_S: Final = 0.0002
-"""How long a thread that wants the interpreter waits for it at most. Trio waits for its sockets in a thread, and each way from one
-loop to the other leads through it: with Python's 5 ms every such way may cost that much while the loops are busy."""
+"""How long a thread that wants the interpreter waits for it at most. Trio waits for its sockets in a thread, and each way from
+one loop to the other leads through it: with Python's 5 ms every such way may cost that much while the loops are busy."""
 READY_FILE: Final = "serve.json"
 
 REBIRTH_S: Final = 0.2

@@ -55,6 +55,8 @@ _SIGNS: Final = {
     ";": WordClass.COMMA, "-": WordClass.DASH, "–": WordClass.DASH, "—": WordClass.DASH,
     "(": WordClass.OPEN, ")": WordClass.CLOSE,
 }  # fmt: skip
+_NAME, _NUMBER, _TYPE, _KIND = WordClass.NAME, WordClass.NUMBER, WordClass.TYPE, WordClass.KIND
+"""Named here because `name_reading` asks for them of every word in every reading."""
 _HOUSE_LETTERS: Final = frozenset("абвгдежзиклмнопрстуabcdefghkmnp")
 
 
@@ -243,11 +245,11 @@ def name_reading(words: list[Word]) -> Reading:
     of_name = []
     street_type = ""
     for cls, value in words:
-        if cls is WordClass.NAME or cls is WordClass.KIND:
+        if cls is _NAME or cls is _KIND:
             names.append(value)
-        elif cls is WordClass.NUMBER:
+        elif cls is _NUMBER:
             of_name.append(value)
-        elif cls is WordClass.TYPE and not street_type:
+        elif cls is _TYPE and not street_type:
             street_type = value
     return Reading(tuple(names), tuple(of_name), street_type, "")
 

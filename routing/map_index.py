@@ -120,11 +120,13 @@ class HouseIndex:
 
     def _at(self, rows: list[int], number: str, accuracy_m: float, share: float) -> Placed:
         """Middle of the houses' points; of one number mapped twice the accuracy covers both."""
+        if len(rows) == 1:
+            latitude, longitude = self._map.house_points[rows[0]].tolist()
+            return Placed(number, latitude / DEGREE, longitude / DEGREE, accuracy_m, share)
         points = self._map.house_points[rows].tolist()
         latitude = sum(point[0] for point in points) / len(points)
         longitude = sum(point[1] for point in points) / len(points)
-        if len(points) > 1:
-            accuracy_m = max(accuracy_m, *(distance_m((latitude, longitude), point) for point in points))
+        accuracy_m = max(accuracy_m, *(distance_m((latitude, longitude), point) for point in points))
         return Placed(number, latitude / DEGREE, longitude / DEGREE, accuracy_m, share)
 
     def _between(self, numbers: list[tuple[int, int]], base: int, key: str) -> list[Placed]:

@@ -8,6 +8,7 @@ posting lists of letter pairs, so its cost grows with the words that share lette
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import lru_cache
 from math import log
 from typing import Final, NamedTuple
 
@@ -25,6 +26,9 @@ COMPARED_MAX: Final = 400
 """Words that share most letter pairs with a caller's, whose edit distance is computed."""
 ALIKE_MAX: Final = 24
 """Words that one caller's word may stand for."""
+ALIKE_REMEMBERED: Final = 8_192
+"""Callers' words whose likenesses are remembered, some 3 MB: each is asked for in every reading of its text, and a fire's
+callers misspell the same street."""
 KIND_WEIGHT: Final = 0.4
 UNKNOWN_WEIGHT: Final = 0.8
 """Weight of a caller's word that resembles nothing on the map."""
@@ -88,6 +92,7 @@ class NameIndex:
         self._postings.default_factory = None
         self._weights = self._weigh()
         self._build_pairs()
+        self._alike = lru_cache(maxsize=ALIKE_REMEMBERED)(self._find_alike)
 
     def __contains__(self, stem: object) -> bool:
         """Whether a stem is a word of some name."""
@@ -203,7 +208,7 @@ class NameIndex:
                 words.append(word)
         return words
 
-    def _alike(self, word: str) -> list[tuple[str, float]]:
+    def _find_alike(self, word: str) -> list[tuple[str, float]]:
         """Words of the map that a word resembles, with likeness 0–1; itself alone when the map has it."""
         if word in self._postings:
             return [(word, 1.0)]
