@@ -29,7 +29,7 @@ WORKING: Final = frozenset({_S.ASSIGNED, _S.EN_ROUTE, _S.ON_SCENE})
 """States in which the crew has an active assignment, and no other state has."""
 
 
-class Crew(msgspec.Struct, kw_only=True):
+class Crew(msgspec.Struct, kw_only=True, gc=False):
     """A responding unit. Its JSON is the view that clients get and that storage keeps."""
 
     crew_id: CrewId

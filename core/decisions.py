@@ -15,7 +15,7 @@ from core.instant import Micros
 from core.vocabulary import AssignmentId, AssignmentState, CategoryCode, CrewId, CrewState, IncidentId, IncidentState
 
 
-class Taken(msgspec.Struct, frozen=True):
+class Taken(msgspec.Struct, frozen=True, gc=False):
     """One chunk as the engine took it.
 
     `chunk.items[skip:]` are new; those before `skip` were taken earlier and are neither stored nor counted again.
@@ -29,7 +29,7 @@ class Taken(msgspec.Struct, frozen=True):
     rejected: dict[int, Rejected]
 
 
-class LogEntry(msgspec.Struct, frozen=True):
+class LogEntry(msgspec.Struct, frozen=True, gc=False):
     """One line of an incident's append-only log. `version` rises by one from 1 within an incident."""
 
     incident_id: IncidentId
@@ -45,7 +45,7 @@ class LogEntry(msgspec.Struct, frozen=True):
     """The fact as JSON, enough to fold the log into the incident again (invariant 7)."""
 
 
-class IncidentChange(msgspec.Struct, frozen=True):
+class IncidentChange(msgspec.Struct, frozen=True, gc=False):
     """An incident's newest state after a batch: columns to query by, and `view`, the whole incident as JSON."""
 
     incident_id: IncidentId
@@ -68,7 +68,7 @@ class IncidentChange(msgspec.Struct, frozen=True):
     view: bytes
 
 
-class AssignmentChange(msgspec.Struct, frozen=True):
+class AssignmentChange(msgspec.Struct, frozen=True, gc=False):
     """An assignment's newest state after a batch. `created` as in `IncidentChange`."""
 
     assignment_id: AssignmentId
@@ -87,7 +87,7 @@ class AssignmentChange(msgspec.Struct, frozen=True):
     """Why this crew, and which nearer ones were passed over and why, as JSON."""
 
 
-class CrewChange(msgspec.Struct, frozen=True):
+class CrewChange(msgspec.Struct, frozen=True, gc=False):
     """A crew's newest state after a batch (not its position: that is `PositionRow`). `view` is the whole crew as JSON."""
 
     crew_id: CrewId
@@ -98,7 +98,7 @@ class CrewChange(msgspec.Struct, frozen=True):
     view: bytes
 
 
-class PositionRow(msgspec.Struct, frozen=True):
+class PositionRow(msgspec.Struct, frozen=True, gc=False):
     """A position to keep: thinned, the latest a crew in each interval (CITY-12)."""
 
     crew_id: CrewId
@@ -110,7 +110,7 @@ class PositionRow(msgspec.Struct, frozen=True):
     course_deg: float | None
 
 
-class CommandAnswer(msgspec.Struct, frozen=True):
+class CommandAnswer(msgspec.Struct, frozen=True, gc=False):
     """What became of a dispatcher's command; stored, so that a repeated `command_id` gets the same answer."""
 
     command_id: str
@@ -123,7 +123,7 @@ class CommandAnswer(msgspec.Struct, frozen=True):
     text: str
 
 
-class Notice(msgspec.Struct, frozen=True):
+class Notice(msgspec.Struct, frozen=True, gc=False):
     """Something a person must be told: a term has passed."""
 
     incident_id: IncidentId
@@ -134,7 +134,7 @@ class Notice(msgspec.Struct, frozen=True):
     text: str
 
 
-class Decisions(msgspec.Struct, frozen=True):
+class Decisions(msgspec.Struct, frozen=True, gc=False):
     """All that one batch changes. `batch_no` rises by one a commit and is the cursor of dispatch clients."""
 
     batch_no: int

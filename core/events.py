@@ -175,7 +175,7 @@ class Rejected(msgspec.Struct, frozen=True, gc=False):
     text: str
 
 
-class Chunk(msgspec.Struct, frozen=True):
+class Chunk(msgspec.Struct, frozen=True, gc=False):
     """Consecutive events of one source, as one read of its connection gave them.
 
     `items[i]` came from the bytes `raws[i]` (JSON text without its line end; a MessagePack event is transcoded). Sequence

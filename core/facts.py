@@ -69,7 +69,7 @@ class PassedOver(msgspec.Struct, frozen=True, gc=False):
     reason: AssignReason
 
 
-class Explanation(msgspec.Struct, frozen=True):
+class Explanation(msgspec.Struct, frozen=True, gc=False):
     """Why this crew: stored with the assignment and shown to the dispatcher."""
 
     reason: AssignReason
@@ -77,7 +77,7 @@ class Explanation(msgspec.Struct, frozen=True):
     passed_over: tuple[PassedOver, ...]
 
 
-class Joined(msgspec.Struct, frozen=True, omit_defaults=True):
+class Joined(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What one event adds to its incident."""
 
     event: str
@@ -92,7 +92,7 @@ class Joined(msgspec.Struct, frozen=True, omit_defaults=True):
     evidence: tuple[Evidence, ...] = ()
 
 
-class Opened(msgspec.Struct, frozen=True, tag="opened"):
+class Opened(msgspec.Struct, frozen=True, tag="opened", gc=False):
     """The incident exists."""
 
     category: CategoryCode
@@ -105,14 +105,14 @@ class Opened(msgspec.Struct, frozen=True, tag="opened"):
     joined: Joined
 
 
-class EventJoined(msgspec.Struct, frozen=True, tag="event_joined"):
+class EventJoined(msgspec.Struct, frozen=True, tag="event_joined", gc=False):
     """Another event tells of the same happening."""
 
     joined: Joined
     territory: str
 
 
-class Recategorised(msgspec.Struct, frozen=True, tag="recategorised"):
+class Recategorised(msgspec.Struct, frozen=True, tag="recategorised", gc=False):
     """Category, priority and needs follow from newer words."""
 
     category: CategoryCode
@@ -121,13 +121,13 @@ class Recategorised(msgspec.Struct, frozen=True, tag="recategorised"):
     needs: tuple[str, ...]
 
 
-class PrioritySet(msgspec.Struct, frozen=True, tag="priority_set"):
+class PrioritySet(msgspec.Struct, frozen=True, tag="priority_set", gc=False):
     """A dispatcher has fixed the priority."""
 
     priority: int
 
 
-class Queued(msgspec.Struct, frozen=True, tag="queued"):
+class Queued(msgspec.Struct, frozen=True, tag="queued", gc=False):
     """No crew can go now; the incident waits in priority order."""
 
     capability: str
@@ -135,7 +135,7 @@ class Queued(msgspec.Struct, frozen=True, tag="queued"):
     passed_over: tuple[PassedOver, ...]
 
 
-class CrewAssigned(msgspec.Struct, frozen=True, tag="crew_assigned"):
+class CrewAssigned(msgspec.Struct, frozen=True, tag="crew_assigned", gc=False):
     """A crew has been chosen and told."""
 
     assignment_id: AssignmentId
@@ -145,7 +145,7 @@ class CrewAssigned(msgspec.Struct, frozen=True, tag="crew_assigned"):
     accept_due_us: Micros
 
 
-class AssignmentMoved(msgspec.Struct, frozen=True, tag="assignment_moved"):
+class AssignmentMoved(msgspec.Struct, frozen=True, tag="assignment_moved", gc=False):
     """The crew has accepted, set out, arrived or finished. `on_scene_due_us` is set when arrival is awaited from now on."""
 
     assignment_id: AssignmentId
@@ -153,7 +153,7 @@ class AssignmentMoved(msgspec.Struct, frozen=True, tag="assignment_moved"):
     on_scene_due_us: Micros | None
 
 
-class AssignmentEnded(msgspec.Struct, frozen=True, tag="assignment_ended"):
+class AssignmentEnded(msgspec.Struct, frozen=True, tag="assignment_ended", gc=False):
     """The crew does not go after all: declined, expired or withdrawn."""
 
     assignment_id: AssignmentId
@@ -161,7 +161,7 @@ class AssignmentEnded(msgspec.Struct, frozen=True, tag="assignment_ended"):
     text: str
 
 
-class TermFired(msgspec.Struct, frozen=True, tag="term_fired"):
+class TermFired(msgspec.Struct, frozen=True, tag="term_fired", gc=False):
     """A term has passed and somebody was told. `next_due_us` is the repeated term's next deadline."""
 
     term: TermKind
@@ -171,13 +171,13 @@ class TermFired(msgspec.Struct, frozen=True, tag="term_fired"):
     next_due_us: Micros | None
 
 
-class Noted(msgspec.Struct, frozen=True, tag="noted"):
+class Noted(msgspec.Struct, frozen=True, tag="noted", gc=False):
     """A dispatcher has added words (CITY-10)."""
 
     words: str
 
 
-class Absorbed(msgspec.Struct, frozen=True, tag="absorbed"):
+class Absorbed(msgspec.Struct, frozen=True, tag="absorbed", gc=False):
     """Another incident turned out to be this one: its events, callers and evidence are here now."""
 
     other: IncidentId
@@ -185,13 +185,13 @@ class Absorbed(msgspec.Struct, frozen=True, tag="absorbed"):
     territory: str
 
 
-class MergedInto(msgspec.Struct, frozen=True, tag="merged_into"):
+class MergedInto(msgspec.Struct, frozen=True, tag="merged_into", gc=False):
     """This incident turned out to be another one, which goes on alone."""
 
     into: IncidentId
 
 
-class EventsLeft(msgspec.Struct, frozen=True, tag="events_left"):
+class EventsLeft(msgspec.Struct, frozen=True, tag="events_left", gc=False):
     """These events turned out to be another happening."""
 
     events: tuple[str, ...]
@@ -199,7 +199,7 @@ class EventsLeft(msgspec.Struct, frozen=True, tag="events_left"):
     territory: str
 
 
-class Closed(msgspec.Struct, frozen=True, tag="closed"):
+class Closed(msgspec.Struct, frozen=True, tag="closed", gc=False):
     """The incident is over."""
 
     result: str

@@ -76,7 +76,7 @@ class IllegalMoveError(Exception):
     """A move that the tables do not have: a fault of ours, told with the incident's story."""
 
 
-class Assignment(msgspec.Struct, omit_defaults=True):
+class Assignment(msgspec.Struct, omit_defaults=True, gc=False):
     """One crew sent to one incident, as the incident carries it."""
 
     assignment_id: AssignmentId
@@ -107,7 +107,7 @@ class Note(msgspec.Struct, frozen=True, gc=False):
     words: str
 
 
-class Incident(msgspec.Struct, kw_only=True):
+class Incident(msgspec.Struct, kw_only=True, gc=False):
     """What the centre responds to. Its JSON is the view that clients get and that storage keeps.
 
     Invariants: `version` counts its facts; `place` is the best of all evidence told, or None; a non-final incident has an owner

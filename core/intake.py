@@ -38,7 +38,7 @@ _KIND_NAME = {
 }
 
 
-class Prepared(msgspec.Struct):
+class Prepared(msgspec.Struct, gc=False):
     """An event with everything that could be found out about it before deciding."""
 
     event: Telling

@@ -28,7 +28,7 @@ class Device(msgspec.Struct, frozen=True, gc=False):
     address: str
 
 
-class Recovered(msgspec.Struct, frozen=True):
+class Recovered(msgspec.Struct, frozen=True, gc=False):
     """The centre's committed state."""
 
     batch_no: int
