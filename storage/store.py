@@ -27,6 +27,7 @@ from storage.refused_data import RefusedEvent
 from storage.session import close, connect
 from storage.verify import Finding, verify
 from storage.writer import Attempt, Writer
+from storage.writer_thread import WriterThread
 
 OLDEST_VERSION: Final = 14
 OPEN_TIMEOUT_S: Final = 60.0
@@ -56,7 +57,7 @@ class Store:
         self._on_failure = on_failure
         self._sleep = sleep
         self._lock: ActiveLock | None = None
-        self._writer: Writer | None = None
+        self._writer: WriterThread | None = None
 
     @classmethod
     async def open(
@@ -73,8 +74,8 @@ class Store:
         Args:
             dsn: any PostgreSQL 14 or later; one database a centre.
             centre: its name, for the lock.
-            on_failure: called at every failed try to commit, for the log and the metric.
-            sleep: the pause between tries, in seconds.
+            on_failure: called at every failed try to commit, for the log and the metric, from the writer's thread.
+            sleep: the pause between tries, in seconds; of a commit, on the writer's loop.
             timeout_s: how long to wait for a database that does not answer.
 
         Raises:
@@ -110,7 +111,7 @@ class Store:
         """
         await self._step_down()
         self._lock = await acquire(self._dsn, self._centre, on_waiting, on_lost, sleep=self._sleep)
-        self._writer = Writer(self._dsn, self._lock.epoch, on_failure=self._on_failure, sleep=self._sleep)
+        self._writer = WriterThread(Writer(self._dsn, self._lock.epoch, on_failure=self._on_failure, sleep=self._sleep))
         return self._lock.epoch
 
     async def recover(self) -> Recovered:
