@@ -1,8 +1,8 @@
 """The writer on a loop and a thread of its own, so that a batch is committed while the next one is decided.
 
 Place in the flow: persist. Deciding a batch of calls keeps the centre's thread for a tenth of a second, and a batch's rows are
-more than a socket's buffer holds: on the centre's own loop the server waits for the rest of them until the deciding is over, and
-the deciding of the batch after that for the server (measured: two fifths of the time of a storm of calls).
+more than a socket's buffer holds. On the centre's own loop the server would wait for the rest of them until the deciding is
+over, and then the deciding for the server: a fifth of the time of a storm of calls.
 
 Rules: what crosses is `Decisions`, values that nobody changes any more, and what comes back is the outcome. Nothing else of the
 centre is reached from this thread, and the writer from no other.

@@ -1,0 +1,83 @@
+"""The writer in its thread: it needs nothing of the loop that waits for it, and ends with it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import asyncpg
+import pytest
+
+from storage.errors import Fenced
+from storage.writer import Writer
+from storage.writer_thread import WriterThread
+from tests.database import execute
+from tests.storage import samples
+
+LOOKS_MAX = 100_000
+
+
+async def last_batch(dsn: str) -> int:
+    """The first batch that comes into sight."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        for _ in range(LOOKS_MAX):
+            if number := await connection.fetchval("SELECT last_batch FROM centre"):
+                return int(number)
+        return 0
+    finally:
+        await connection.close()
+
+
+def test_commit_goes_on_while_the_loop_that_waits_is_busy(database: str) -> None:
+    async def main() -> None:
+        await execute(database, "UPDATE centre SET epoch = 1")
+        thread = WriterThread(Writer(database, 1))
+        raws = [samples.plate(number) for number in range(1, 20_000)]
+        task = asyncio.create_task(thread.commit(samples.batch(1, samples.taken(raws), high_water={"cams": 20_000})))
+        await asyncio.sleep(0)
+        # From here on this loop does nothing until somebody else has seen the batch in the database.
+        seen: list[int] = []
+        watcher = threading.Thread(target=lambda: seen.append(asyncio.run(last_batch(database))))
+        watcher.start()
+        watcher.join()
+        assert seen == [1]
+        assert not task.done()
+        await task
+        await thread.close()
+
+    asyncio.run(main())
+
+
+def test_errors_come_back_and_close_ends_the_thread(database: str) -> None:
+    async def main() -> None:
+        before = threading.active_count()
+        thread = WriterThread(Writer(database, 9))
+        with pytest.raises(Fenced):
+            await thread.commit(samples.batch(1))
+        await thread.close()
+        assert threading.active_count() <= before + 1  # the one that waited for it is asyncio's
+
+    asyncio.run(main())
+
+
+def test_commit_ends_when_its_caller_is_cancelled(database: str) -> None:
+    async def main() -> None:
+        connection = await asyncpg.connect(database)
+        await connection.execute("UPDATE centre SET epoch = 1")
+        thread = WriterThread(Writer(database, 1))
+        await thread.commit(samples.batch(1))
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE centre IN EXCLUSIVE MODE")
+            task = asyncio.create_task(thread.commit(samples.batch(2)))
+            while not await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110
+                await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        await thread.commit(samples.batch(2))
+        assert await connection.fetchval("SELECT last_batch FROM centre") == 2
+        await thread.close()
+        await connection.close()
+
+    asyncio.run(main())
