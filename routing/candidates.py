@@ -10,6 +10,7 @@ eligible, and the last resort where a look met none. Both are exact and agree.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import compress
 from math import inf
 from typing import Final, NamedTuple
 
@@ -33,6 +34,8 @@ MANY: Final = 2048
 DEEPER: Final = 6
 """How much deeper it is."""
 UNRANKED: Final = Ranked((), (), False)
+FEW_DEMANDS: Final = 12
+"""Demands of one capability that are judged one by one, without arrays."""
 TOLD_MIN: Final = 4
 """Crews a demand is told at least: as many as `routing.assignment` asks for when one is not enough."""
 KEPT: Final = 16
@@ -105,7 +108,10 @@ class Candidates:
         """The nearest eligible crew of each demand, where a look has met one."""
         self._nearest = [-1] * len(demands)
         """The nearest capable crew of each demand, eligible or not; -1 where none has been met."""
+        self._seen: list[Line | None] = [None] * len(demands)
+        """The nearest capable crews of each demand, eligible or not, where a look for few has told them."""
         self._looks: list[_Look | None] = [None] * len(demands)
+        """The same, where a look for many has."""
         self._near: list[Line | None] = [None] * len(demands)
         """The nearest eligible crews of each demand, as far as anybody has asked for more than the first."""
         self._ranked: list[Ranked] = [UNRANKED] * len(demands)
@@ -142,8 +148,7 @@ class Candidates:
         unseen: dict[str, list[int]] = {}
         for demand, grant in enumerate(grants):
             if grant is not None and grant.row != self._nearest[demand]:
-                look = self._looks[demand]
-                line = None if look is None else look.seen()
+                line = self._seen_of(demand)
                 if line is not None and (grant.row in line.rows or line.complete or len(line.rows) >= PASSED_OVER_MAX):
                     told[demand] = self._passed_over(demand, grant.row, line)
                 else:
@@ -155,6 +160,10 @@ class Candidates:
                 assert grant is not None, "only granted demands are unseen"
                 told[demand] = self._passed_over(demand, grant.row, line)
         return told
+
+    def _seen_of(self, demand: int) -> Line | None:
+        look = self._looks[demand]
+        return self._seen[demand] if look is None else look.seen()
 
     def is_nearest(self, demand: int, grant: Grant) -> bool:
         """Whether no eligible crew is nearer to the demand than the one it was granted."""
@@ -204,8 +213,11 @@ class Candidates:
                     looked.append(demand)
                 elif self._looks[demand] is None and self._near[demand] is None:
                     looked.append(demand)
-            if looked:
+            if len(looked) > FEW_DEMANDS:
                 self._judge(looked, points.look(capability, self._at[looked], most))
+            elif looked:
+                for demand, line in zip(looked, points.look_for_few(capability, self._at[looked], most), strict=True):
+                    self._judge_one(demand, line)
 
     def _judge(self, demands: list[int], lines: Lines) -> None:
         """Says which crews on the demands' lines may be sent, and which is the nearest of each."""
@@ -228,11 +240,26 @@ class Candidates:
         distances_m = metres(lines.chords_squared[everyone, first]).tolist()
         nearest = np.where(lines.counts > 0, lines.rows[:, 0], -1).tolist()
         for place, demand in enumerate(demands):
-            self._near[demand] = None
+            self._near[demand] = self._seen[demand] = None
             self._looks[demand] = _Look(lines, eligible, complete, place)
             self._nearest[demand] = nearest[place]
             if met[place]:
                 self._first[demand] = Grant(rows[place], distances_m[place])
+
+    def _judge_one(self, demand: int, line: Line) -> None:
+        """As `_judge`, without the calls of numpy that pay only for many."""
+        serving = self._crews.homes.serving(self._demands[demand].territory)
+        standing_of = self._crews.standings.item
+        eligible = [standing_of(row) in serving for row in line.rows]
+        complete = line.complete or sum(eligible) == self._counts[demand]
+        if excluded := self._demands[demand].excluded:
+            eligible = [may and row not in excluded for may, row in zip(eligible, line.rows, strict=True)]
+        near = Line(list(compress(line.rows, eligible)), list(compress(line.chords_squared, eligible)), complete)
+        self._near[demand] = near
+        self._seen[demand], self._looks[demand] = line, None
+        self._nearest[demand] = line.rows[0] if line.rows else -1
+        if near.rows:
+            self._first[demand] = Grant(near.rows[0], metres_of(near.chords_squared[:1])[0])
 
     def _admits(self, territory: str) -> Flags:
         admitted = self._admitted.get(territory)

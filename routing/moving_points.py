@@ -28,7 +28,7 @@ import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from routing.geodesy import Floats, chord_of, chords_squared
-from routing.neighbours import Line, Lines, Rows, first, lines_of, nobody
+from routing.neighbours import Line, Lines, Rows, first, line_of, lines_of
 
 FEW: Final = 64
 """Points that are not worth a tree: sorting them all costs less than asking one."""
@@ -222,9 +222,18 @@ class MovingPoints:
         Returns:
             One line a place, with about as many rows as hoped for, perhaps fewer.
         """
+        return lines_of(*self._look(name, at, hope))
+
+    def look_for_few(self, name: str, at: Floats, hope: int) -> list[Line]:
+        """As `look`; cheaper for a few places, dearer for many."""
+        rows, apart, edges_squared = self._look(name, at, hope)
+        return list(map(line_of, rows.tolist(), apart.tolist(), edges_squared.tolist()))
+
+    def _look(self, name: str, at: Floats, hope: int) -> tuple[Rows, Floats, Floats]:
+        """Rows near each place in any order, with their squared chords, and the one below which no row is missing."""
         layer = self._layers.get(name)
         if layer is None:
-            return nobody(len(at))
+            return _nobody(len(at))
         if len(layer.members) <= self._few:
             return self._compare(layer, at, hope)
         self._settle(layer, len(at))
@@ -239,7 +248,7 @@ class MovingPoints:
             place, column = np.nonzero(loose_apart < edges_squared[:, None])
             if len(place):
                 rows, apart = _beside(rows, apart, place, loose[column], loose_apart[place, column])
-        return lines_of(rows, apart, edges_squared)
+        return rows, apart, edges_squared
 
     def nearest(self, name: str, at: Floats, want: int) -> list[Line]:
         """The nearest placed rows of a layer to each place: `want` or more, or all where there are fewer.
@@ -250,27 +259,27 @@ class MovingPoints:
             want: how many each place must get.
         """
         hope = want + 1
-        lines = list(self.look(name, at, hope))
+        lines = self.look_for_few(name, at, hope)
         while short := [at for at, line in enumerate(lines) if len(line.rows) < want and not line.complete]:
             hope *= 4
-            again = list(self.look(name, at[short], hope)) if hope <= LOOK_MAX else self._scan(name, at[short], want)
+            again = self.look_for_few(name, at[short], hope) if hope <= LOOK_MAX else self._scan(name, at[short], want)
             for line, better in zip(short, again, strict=True):
                 lines[line] = better
         return lines
 
-    def _compare(self, layer: _Layer, at: Floats, hope: int) -> Lines:
+    def _compare(self, layer: _Layer, at: Floats, hope: int) -> tuple[Rows, Floats, Floats]:
         """The nearest of few rows."""
         rows = layer.rows()
         placed = rows[self.is_placed(rows)]
         if not len(placed):
-            return nobody(len(at))
+            return _nobody(len(at))
         apart = self.chords_squared(at, placed)
         edges_squared = np.full(len(at), inf)
         if len(placed) > hope:
             # The one behind those that are hoped for is the first that is not told.
             edges_squared = np.partition(apart, hope, axis=1)[:, hope]
             edges_squared = np.nextafter(edges_squared, inf)
-        return lines_of(np.broadcast_to(placed, apart.shape), apart, edges_squared)
+        return np.broadcast_to(placed, apart.shape), apart, edges_squared
 
     def _settle(self, layer: _Layer, places: int) -> None:
         """Anchors the points if what their age costs has come to cost as much as that; `places` are about to be asked."""
@@ -298,7 +307,7 @@ class MovingPoints:
     def _find_anchored(self, layer: _Layer, at: Floats, hope: int) -> tuple[Rows, Floats, Floats]:
         """Rows whose anchors are nearest, with their squared chords, and the one below which no anchored row is missing."""
         if layer.tree is None:
-            return np.zeros((len(at), 1), np.int64), np.full((len(at), 1), inf), np.full(len(at), inf)
+            return _nobody(len(at))
         count = len(layer.tree.rows)
         blur = 1.0 + self._drift / layer.tree.spacing
         look = min(int(1.25 * hope * blur * blur) + 2, LOOK_MAX, count)
@@ -317,6 +326,11 @@ class MovingPoints:
         rows = self.members(name)
         rows = rows[self.is_placed(rows)]
         return [first(rows, self.chords_squared(place[None, :], rows)[0], want) for place in at]
+
+
+def _nobody(places: int) -> tuple[Rows, Floats, Floats]:
+    """No neighbour for any place, in one column."""
+    return np.zeros((places, 1), np.int64), np.full((places, 1), inf), np.full(places, inf)
 
 
 def _beside(rows: Rows, apart: Floats, place: Rows, more: Rows, more_apart: Floats) -> tuple[Rows, Floats]:

@@ -61,11 +61,6 @@ class Lines:
         return map(self.__getitem__, range(len(self)))
 
 
-def nobody(places: int) -> Lines:
-    """Lines of places that have no neighbour at all."""
-    return lines_of(np.zeros((places, 1), np.int64), np.full((places, 1), inf), np.full(places, inf))
-
-
 def lines_of(rows: Rows, chords_squared: Floats, edges_squared: Floats) -> Lines:
     """Lines of neighbours in any order, of which none nearer than a line's edge is missing; those beyond it are left out.
 
@@ -82,6 +77,15 @@ def lines_of(rows: Rows, chords_squared: Floats, edges_squared: Floats) -> Lines
     width = max(1, int(counts.max()))
     rows = np.take_along_axis(rows, order[:, :width], axis=1)
     return Lines(rows, chords_squared[:, :width], counts, edges_squared == inf)
+
+
+def line_of(rows: Sequence[int], chords_squared: Sequence[float], edge_squared: float) -> Line:
+    """One line, as `lines_of` makes them: of a dozen neighbours, sorting pairs in Python costs less than numpy's calls."""
+    pairs = sorted([pair for pair in zip(chords_squared, rows, strict=True) if pair[0] < edge_squared])
+    if not pairs:
+        return Line((), (), edge_squared == inf)
+    apart, ordered = zip(*pairs, strict=True)
+    return Line(ordered, apart, edge_squared == inf)
 
 
 def first(rows: Rows, chords_squared: Floats, want: int) -> Line:
