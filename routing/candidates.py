@@ -47,8 +47,9 @@ CELLS: Final = 1 << 17
 class Crews:
     """What the index knows of the crews. Shared, not copied: a batch reads it while nothing changes."""
 
-    def __init__(self, points: MovingPoints) -> None:
+    def __init__(self, points: MovingPoints, few_demands: int = FEW_DEMANDS) -> None:
         self.points = points
+        self.few_demands = few_demands
         self.homes = Homes()
         self.tally = Tally()
         self.standings: Standings = np.zeros(64, dtype=np.intp)
@@ -213,7 +214,7 @@ class Candidates:
                     looked.append(demand)
                 elif self._looks[demand] is None and self._near[demand] is None:
                     looked.append(demand)
-            if len(looked) > FEW_DEMANDS:
+            if len(looked) > self._crews.few_demands:
                 self._judge(looked, points.look(capability, self._at[looked], most))
             elif looked:
                 for demand, line in zip(looked, points.look_for_few(capability, self._at[looked], most), strict=True):

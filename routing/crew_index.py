@@ -20,7 +20,7 @@ import numpy.typing as npt
 from core.ports import Choice, Demand
 from core.vocabulary import AssignReason, CrewNo
 from routing.assignment import assign
-from routing.candidates import Candidates, Crews, name_nearest
+from routing.candidates import FEW_DEMANDS, Candidates, Crews, name_nearest
 from routing.eligibility import FREE, HINDERED, NOWHERE
 from routing.geodesy import unit_vectors
 from routing.moving_points import MovingPoints
@@ -35,10 +35,14 @@ class CrewTree:
     """All crews of a centre. Not thread-safe: it belongs to the engine.
 
     Invariant: a crew's standing is its hindrance, else `NOWHERE` where it has no place, else its home's.
+
+    Args:
+        points: where the crews are.
+        few_demands: demands of one capability that are judged one by one; the tests vary it: no answer depends on it.
     """
 
-    def __init__(self, points: MovingPoints | None = None) -> None:
-        self._crews = Crews(MovingPoints() if points is None else points)
+    def __init__(self, points: MovingPoints | None = None, few_demands: int = FEW_DEMANDS) -> None:
+        self._crews = Crews(MovingPoints() if points is None else points, few_demands)
         self._capabilities: list[frozenset[str]] = []
         self._homes: list[int] = []
         """Each crew's standing when it is free and has a place."""

@@ -236,7 +236,7 @@ class PointIndex:
 
     def __init__(self, map_data: MapData) -> None:
         self._map = map_data
-        self.display = [spellings(names[0])[0] for names in map_data.street_names]
+        self.display: list[str] = [spellings(names[0])[0] for names in map_data.street_names]
         """Each street's name for a person to read."""
         points, self._street_of = _samples(map_data)
         self._houses = _tree(map_data.house_points)
@@ -255,18 +255,25 @@ class PointIndex:
         if not len(known):
             return said
         here = _unit(np.column_stack((latitude_deg[known], longitude_deg[known])))
-        columns = [column.tolist() for tree in (self._houses, self._corners, self._samples) for column in _ask(tree, here)]
-        for at, house_m, house, corner_m, corner, street_m, sample in zip(known.tolist(), *columns, strict=True):
-            if house_m <= AT_THE_HOUSE_M:
-                said[at] = self._house(house)
-            elif corner_m <= AT_THE_CORNER_M:
-                first, second = self._map.corner_streets[corner].tolist()
-                said[at] = f"{self.display[first]} / {self.display[second]}"
-            elif street_m < min(house_m, NEAREST_MAX_M):
-                said[at] = self.display[self._street_of[sample]]
-            elif house_m <= NEAREST_MAX_M:
-                said[at] = self._house(house)
+        house_m, house = _ask(self._houses, here)
+        is_far = house_m > AT_THE_HOUSE_M
+        for at, row in zip(known[~is_far].tolist(), house[~is_far].tolist(), strict=True):
+            said[at] = self._house(row)
+        # Asking a tree costs as much as a dozen of its answers: most points are at a house, and then no other is asked.
+        if is_far.any():
+            columns = [house_m[is_far], house[is_far], *_ask(self._corners, here[is_far]), *_ask(self._samples, here[is_far])]
+            for at, *apart in zip(known[is_far].tolist(), *(column.tolist() for column in columns), strict=True):
+                said[at] = self._far_from_houses(*apart)
         return said
+
+    def _far_from_houses(self, house_m: float, house: int, corner_m: float, corner: int, street_m: float, sample: int) -> str:
+        if corner_m <= AT_THE_CORNER_M:
+            first, second = self._map.corner_streets[corner].tolist()
+            return f"{self.display[first]} / {self.display[second]}"
+        if street_m < min(house_m, NEAREST_MAX_M):
+            street: str = self.display[self._street_of[sample]]
+            return street
+        return self._house(house) if house_m <= NEAREST_MAX_M else ""
 
     def _house(self, row: int) -> str:
         return f"{self.display[self._map.house_street[row]]}, {self._map.house_number[row]}"

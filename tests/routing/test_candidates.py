@@ -7,7 +7,7 @@ import pytest
 
 from core.ports import Demand
 from core.vocabulary import AssignReason, CrewNo
-from routing.candidates import MANY, Candidates, Crews
+from routing.candidates import FEW_DEMANDS, MANY, Candidates, Crews
 from routing.eligibility import FREE, HINDERED
 from routing.geodesy import chords_squared, unit_vector, unit_vectors
 from routing.moving_points import FEW, MovingPoints
@@ -15,9 +15,11 @@ from routing.moving_points import FEW, MovingPoints
 NOT_FREE = HINDERED[AssignReason.NOT_FREE]
 
 
-def crews_with(places_deg: np.ndarray[tuple[int, int], np.dtype[np.float64]], free: list[bool], build_toil: int) -> Crews:
+def crews_with(
+    places_deg: np.ndarray[tuple[int, int], np.dtype[np.float64]], free: list[bool], build_toil: int, few_demands: int
+) -> Crews:
     """Patrol crews without a territory, all alike, some free."""
-    crews = Crews(MovingPoints(build_toil=build_toil))
+    crews = Crews(MovingPoints(build_toil=build_toil), few_demands)
     crews.standings = np.where(free, FREE, NOT_FREE)
     for row in range(len(places_deg)):
         crews.points.append()
@@ -61,7 +63,17 @@ def check_rank(
     want: int,
     rng: np.random.Generator,
 ) -> None:
-    crews = crews_with(places, free, build_toil)
+    for few_demands in (0, FEW_DEMANDS):
+        check_rank_of(crews_with(places, free, build_toil, few_demands), places, free, want, rng)
+
+
+def check_rank_of(
+    crews: Crews,
+    places: np.ndarray[tuple[int, int], np.dtype[np.float64]],
+    free: list[bool],
+    want: int,
+    rng: np.random.Generator,
+) -> None:
     eligible = [row for row in range(len(places)) if free[row]]
     demands = [
         Demand(key, 43.2 + rng.normal(0, 0.001), 76.9 + rng.normal(0, 0.001), "patrol", "", 1, frozenset(excluded))

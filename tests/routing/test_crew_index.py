@@ -36,7 +36,7 @@ class IndexMachine(RuleBasedStateMachine):
         self.region = REGIONS[region]
         self.rng = np.random.default_rng(seed)
         self.oracle = Oracle()
-        self.indexes = [CrewTree(), CrewTree(MovingPoints(1, 0)), CrewTree(MovingPoints(4, 2))]
+        self.indexes = [CrewTree(), CrewTree(MovingPoints(1, 0), 0), CrewTree(MovingPoints(4, 2), 2)]
         for _ in range(crews):
             self.put_new()
         for crew_no in range(crews):
