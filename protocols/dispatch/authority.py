@@ -1,14 +1,17 @@
 """Which commands a client may give, before the engine sees them.
 
-Observers command nothing. A crew speaks for itself alone. Everybody else commands what lies in the client's territory. What
-is not known here (an incident long closed, a wrong number) goes to the engine, which answers why not.
+Observers command nothing. A crew speaks for itself alone. Everybody else commands what lies in the client's territory, and
+sends crews that serve any of it or may be sent outside their own: another territory's crew is another desk's to give. What is
+not known here (an incident long closed, a wrong number) goes to the engine, which answers why not.
 Requirements: OCC-4, CITY-16.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import assert_never
+from typing import Final, assert_never
+
+import msgspec
 
 from core.commands import (
     Accept,
@@ -25,10 +28,20 @@ from core.commands import (
     Reassign,
     Split,
 )
-from core.decisions import IncidentChange
-from protocols.dispatch.subscription import Client, within
+from core.decisions import CrewChange, IncidentChange
+from protocols.dispatch.subscription import Client, served, within
 
 Lookup = Callable[[int], IncidentChange | None]
+CrewLookup = Callable[[str], CrewChange | None]
+
+
+class _Sendable(msgspec.Struct):
+    """What a crew's view says of where it may be sent."""
+
+    outside: bool = False
+
+
+_SENDABLE: Final = msgspec.json.Decoder(_Sendable)
 
 
 def operator_of(client: Client) -> str:
@@ -36,13 +49,14 @@ def operator_of(client: Client) -> str:
     return f"crew:{client.crew}" if client.role == "crew" else f"operator:{client.operator}"
 
 
-def hindrance(client: Client, command: AnyCommand, incident: Lookup) -> tuple[str, str] | None:
+def hindrance(client: Client, command: AnyCommand, incident: Lookup, crew: CrewLookup) -> tuple[str, str] | None:
     """Why a client may not give a command, as the field's path and a text, or None when it may.
 
     Args:
         client: who commands.
         command: what.
         incident: the newest committed state of an incident, None where unknown.
+        crew: the same of a crew.
     """
     match client.role:
         case "observer":
@@ -50,7 +64,7 @@ def hindrance(client: Client, command: AnyCommand, incident: Lookup) -> tuple[st
         case "crew":
             return _of_crew(client, command, incident)
         case "dispatcher" | "shift_lead":
-            return _of_dispatcher(client, command, incident)
+            return _of_dispatcher(client, command, incident) or _of_sending(client, command, crew)
         case _:
             assert_never(client.role)
 
@@ -86,3 +100,12 @@ def _of_dispatcher(client: Client, command: AnyCommand, incident: Lookup) -> tup
         if known is not None and not within(known.territory, client.territory):
             return field, f"lies outside {client.territory!r}, to which this client is limited"
     return None
+
+
+def _of_sending(client: Client, command: AnyCommand, crew: CrewLookup) -> tuple[str, str] | None:
+    known = crew(command.to) if isinstance(command, Reassign) else None
+    if known is None or not client.territory or served(known.territory, (client.territory,)):
+        return None
+    if _SENDABLE.decode(known.view).outside:
+        return None
+    return "$.body.to", f"serves {known.territory!r} alone, outside {client.territory!r}, to which this client is limited"

@@ -63,6 +63,11 @@ class Publisher:
         held = self._committed.incident(number)
         return None if held is None else held.change
 
+    def crew(self, crew_id: str) -> CrewChange | None:
+        """The newest committed state of a crew."""
+        held = self._committed.crews.get(crew_id)
+        return None if held is None else held.change
+
     def restore(
         self, batch_no: int, incidents: Iterable[IncidentChange], crews: Iterable[CrewChange], positions: Iterable[PositionRow]
     ) -> None:

@@ -224,7 +224,7 @@ class Session:
         if command.command_id in self.asked:
             # It was allowed and waits for its answer; what has changed meanwhile does not make its repetition a refusal.
             return [Give(Order(operator_of(self.client), command))]
-        wrong = hindrance(self.client, command, self._publisher.incident)
+        wrong = hindrance(self.client, command, self._publisher.incident, self._publisher.crew)
         if wrong is not None:
             raise RefusedError(ErrorCode.FORBIDDEN, *wrong, command.command_id)
         if len(self.asked) >= self._allowed.commands:

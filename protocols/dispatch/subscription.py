@@ -42,7 +42,7 @@ def _covered(territory: str, roots: tuple[str, ...]) -> bool:
 
 
 @lru_cache(maxsize=16_384)
-def _served(territory: str, roots: tuple[str, ...]) -> bool:
+def served(territory: str, roots: tuple[str, ...]) -> bool:
     """Whether a crew of a territory serves any of some others."""
     return any(within(territory, root) or within(root, territory) for root in roots)
 
@@ -81,7 +81,7 @@ class Selection(msgspec.Struct, frozen=True):
         A crew serves its territory and what lies below it, so a district sees the city's crews as well as its own. Box,
         categories and priorities are about incidents and say nothing of crews.
         """
-        return (self.crews is None or crew_id in self.crews) and _served(territory, self.territories)
+        return (self.crews is None or crew_id in self.crews) and served(territory, self.territories)
 
     def in_box(self, latitude_deg: float | None, longitude_deg: float | None) -> bool:
         """Whether a place lies in the box, borders included. No place is in no box; every place is in no box given."""

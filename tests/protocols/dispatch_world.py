@@ -54,9 +54,11 @@ def incident(
     )
 
 
-def crew(crew_id: str, *, territory: str = MEDEU, state: CrewState = CrewState.FREE, updated_us: int = 1) -> CrewChange:
+def crew(
+    crew_id: str, *, territory: str = MEDEU, state: CrewState = CrewState.FREE, updated_us: int = 1, outside: bool = False
+) -> CrewChange:
     """A crew's state."""
-    view = {"crew_id": crew_id, "state": state.value, "territory": territory, "updated_us": updated_us}
+    view = {"crew_id": crew_id, "state": state.value, "territory": territory, "outside": outside, "updated_us": updated_us}
     return CrewChange(
         crew_id=CrewId(crew_id),
         state=state,

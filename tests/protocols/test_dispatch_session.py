@@ -46,7 +46,7 @@ from protocols.dispatch.message import (
 from protocols.dispatch.publisher import Publisher
 from protocols.dispatch.session import MOVES, Give, Instruction, Leave, Say, Session, State, Watch
 from protocols.dispatch.subscription import Client
-from tests.protocols.dispatch_world import CITY, answer, batch, incident
+from tests.protocols.dispatch_world import CITY, answer, batch, crew, incident
 
 DISPATCHER = Client(operator="aigul", role="dispatcher", territory=CITY)
 SHIFT_LEAD = Client(operator="marat", role="shift_lead")
@@ -254,6 +254,16 @@ HERE, ELSEWHERE, UNKNOWN = 1, 2, 99
 KNOWN = {HERE: incident(HERE, crews=("P-1",)), ELSEWHERE: incident(ELSEWHERE, territory="kz/astana", crews=("P-9",))}
 
 
+CREWS = {
+    "district": crew("district", territory=f"{CITY}/medeu"),
+    "city": crew("city", territory=CITY),
+    "country": crew("country", territory="kz"),
+    "everywhere": crew("everywhere", territory=""),
+    "abroad": crew("abroad", territory="kz/astana"),
+    "lent": crew("lent", territory="kz/astana", outside=True),
+}
+
+
 class Ordered(NamedTuple):
     client: Client
     command: AnyCommand
@@ -284,6 +294,11 @@ ORDERED = [
     *(Ordered(DISPATCHER, command, None) for command in every_command(HERE, "P-9")),
     *(Ordered(DISPATCHER, command, None) for command in every_command(UNKNOWN, "P-9")),
     *(Ordered(DISPATCHER, command, "$.body.incident") for command in every_command(ELSEWHERE, "P-9")[:-1]),
+    *(
+        Ordered(DISPATCHER, Reassign(command_id="c", incident=HERE, to=to), "$.body.to" if to == "abroad" else None)
+        for to in (*CREWS, "unknown")
+    ),
+    Ordered(SHIFT_LEAD, Reassign(command_id="c", incident=HERE, to="abroad"), None),
     Ordered(DISPATCHER, CreateIncident(command_id="c"), None),
     Ordered(DISPATCHER, Merge(command_id="c", incident=HERE, into=ELSEWHERE), "$.body.into"),
     *(Ordered(CREW, command, None) for command in every_command(HERE, "P-1")[:6]),
@@ -296,7 +311,7 @@ ORDERED = [
 
 @pytest.mark.parametrize("case", ORDERED, ids=lambda case: f"{case.client.role}-{type(case.command).__name__}-{case.field}")
 def test_who_may_command_what(case: Ordered) -> None:
-    wrong = hindrance(case.client, case.command, KNOWN.get)
+    wrong = hindrance(case.client, case.command, KNOWN.get, CREWS.get)
     assert (None if wrong is None else wrong[0]) == case.field
 
 
