@@ -20,7 +20,8 @@ MAY_IMPORT = {
     "protocols": {"core", "protocols"},
     "routing": {"core", "routing"},
     "storage": {"core", "storage"},
-    "ops": {"core", "protocols", "routing", "storage", "loadtest", "ops"},
+    "adapters": {"core", "adapters"},
+    "ops": {"core", "protocols", "routing", "storage", "adapters", "loadtest", "ops"},
     "loadtest": {"core", "protocols", "routing", "storage", "ops", "loadtest"},
 }
 """Package → packages of the project that it may import."""

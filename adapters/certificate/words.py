@@ -1,0 +1,158 @@
+"""The certificate's words in Kazakh, Russian and English: what citizens, courts and inspectors read.
+
+One table a kind of word, each with all three languages side by side, so that a missing translation is a missing column. The
+keys are the vocabulary's own values (`core.vocabulary`, `core.facts`): a word of the log without a row here is a failing test.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, NamedTuple, get_args
+
+Language = Literal["kk", "ru", "en"]
+LANGUAGES: Final[tuple[Language, ...]] = get_args(Language)
+
+
+class Phrase(NamedTuple):
+    """One meaning in three languages."""
+
+    kk: str
+    ru: str
+    en: str
+
+    def in_language(self, language: Language) -> str:
+        """The phrase in one of them."""
+        chosen: str = getattr(self, language)
+        return chosen
+
+
+LABELS: Final[dict[str, Phrase]] = {
+    "title": Phrase("Оқиғаның өңделуі туралы анықтама", "Справка об отработке происшествия", "Certificate of work"),
+    "incident": Phrase("Оқиға №", "Происшествие №", "Incident No"),
+    "centre": Phrase("Орталық", "Центр", "Centre"),
+    "category": Phrase("Санат", "Категория", "Category"),
+    "priority": Phrase("Басымдық", "Приоритет", "Priority"),
+    "state": Phrase("Күйі", "Состояние", "State"),
+    "territory": Phrase("Аумақ", "Территория", "Territory"),
+    "owner": Phrase("Жауапты", "Ответственный", "Owner"),
+    "address": Phrase("Мекенжай", "Адрес", "Address"),
+    "coordinates": Phrase("Координаттар", "Координаты", "Coordinates"),
+    "opened": Phrase("Ашылды", "Открыто", "Opened"),
+    "closed": Phrase("Жабылды", "Закрыто", "Closed"),
+    "result": Phrase("Нәтиже", "Результат", "Result"),
+    "tellings": Phrase("Хабарламалар", "Сообщения", "What told of it"),
+    "crews": Phrase("Жасақтар", "Наряды", "Crews"),
+    "terms": Phrase("Мерзімдер", "Сроки", "Terms"),
+    "course": Phrase("Оқиғаның барысы", "Ход отработки", "Course"),
+    "when": Phrase("Уақыты", "Время", "When"),
+    "source": Phrase("Дереккөз", "Источник", "Source"),
+    "caller": Phrase("Өтініш иесі", "Заявитель", "Caller"),
+    "phone": Phrase("Телефон", "Телефон", "Telephone"),
+    "said": Phrase("Айтылғаны", "Сообщено", "Said"),
+    "crew": Phrase("Жасақ", "Наряд", "Crew"),
+    "capability": Phrase("Мақсаты", "Назначение", "Sent as"),
+    "offered": Phrase("Тағайындалды", "Назначен", "Assigned"),
+    "accepted": Phrase("Қабылдады", "Принял", "Accepted"),
+    "en_route": Phrase("Жолға шықты", "Выехал", "En route"),
+    "on_scene": Phrase("Орнына жетті", "Прибыл", "On scene"),
+    "ended": Phrase("Аяқталды", "Завершил", "Ended"),
+    "distance": Phrase("Қашықтық, м", "Расстояние, м", "Distance, m"),
+    "term": Phrase("Мерзім", "Срок", "Term"),
+    "began": Phrase("Басталды", "Начат", "Began"),
+    "due": Phrase("Аяқталу мерзімі", "Истекает", "Due"),
+    "end": Phrase("Орындалуы", "Исполнение", "Outcome"),
+    "who": Phrase("Кім", "Кто", "Who"),
+    "what": Phrase("Не болды", "Что произошло", "What happened"),
+    "why": Phrase("Негізі", "Основание", "Ground"),
+    "page": Phrase("бет", "стр.", "page"),
+    "digest": Phrase("Оқиға журналының SHA-256 бақылау қосындысы", "Контрольная сумма журнала происшествия SHA-256",
+                     "SHA-256 of the incident's log"),
+    "unknown": Phrase("белгісіз", "неизвестно", "unknown"),
+}  # fmt: skip
+
+STATES: Final[dict[str, Phrase]] = {
+    "opened": Phrase("ашылды", "открыто", "opened"),
+    "queued": Phrase("жасақ күтуде", "ожидает наряда", "waits for a crew"),
+    "assigned": Phrase("жасақ тағайындалды", "назначен наряд", "a crew is assigned"),
+    "en_route": Phrase("жасақ жолда", "наряд в пути", "a crew is en route"),
+    "on_scene": Phrase("жасақ орнында", "наряд на месте", "a crew is on scene"),
+    "cleared": Phrase("жасақтар босады", "наряды освободились", "the crews have cleared"),
+    "closed": Phrase("жабылды", "закрыто", "closed"),
+    "merged": Phrase("біріктірілді", "объединено", "merged"),
+}
+
+TERMS: Final[dict[str, Phrase]] = {
+    "accept": Phrase("тапсырманы қабылдау", "принятие задания", "accepting the assignment"),
+    "crew": Phrase("жасақ табу", "подбор наряда", "finding a crew"),
+    "on_scene": Phrase("орнына жету", "прибытие на место", "arriving on scene"),
+    "review": Phrase("оқиғаны қайта қарау", "пересмотр происшествия", "reviewing the incident"),
+}
+
+ENDS: Final[dict[str, Phrase]] = {
+    "kept": Phrase("сақталды", "соблюдён", "kept"),
+    "missed": Phrase("өтіп кетті", "нарушен", "missed"),
+    "void": Phrase("күшін жойды", "отпал", "void"),
+    "running": Phrase("жүріп жатыр", "идёт", "running"),
+}
+
+MOVES: Final[dict[str, Phrase]] = {
+    "offered": Phrase("{crew} жасағына ұсынылды", "предложено наряду {crew}", "offered to crew {crew}"),
+    "accepted": Phrase("{crew} жасағы қабылдады", "наряд {crew} принял задание", "crew {crew} has accepted"),
+    "en_route": Phrase("{crew} жасағы жолға шықты", "наряд {crew} выехал", "crew {crew} is en route"),
+    "on_scene": Phrase("{crew} жасағы орнына жетті", "наряд {crew} прибыл на место", "crew {crew} is on scene"),
+    "cleared": Phrase("{crew} жасағы жұмысын аяқтады", "наряд {crew} завершил работу", "crew {crew} has cleared"),
+    "declined": Phrase("{crew} жасағы бас тартты", "наряд {crew} отказался", "crew {crew} has declined"),
+    "expired": Phrase("{crew} жасағы мерзімінде қабылдамады", "наряд {crew} не принял задание в срок",
+                      "crew {crew} did not accept in time"),
+    "withdrawn": Phrase("{crew} жасағы кері шақырылды", "наряд {crew} отозван", "crew {crew} was withdrawn"),
+}  # fmt: skip
+"""What a crew's task came to, by `core.vocabulary.AssignmentState`."""
+
+FACTS: Final[dict[str, Phrase]] = {
+    "opened": Phrase(
+        "оқиға ашылды: {category}, басымдығы {priority}",
+        "открыто происшествие: {category}, приоритет {priority}",
+        "opened as {category}, priority {priority}",
+    ),
+    "event_joined": Phrase("{event} хабарламасы қосылды", "присоединено сообщение {event}", "{event} joined"),
+    "recategorised": Phrase(
+        "санаты өзгерді: {category}, басымдығы {priority}",
+        "изменена категория: {category}, приоритет {priority}",
+        "recategorised as {category}, priority {priority}",
+    ),
+    "priority_set": Phrase(
+        "басымдығы {priority} болып бекітілді", "установлен приоритет {priority}", "priority set to {priority}"
+    ),
+    "queued": Phrase(
+        "бос жасақ жоқ ({capability}), кезекке қойылды",
+        "нет свободного наряда ({capability}), поставлено в очередь",
+        "no crew is free ({capability}): queued",
+    ),
+    "crew_assigned": Phrase(
+        "{crew} жасағы тағайындалды ({capability}), {distance} м",
+        "назначен наряд {crew} ({capability}), {distance} м",
+        "crew {crew} assigned ({capability}), {distance} m",
+    ),
+    "term_fired": Phrase(
+        "мерзім өтті: {term}; хабарланды: {told}", "истёк срок: {term}; уведомлён: {told}", "term passed: {term}; told: {told}"
+    ),
+    "noted": Phrase("жазба: {words}", "запись: {words}", "note: {words}"),
+    "absorbed": Phrase("№ {other} оқиғасы қосылды", "присоединено происшествие № {other}", "incident {other} merged in"),
+    "merged_into": Phrase(
+        "№ {into} оқиғасына біріктірілді", "объединено с происшествием № {into}", "merged into incident {into}"
+    ),
+    "events_left": Phrase(
+        "хабарламалар № {to} оқиғасына бөлінді: {events}",
+        "сообщения выделены в происшествие № {to}: {events}",
+        "events split off to incident {to}: {events}",
+    ),
+    "closed": Phrase("оқиға жабылды: {result}", "происшествие закрыто: {result}", "closed: {result}"),
+}
+"""What happened, by a fact's tag; a crew's moves are `MOVES`."""
+
+ACTORS: Final[dict[str, Phrase]] = {
+    "engine": Phrase("жүйе", "система", "the system"),
+    "source": Phrase("дереккөз", "источник", "source"),
+    "crew": Phrase("жасақ", "наряд", "crew"),
+    "operator": Phrase("диспетчер", "диспетчер", "dispatcher"),
+    "shift_lead": Phrase("ауысым басшысы", "начальник смены", "shift lead"),
+}
