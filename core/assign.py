@@ -17,7 +17,7 @@ from core.state import CentreState
 from core.vocabulary import PRIORITY_HIGHEST, PRIORITY_LOWEST, AssignmentId, CrewNo, CrewState, IncidentId
 
 
-class _Asked(Enum):
+class Asked(Enum):
     """How a need came to be asked for."""
 
     NEW = "need"
@@ -27,7 +27,7 @@ class _Asked(Enum):
     """It was taken from the queue for a crew that freed."""
 
 
-_Need = tuple[IncidentId, str, _Asked]
+_Need = tuple[IncidentId, str, Asked]
 
 
 def assign_crews(state: CentreState) -> None:
@@ -61,13 +61,13 @@ def _new_needs(state: CentreState) -> list[_Need]:
         queued = list(state.queued.get(incident_id, ()))
         for capability in incident.unmet():
             if capability not in queued:
-                needs.append((incident_id, capability, _Asked.NEW))
+                needs.append((incident_id, capability, Asked.NEW))
                 continue
             queued.remove(capability)
             if incident_id in state.retried:
                 # Out of the queue while it is asked for, or a freed crew would find it there as well.
                 state.unqueue(incident_id, capability)
-                needs.append((incident_id, capability, _Asked.RETRIED))
+                needs.append((incident_id, capability, Asked.RETRIED))
     state.wanted.clear()
     return needs
 
@@ -115,7 +115,7 @@ def _pop_for_freed(state: CentreState, lowest_priority: int) -> list[_Need]:
         popped = state.waiting.pop(crew.capabilities, serves, lowest_priority) if can_go else None
         if popped is not None:
             state.unqueue(*popped)
-            heads.append((*popped, _Asked.FREED))
+            heads.append((*popped, Asked.FREED))
         elif not can_go or lowest_priority >= PRIORITY_LOWEST:
             del state.freed[crew_id]
     return heads
@@ -126,14 +126,14 @@ def _decide(state: CentreState, needs: list[_Need]) -> list[tuple[Incident, str]
 
     Returns the needs that are left without one: they belong in the queue, and a new one's incident has been told.
     """
-    asked: list[tuple[Incident, str, _Asked]] = []
+    asked: list[tuple[Incident, str, Asked]] = []
     demands: list[Demand] = []
     unserved: list[tuple[Incident, str]] = []
     for incident_id, capability, how in needs:
         incident = state.incidents[incident_id]
         if incident.place is None:
             # Nobody can be sent nowhere: the owner must find out the place, and the crew term sees that it happens.
-            if how is _Asked.NEW:
+            if how is Asked.NEW:
                 _tell_queued(state, incident, capability, (), "no_place")
             unserved.append((incident, capability))
             continue
@@ -157,7 +157,7 @@ def _decide(state: CentreState, needs: list[_Need]) -> list[tuple[Incident, str]
             explanation = Explanation(choice.reason, round(choice.distance_m, 1), _passed_over(state, choice))
             assign(state, incident, capability, choice.crew_no, explanation, "engine", how.value)
         else:
-            if how is _Asked.NEW:
+            if how is Asked.NEW:
                 _tell_queued(state, incident, capability, _passed_over(state, choice), "no_crew")
             unserved.append((incident, capability))
     return unserved

@@ -22,7 +22,7 @@ from ops.config import Config
 from ops.layers import FILE_VARIABLE, PREFIX, load
 
 PROJECT = Path(__file__).parents[1]
-PACKAGES = ("core", "protocols", "routing", "storage", "ops", "loadtest", "tests")
+PACKAGES = ("core", "protocols", "routing", "storage", "adapters", "ops", "loadtest", "tests")
 NAMING = [PROJECT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md")]
 """Documents whose names must exist; in the others only links are checked."""
 DOCUMENTS = sorted([*PROJECT.glob("*.md"), *(file for package in PACKAGES for file in (PROJECT / package).rglob("*.md"))])

@@ -12,7 +12,7 @@ from typing import assert_never
 
 import msgspec
 
-from adapters.certificate.words import ACTORS, ENDS, FACTS, LABELS, MOVES, STATES, TERMS, Language
+from adapters.certificate.words import ACTORS, CAUSES, ENDS, FACTS, LABELS, MOVES, STATES, TERMS, Language
 from core.category import CategoryTable
 from core.course import Course, Step
 from core.facts import (
@@ -193,9 +193,10 @@ class Writer:
 
     def _cause(self, step: Step) -> str:
         kind, _, name = step.cause.partition(":")
-        if kind == "term" and name in TERMS:
+        if kind == "term":
             return TERMS[name].in_language(self._language)
-        return name or kind
+        own = CAUSES.get(kind)
+        return name or (kind if own is None else own.in_language(self._language))
 
     def _category(self, code: str) -> str:
         if code not in self._categories:

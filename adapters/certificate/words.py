@@ -156,3 +156,12 @@ ACTORS: Final[dict[str, Phrase]] = {
     "operator": Phrase("диспетчер", "диспетчер", "dispatcher"),
     "shift_lead": Phrase("ауысым басшысы", "начальник смены", "shift lead"),
 }
+
+CAUSES: Final[dict[str, Phrase]] = {
+    "need": Phrase("жасақ қажет", "нужен наряд", "a crew is needed"),
+    "retried": Phrase("жасақтар қайта сұралды", "наряды запрошены повторно", "crews are asked again"),
+    "crew_freed": Phrase("жасақ босады", "освободился наряд", "a crew has become free"),
+    "no_crew": Phrase("бос жасақ жоқ", "нет свободного наряда", "no crew is free"),
+    "no_place": Phrase("орны белгісіз", "место неизвестно", "the place is not known"),
+}
+"""Why the centre itself did something (`core.assign`); other causes name an event, a command or a term."""

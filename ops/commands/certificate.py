@@ -31,10 +31,13 @@ def certificate(
 ) -> int:
     """Writes the certificate of an incident: who called, who decided, which crew when, every term kept or missed, the result.
 
-    Status 1 when the incident is not known, or when its log is not the one that `--check` names.
+    Status 1 when the incident is not known, its log is damaged, or is not the one that `--check` names.
     """
+    from msgspec import ValidationError
+
     from core.category import load_categories
     from core.course import course_of
+    from core.incident import IllegalMoveError
     from storage.incident_log import read_log
 
     config = configured.read()
@@ -47,7 +50,11 @@ def certificate(
     if not log:
         print(f"jedel: incident {incident} is not known", file=sys.stderr)
         return 1
-    course = course_of(log)
+    try:
+        course = course_of(log)
+    except (IllegalMoveError, ValidationError) as error:
+        print(f"jedel: incident {incident} cannot be certified, its log is damaged (jedel verify): {error}", file=sys.stderr)
+        return 1
     if check:
         same = check.lower() == course.sha256
         print(f"certificate: incident {incident}: the log is {'the one certified' if same else 'another one'}: {course.sha256}")

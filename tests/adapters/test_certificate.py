@@ -12,6 +12,7 @@ from adapters.certificate import words
 from adapters.certificate.document import Document, Writer
 from adapters.certificate.html import draw_html
 from adapters.certificate.pdf import draw_pdf
+from core.assign import Asked
 from core.category import load_categories
 from core.commands import ChangePriority, Close, Merge, Split
 from core.course import TermEnd, course_of
@@ -19,8 +20,8 @@ from core.facts import TAGS, AssignmentEnded, AssignmentMoved
 from core.vocabulary import AssignmentState, IncidentState, TermKind
 from tests.core.town import EASTERN, ELSEWHERE, Town
 
-TABLES = [words.LABELS, words.STATES, words.TERMS, words.ENDS, words.MOVES, words.FACTS, words.ACTORS]
-MARKUP = 'драка <b>"жарақат" & #emph[қауіп] \\ $x$</b>'
+TABLES = [words.LABELS, words.STATES, words.TERMS, words.ENDS, words.MOVES, words.FACTS, words.ACTORS, words.CAUSES]
+MARKUP = 'fight, драка <b>"жарақат" & #emph[қауіп] \\ $x$</b>'
 
 
 def document(language: words.Language, utc_offset_h: float = 5.0) -> Document:
@@ -34,10 +35,13 @@ def document(language: words.Language, utc_offset_h: float = 5.0) -> Document:
     town.crew("P-2", "patrol", fix=ELSEWHERE)
     town.status("P-2", "accepted")
     other = town.call("fight", fix=EASTERN)
-    town.order(Merge(command_id="m", incident=other, into=number))
-    town.order(Split(command_id="s", incident=number, events=("s/2",)))
-    town.order(ChangePriority(command_id="p", incident=number, priority=1))
-    town.order(Close(command_id="c", incident=number, result="{тоқтатылды}"))
+    for command in (
+        Merge(command_id="m", incident=other, into=number),
+        Split(command_id="s", incident=number, events=("s/2",)),
+        ChangePriority(command_id="p", incident=number, priority=1),
+    ):
+        assert town.order(command) == (True, "")
+    assert town.order(Close(command_id="c", incident=number, result="{тоқтатылды}")) == (True, "")
     writer = Writer(language, load_categories(), "Алматы", timedelta(hours=utc_offset_h))
     return writer.document(course_of(town.committed.entries(number)))
 
@@ -53,6 +57,7 @@ def test_every_word_of_the_log_has_a_row_in_every_table() -> None:
     assert set(words.TERMS) == {kind.value for kind in TermKind}
     assert set(words.ENDS) == {end.value for end in TermEnd}
     assert set(words.MOVES) == {state.value for state in AssignmentState}
+    assert set(words.CAUSES) == {how.value for how in Asked} | {"no_crew", "no_place"}
     assert set(words.FACTS) == {TAGS[fact] for fact in TAGS if fact not in (AssignmentMoved, AssignmentEnded)}
 
 
