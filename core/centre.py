@@ -8,7 +8,7 @@ until the next one.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 
 import trio
 
@@ -28,7 +28,23 @@ IDLE_S = 3600.0
 """Longest sleep without a term to wait for."""
 
 Lookup = Callable[[list[str]], Awaitable[dict[str, Subscriber]]]
+Known = Callable[[list[str]], dict[str, Subscriber] | None]
 Commit = Callable[[Decisions, Callable[[Decisions], None]], Awaitable[None]]
+
+
+def phones_of(chunks: Iterable[Chunk], region: str) -> Iterator[str]:
+    """The numbers in E.164 of everybody who calls in these chunks, as often as they call."""
+    for chunk in chunks:
+        if chunk.urgent:
+            for item in chunk.items:
+                if isinstance(item, Call | Alarm) and item.phone:
+                    e164 = read_phone(item.phone, region).e164
+                    if e164:
+                        yield e164
+
+
+def _nobody(_: list[str]) -> None:
+    return
 
 
 class Centre:
@@ -39,6 +55,7 @@ class Centre:
         inlet: what the listeners bring.
         now_us: reads the clock.
         lookup: the subscribers of numbers in E.164; must not raise, a base that cannot be asked knows nobody.
+        known: the same at once, or None where the base would have to be asked.
         commit: makes a batch durable, however long that takes, and hands it at once, as it was stored, to its second argument.
             Were it told only after the way back from one loop to the other, every acknowledgement would come that much later.
         committed: tells sources and clients of a committed batch.
@@ -57,6 +74,7 @@ class Centre:
         commit: Commit,
         committed: Callable[[Decisions], None],
         region: str,
+        known: Known = _nobody,
         batch_events: int = limits.BATCH_EVENTS,
         quarantine: Quarantine | None = None,
     ) -> None:
@@ -64,6 +82,7 @@ class Centre:
         self._inlet = inlet
         self._now_us = now_us
         self._lookup = lookup
+        self._known = known
         self._commit = commit
         self._committed = committed
         self._region = region
@@ -100,8 +119,7 @@ class Centre:
                         return
                     await self._wake.wait(self._sleep_s())
                 chunks, orders = self._inlet.take(self._batch_events)
-                phones = list(self._phones(chunks))
-                subscribers = await self._lookup(phones) if phones else {}
+                subscribers = await self._subscribers(list(phones_of(chunks, self._region)))
                 if self._quarantine.is_careful:
                     # Terms by themselves, so that no event is blamed for them.
                     await self._handle(Batch([], [], {}), decided)
@@ -126,11 +144,8 @@ class Centre:
         due_us = self._engine.next_due_us
         return IDLE_S if due_us is None else min(IDLE_S, max(0.0, (due_us - self._now_us()) / SECOND_US))
 
-    def _phones(self, chunks: Iterable[Chunk]) -> Iterable[str]:
-        for chunk in chunks:
-            if chunk.urgent:
-                for item in chunk.items:
-                    if isinstance(item, Call | Alarm) and item.phone:
-                        e164 = read_phone(item.phone, self._region).e164
-                        if e164:
-                            yield e164
+    async def _subscribers(self, phones: list[str]) -> dict[str, Subscriber]:
+        if not phones:
+            return {}
+        known = self._known(phones)
+        return await self._lookup(phones) if known is None else known

@@ -194,7 +194,7 @@ class _Life:
         self._tls = tls
         self._quarantine = quarantine
         self._inlet = Inlet(config.limits.inlet_bytes)
-        self._callers = CallerLookup(dsn)
+        self._callers = CallerLookup(dsn, config.centre.region)
 
     async def recover(self, categories: CategoryTable) -> None:
         """Reads the map and the committed state, and makes the parts of the centre of them."""
@@ -212,6 +212,7 @@ class _Life:
             self._inlet,
             now_us=now_us,
             lookup=lambda phones: on_host(self._callers.find(phones)),
+            known=self._callers.known,
             commit=self._commit,
             committed=self._committed,
             region=config.centre.region,
@@ -225,6 +226,7 @@ class _Life:
             recovered.high_water,
             now_us,
             self._centre.wake,
+            foresee=self._callers.foresee,
             session_limits=session_limits(config),
             connections_max=config.limits.connections_max,
             half_open_max=config.limits.half_open_max,

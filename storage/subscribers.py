@@ -256,6 +256,23 @@ class SubscriberCache:
         """Numbers remembered."""
         return len(self._entries)
 
+    def known(self, phones: Sequence[str], now_us: int) -> dict[str, Subscriber] | None:
+        """The registered ones of these numbers, or None where the base has to be asked for any of them or for its version."""
+        entries = self._entries
+        if not self._is_fresh(now_us) or not all(phone in entries for phone in phones):
+            return None
+        found: dict[str, Subscriber] = {}
+        for phone in phones:
+            # Taken out and put back: the order of the dict is the order of use.
+            subscriber = entries[phone] = entries.pop(phone)
+            if subscriber is not None:
+                found[phone] = subscriber
+        self.hits += len(set(phones))
+        return found
+
+    def _is_fresh(self, now_us: int) -> bool:
+        return self._checked_us is not None and 0 <= now_us - self._checked_us < VERSION_CHECK_US
+
     async def lookup(self, connection: Connection, phones: Sequence[str], now_us: int) -> dict[str, Subscriber]:
         """As `lookup`, asking the base only for what is not remembered.
 
@@ -277,8 +294,7 @@ class SubscriberCache:
         self.hits += len(hits)
         self.misses += len(missing)
         seen = self.version
-        fresh = self._checked_us is not None and 0 <= now_us - self._checked_us < VERSION_CHECK_US
-        if missing or (hits and not fresh):
+        if missing or (hits and not self._is_fresh(now_us)):
             version, found = await _fetch(connection, missing)
             if version != seen and hits:
                 # Imported anew since the hits were remembered: none of them counts.

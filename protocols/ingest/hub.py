@@ -34,6 +34,10 @@ from protocols.ingest.state import Hold, SessionLimits
 TICK_S = 1.0
 
 
+def _nothing(_: Chunk) -> None:
+    return
+
+
 class IngestHub:
     """The registry of ingest connections."""
 
@@ -45,6 +49,7 @@ class IngestHub:
         now_us: Callable[[], Micros],
         wake: Callable[[], None],
         *,
+        foresee: Callable[[Chunk], None] = _nothing,
         session_limits: SessionLimits | None = None,
         connections_max: int = limits.CONNECTIONS_MAX,
         half_open_max: int = limits.HALF_OPEN_MAX,
@@ -58,6 +63,7 @@ class IngestHub:
             high_water: source → last committed seq, as recovered; copied.
             now_us: reads the centre's clock.
             wake: tells the centre that the inlet is not empty.
+            foresee: is shown every urgent chunk as it comes in, before its batch is taken.
             session_limits: bounds of each session.
             connections_max: connections held at once.
             half_open_max: of these, before their hello.
@@ -68,6 +74,7 @@ class IngestHub:
         self._high_water = dict(high_water)
         self._now_us = now_us
         self._wake = wake
+        self._foresee = foresee
         self._session_limits = session_limits or SessionLimits()
         self._connections_max = connections_max
         self._half_open_max = half_open_max
@@ -222,6 +229,8 @@ class IngestHub:
         counters["chunks"] += 1
         counters["events"] += len(chunk.items)
         self._inlet.offer(chunk)
+        if chunk.urgent:
+            self._foresee(chunk)
         self._wake()
         if not (self._inlet.has_room_for_urgent if chunk.urgent else self._inlet.has_room):
             self._held_by_inlet[connection] = chunk.urgent

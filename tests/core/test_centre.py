@@ -12,6 +12,7 @@ from core.centre import Centre
 from core.decisions import Decisions
 from core.engine import Engine
 from core.events import Call
+from core.incident import decode_incident
 from core.inlet import Inlet
 from core.instant import SECOND_US, Micros, to_datetime
 from core.ports import Subscriber
@@ -27,6 +28,7 @@ class Shell:
     def __init__(self) -> None:
         self.inlet = Inlet()
         self.asked: list[list[str]] = []
+        self.remembered: dict[str, Subscriber] | None = None
         self.deciding: list[int] = []
         self.told: list[int] = []
         self.decided: list[Decisions] = []
@@ -42,6 +44,7 @@ class Shell:
             commit=self._commit,
             committed=lambda decisions: self.told.append(decisions.batch_no),
             region="KZ",
+            known=lambda _: self.remembered,
         )
 
     def call(self, phone: str = "") -> None:
@@ -62,6 +65,30 @@ class Shell:
         if self.failure is not None:
             raise self.failure
         committed(decisions)
+
+
+async def test_run_when_callers_are_remembered_does_not_ask_for_them() -> None:
+    shell = Shell()
+    phone, subscriber = next(iter(SUBSCRIBERS.items()))
+    shell.remembered = {phone: subscriber}
+    shell.gate.set()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(shell.centre.run)
+        shell.call(phone)
+        await wait_all_tasks_blocked()
+        shell.remembered = None
+        shell.call(phone)
+        await wait_all_tasks_blocked()
+        shell.centre.finish()
+    assert shell.asked == [[phone]]
+    names = [
+        joined.caller.name
+        for decisions in shell.decided
+        for change in decisions.incidents
+        for joined in decode_incident(change.view).told
+        if joined.caller is not None
+    ]
+    assert set(names) == {subscriber.name}
 
 
 async def test_run_when_a_commit_takes_long_tells_nobody_and_decides_one_batch_ahead() -> None:

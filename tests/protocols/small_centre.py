@@ -62,12 +62,15 @@ class SmallCentre:
     ) -> None:
         self.inlet = Inlet() if inlet is None else inlet
         self.high_water = dict(high_water or {})
+        self.foreseen: list[str] = []
+        """Sources of the urgent chunks, as they came in."""
         self.hub = IngestHub(
             self.inlet,
             lambda token, source: token == TOKEN,
             self.high_water,
             now_us,
             self.wake,
+            foresee=lambda chunk: self.foreseen.append(chunk.source),
             session_limits=session_limits,
             connections_max=connections_max,
             half_open_max=half_open_max,

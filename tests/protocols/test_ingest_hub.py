@@ -399,6 +399,7 @@ def test_only_urgent_sources_are_read_when_the_inlet_is_full() -> None:
         await until(lambda: centre.hub.counters["chunks"] == 2)
         caller[1].write(call.replace(b'"seq": 1', b'"seq": 2'))
         await until(lambda: centre.hub.counters["chunks"] == 3)
+        assert centre.foreseen == ["caller", "caller"]
         first, _ = centre.inlet.take()
         assert [chunk.source for chunk in first] == ["caller", "caller", "calm"]
         centre.hub.committed(commit(1, first, centre.high_water))

@@ -241,6 +241,23 @@ def test_cache_when_asked_again_does_not_ask_the_base(database: str, tmp_path: P
     run(database, scene)
 
 
+def test_cache_known_answers_at_once_only_while_it_knows_all_of_them_and_is_fresh(database: str, tmp_path: Path) -> None:
+    async def scene(connection: asyncpg.Connection) -> None:
+        await import_subscribers(connection, written(tmp_path, f"{FIRST},A,,,,", f"{SECOND},B,,,,"))
+        cache = SubscriberCache(max_numbers=3)
+        assert cache.known([FIRST], 0) is None
+        await cache.lookup(connection, [FIRST, SECOND, NOBODY], 0)
+        assert cache.known([NOBODY, FIRST, FIRST], 1) == {FIRST: person(FIRST, "A")}
+        assert cache.known([FIRST, THIRD], 1) is None
+        assert cache.known([FIRST], VERSION_CHECK_US) is None
+        # To be asked for is to be used: the one that nobody asked for goes first.
+        await cache.lookup(connection, [THIRD], 2)
+        assert cache.known([SECOND], 3) is None
+        assert cache.known([FIRST, NOBODY, THIRD], 3) == {FIRST: person(FIRST, "A")}
+
+    run(database, scene)
+
+
 @pytest.mark.parametrize("asked", [[FIRST, SECOND], [FIRST, SECOND, THIRD]])
 def test_cache_when_base_is_imported_anew_forgets(database: str, tmp_path: Path, asked: list[str]) -> None:
     async def scene(connection: asyncpg.Connection) -> None:

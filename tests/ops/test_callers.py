@@ -1,0 +1,94 @@
+"""Callers looked up on a real subscriber base: ahead of their batch, one question at a time, and never waited for in vain."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from core.events import Alarm, AnyEvent, Call, Chunk, PlateRead, Rejected
+from core.instant import Micros, to_datetime
+from ops.callers import CallerLookup
+from tests.database import execute
+
+AT = to_datetime(1_770_000_000_000_000)
+KNOWN, OTHER, NOBODY = "+77010000001", "+77010000002", "+77019999999"
+FILL = (
+    "INSERT INTO subscriber (phone, line, name, address) VALUES (77010000001, 'mobile', 'Aida', ''),"
+    " (77010000002, 'mobile', 'Marat', '')"
+)
+
+
+def urgent(*phones: str) -> Chunk:
+    items: list[AnyEvent | Rejected] = [
+        Call(seq=1, at=AT, phone=phones[0]),
+        PlateRead(seq=2, at=AT, camera="c", plate="A1"),
+        *(Alarm(seq=number, at=AT, device="d", alarm="panel", phone=phone) for number, phone in enumerate(phones[1:], 3)),
+    ]
+    return Chunk("tel", Micros(0), items, [b"{}"] * len(items), len(items), True)
+
+
+def run(dsn: str, body: Callable[[CallerLookup], Awaitable[None]]) -> None:
+    async def main() -> None:
+        callers = CallerLookup(dsn, "KZ")
+        try:
+            await body(callers)
+        finally:
+            callers.close()
+
+    asyncio.run(main())
+
+
+async def until_known(callers: CallerLookup, *phones: str) -> dict[str, str]:
+    while (known := callers.known(list(phones))) is None:  # noqa: ASYNC110 - it is a look at what a task has brought
+        await asyncio.sleep(0)
+    return {phone: subscriber.name for phone, subscriber in known.items()}
+
+
+def test_who_calls_in_a_chunk_is_known_before_anybody_asks(database: str) -> None:
+    async def body(callers: CallerLookup) -> None:
+        assert callers.known([KNOWN]) is None
+        callers.foresee(urgent("8 701 000 00 01", NOBODY, ""))
+        # What comes in while the base is being asked is asked for next.
+        callers.foresee(urgent(OTHER))
+        assert await until_known(callers, KNOWN, NOBODY) == {KNOWN: "Aida"}
+        assert await until_known(callers, OTHER) == {OTHER: "Marat"}
+
+    asyncio.run(execute(database, FILL))
+    run(database, body)
+
+
+def test_find_beside_a_look_ahead_waits_for_its_turn(database: str) -> None:
+    async def body(callers: CallerLookup) -> None:
+        callers.foresee(urgent(KNOWN))
+        one, other = await asyncio.gather(callers.find([KNOWN, NOBODY]), callers.find([OTHER]))
+        assert ({*one}, {*other}, callers.failures) == ({KNOWN}, {OTHER}, 0)
+
+    asyncio.run(execute(database, FILL))
+    run(database, body)
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_base_that_does_not_answer_knows_nobody_and_is_left_alone_for_a_while(ahead: bool) -> None:
+    async def body(callers: CallerLookup) -> None:
+        if ahead:
+            callers.foresee(urgent(KNOWN))
+        assert await callers.find([KNOWN]) == {}
+        assert callers.failures == 1
+        assert await callers.find([KNOWN]) == {}
+        assert callers.failures == 1
+        assert callers.known([KNOWN]) is None
+
+    run("postgresql://nobody@127.0.0.1:1/none", body)
+
+
+def test_close_ends_a_look_ahead(database: str) -> None:
+    async def main() -> None:
+        callers = CallerLookup(database, "KZ")
+        callers.foresee(urgent(KNOWN))
+        callers.close()
+        await asyncio.sleep(0)
+        assert callers.known([KNOWN]) is None
+
+    asyncio.run(main())
