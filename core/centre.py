@@ -134,6 +134,10 @@ class Centre:
             raise EngineFaultError(f"the engine has failed ({type(error).__name__}: {error}): {told}") from error
         if decisions is not None:
             await decided.send(decisions)
+            # Deciding the next batch keeps the thread. Two turns of both loops before it let the commit of this one begin: in
+            # the first `_persist` hands it to the other loop, and before the second it is on its way.
+            for _ in range(2):
+                await trio.lowlevel.checkpoint()
 
     async def _persist(self, to_commit: trio.MemoryReceiveChannel[Decisions]) -> None:
         async with to_commit:

@@ -17,6 +17,7 @@ from core.inlet import Inlet
 from core.instant import SECOND_US, Micros, to_datetime
 from core.ports import Subscriber
 from core.recovered import EMPTY
+from core.state import Batch
 from routing.crew_index import CrewTree
 from tests.core.town import SPOT, START_US, chunk
 from tests.simulation.places import CATEGORIES, RULES, SUBSCRIBERS, AddressTable, Halves
@@ -25,7 +26,7 @@ from tests.simulation.places import CATEGORIES, RULES, SUBSCRIBERS, AddressTable
 class Shell:
     """A centre whose commits wait until they are let through."""
 
-    def __init__(self) -> None:
+    def __init__(self, batch_events: int = 8_192) -> None:
         self.inlet = Inlet()
         self.asked: list[list[str]] = []
         self.remembered: dict[str, Subscriber] | None = None
@@ -45,6 +46,7 @@ class Shell:
             committed=lambda decisions: self.told.append(decisions.batch_no),
             region="KZ",
             known=lambda _: self.remembered,
+            batch_events=batch_events,
         )
 
     def call(self, phone: str = "") -> None:
@@ -89,6 +91,26 @@ async def test_run_when_callers_are_remembered_does_not_ask_for_them() -> None:
         if joined.caller is not None
     ]
     assert set(names) == {subscriber.name}
+
+
+async def test_run_when_much_waits_decides_no_batch_before_the_commit_of_the_one_before_has_begun() -> None:
+    shell = Shell(batch_events=1)
+    shell.gate.set()
+    begun: list[int] = []
+    handle = shell.centre._engine.handle
+
+    def looking(batch: Batch, now_us: Micros) -> Decisions | None:
+        begun.append(len(shell.deciding))
+        return handle(batch, now_us)
+
+    shell.centre._engine.handle = looking  # type: ignore[method-assign]
+    for _ in range(20):
+        shell.call()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(shell.centre.run)
+        await wait_all_tasks_blocked()
+        shell.centre.finish()
+    assert begun[:20] == list(range(20))
 
 
 async def test_run_when_a_commit_takes_long_tells_nobody_and_decides_one_batch_ahead() -> None:
