@@ -178,6 +178,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Lasting rate of one source; 0 for no bound but its window."""
     inlet_bytes: Annotated[int, Meta(ge=1024**2, le=64 * 1024**3)] = limits.INLET_BYTES
     batch_events: Annotated[int, Meta(ge=1, le=1_000_000)] = limits.BATCH_EVENTS
+    """Events one batch takes; an urgent one counts as `core.limits.URGENT_WEIGHT` of them."""
     clients_max: Annotated[int, Meta(ge=1, le=100_000)] = limits.CLIENTS_MAX
     client_buffer_bytes: Annotated[int, Meta(ge=64 * 1024, le=1024**3)] = limits.CLIENT_BUFFER_BYTES
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
+from cyclopts.types import PositiveInt
 
 from ops.commands.configured import AS_GIVEN, Configured, connected
 
@@ -17,11 +18,11 @@ if TYPE_CHECKING:
 
 
 def certificate(
-    incident: int,
+    incident: Annotated[PositiveInt, Parameter(help="number of an incident, open or closed")],
     /,
     *,
     language: Annotated[Literal["kk", "ru", "en"], Parameter(help="of HTML and PDF; JSON is for machines")] = "kk",
-    form: Annotated[Literal["html", "pdf", "json"], Parameter(name="--format")] = "html",
+    form: Annotated[Literal["html", "pdf", "json"], Parameter(name="--format", help="what is written")] = "html",
     out: Annotated[Path | None, Parameter(help="a file; without one it goes to standard output")] = None,
     utc_offset_h: Annotated[float, Parameter(help="hours that the centre's local time is ahead of UTC")] = 5.0,
     check: Annotated[
