@@ -25,7 +25,7 @@ from core.facts import (
     Opened,
     TermFired,
 )
-from core.incident import Assignment, IllegalMoveError, Incident, Term, apply, decode_fact
+from core.incident import Assignment, Term, replay
 from core.instant import Micros
 from core.vocabulary import AssignmentId, AssignmentState, IncidentId, IncidentState, TermKind
 
@@ -105,25 +105,18 @@ def course_of(entries: Iterable[LogEntry]) -> Course:
         msgspec.ValidationError: an entry's body is not a fact.
     """
     log = list(entries)
-    if not log:
-        raise IllegalMoveError("an incident without a log")
-    first = log[0]
-    incident = Incident(incident_id=first.incident_id, opened_us=first.at_us, updated_us=first.at_us, told_us=first.at_us)
     steps: list[Step] = []
     tellings: list[Telling] = []
     crews: dict[AssignmentId, Assignment] = {}
     terms = _Terms()
-    for entry in log:
-        fact = decode_fact(entry.body)
-        before = list(incident.terms)
-        apply(incident, fact, entry.at_us, entry.actor)
-        if incident.version != entry.version:
-            raise IllegalMoveError(f"incident {entry.incident_id}: version {entry.version} follows {incident.version - 1}")
+    before: list[Term] = []
+    for entry, fact, incident in replay(log):
         steps.append(Step(entry.version, entry.at_us, entry.actor, entry.cause, fact))
         tellings += [Telling(entry.at_us, joined) for joined in _told(fact)]
         # The incident itself forgets crews that refused long ago; these are the same objects, and stay.
         crews.update({assignment.assignment_id: assignment for assignment in incident.assignments})
         terms.follow(before, incident.terms, fact, entry.at_us, crews)
+        before = list(incident.terms)
     place = incident.place
     return Course(
         incident_id=incident.incident_id,

@@ -7,7 +7,8 @@ and anything else raises `IllegalMoveError` with the incident's story. Requireme
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator
 from typing import Final, assert_never
 
 import msgspec
@@ -245,8 +246,8 @@ def apply(incident: Incident, fact: Fact, at_us: Micros, actor: str) -> None:
             assert_never(fact)
 
 
-def fold(entries: Iterable[LogEntry]) -> bytes:
-    """The JSON view that an incident's log entries lead to, from version 1 on, in order.
+def replay(entries: Iterable[LogEntry]) -> Iterator[tuple[LogEntry, Fact, Incident]]:
+    """An incident's log entries from version 1 on, each with its fact and the incident after it: always the same, growing one.
 
     Raises:
         IllegalMoveError: the log is not one that the engine could have written.
@@ -262,8 +263,14 @@ def fold(entries: Iterable[LogEntry]) -> bytes:
         apply(incident, fact, entry.at_us, entry.actor)
         if incident.version != entry.version:
             raise IllegalMoveError(f"incident {entry.incident_id}: version {entry.version} follows {incident.version - 1}")
+        yield entry, fact, incident
     if incident is None:
         raise IllegalMoveError("an incident without a log")
+
+
+def fold(entries: Iterable[LogEntry]) -> bytes:
+    """The JSON view that an incident's log entries lead to, from version 1 on, in order. Raises as `replay` does."""
+    ((_, _, incident),) = deque(replay(entries), maxlen=1)
     return encode_incident(incident)
 
 
