@@ -33,7 +33,7 @@ INLET_RESERVE_BYTES: Final = 64 * 1024 * 1024
 BATCH_EVENTS: Final = 8_192
 """Events one batch takes; a larger one only makes the commit, and so the acknowledgement, later."""
 URGENT_WEIGHT: Final = 16
-"""Urgent events count as so many of `BATCH_EVENTS`. Deciding a call costs what fifty plate reads cost, and calls decided
+"""Urgent events count as so many of `BATCH_EVENTS`. Deciding a call costs what forty plate reads cost, and calls decided
 together contend for the same crews: 8,000 in one batch cost half as much again as 500 at a time, and the first waits for the
 last."""
 COMMAND_MEMORY: Final = 100_000

@@ -19,7 +19,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from struct import Struct
-from typing import Final
+from typing import Final, Self
 
 import asyncpg
 
@@ -49,7 +49,7 @@ class Pipeline(asyncio.Protocol):
         self._lost: Exception | None = None
 
     @classmethod
-    async def open(cls, dsn: str, purpose: str) -> Pipeline:
+    async def open(cls, dsn: str, purpose: str) -> Self:
         """Connects, as `storage.session.connect` does and with its errors."""
         return cls(await connect(dsn, purpose))
 

@@ -23,6 +23,19 @@ from tests.core.town import SPOT, START_US, chunk
 from tests.simulation.places import CATEGORIES, RULES, SUBSCRIBERS, AddressTable, Halves
 
 
+class WatchedEngine(Engine):
+    """An engine that notes how many commits had begun when each batch was decided."""
+
+    def __init__(self, deciding: list[int]) -> None:
+        super().__init__(RULES, CATEGORIES, AddressTable(), Halves(), CrewTree(), EMPTY)
+        self.begun: list[int] = []
+        self._deciding = deciding
+
+    def handle(self, batch: Batch, now_us: Micros) -> Decisions | None:
+        self.begun.append(len(self._deciding))
+        return super().handle(batch, now_us)
+
+
 class Shell:
     """A centre whose commits wait until they are let through."""
 
@@ -37,8 +50,9 @@ class Shell:
         self.failure: Exception | None = None
         self._began = trio.current_time()
         self._seq = 0
+        self.engine = WatchedEngine(self.deciding)
         self.centre = Centre(
-            Engine(RULES, CATEGORIES, AddressTable(), Halves(), CrewTree(), EMPTY),
+            self.engine,
             self.inlet,
             now_us=lambda: Micros(START_US + int((trio.current_time() - self._began) * SECOND_US)),
             lookup=self._lookup,
@@ -96,21 +110,13 @@ async def test_run_when_callers_are_remembered_does_not_ask_for_them() -> None:
 async def test_run_when_much_waits_decides_no_batch_before_the_commit_of_the_one_before_has_begun() -> None:
     shell = Shell(batch_events=1)
     shell.gate.set()
-    begun: list[int] = []
-    handle = shell.centre._engine.handle
-
-    def looking(batch: Batch, now_us: Micros) -> Decisions | None:
-        begun.append(len(shell.deciding))
-        return handle(batch, now_us)
-
-    shell.centre._engine.handle = looking  # type: ignore[method-assign]
     for _ in range(20):
         shell.call()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(shell.centre.run)
         await wait_all_tasks_blocked()
         shell.centre.finish()
-    assert begun[:20] == list(range(20))
+    assert shell.engine.begun[:20] == list(range(20))
 
 
 async def test_run_when_a_commit_takes_long_tells_nobody_and_decides_one_batch_ahead() -> None:

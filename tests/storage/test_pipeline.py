@@ -21,13 +21,21 @@ def int8(number: int) -> bytes:
     return pack(">q", number)
 
 
-def run(dsn: str, body: Callable[[Pipeline, asyncpg.Connection], Awaitable[None]]) -> None:
+class ByteByByte(Pipeline):
+    """A pipeline whose network carries one byte at a time."""
+
+    def data_received(self, data: bytes) -> None:
+        for at in range(len(data)):
+            super().data_received(data[at : at + 1])
+
+
+def run(dsn: str, body: Callable[[Pipeline, asyncpg.Connection], Awaitable[None]], kind: type[Pipeline] = Pipeline) -> None:
     """Runs a test's body with a pipeline that knows how to add numbers, and a connection to look with."""
 
     async def main() -> None:
         looking = await asyncpg.connect(dsn)
         await looking.execute("CREATE TABLE number (number bigint PRIMARY KEY)")
-        pipeline = await Pipeline.open(dsn, "test")
+        pipeline = await kind.open(dsn, "test")
         pipeline.prepare("add", "INSERT INTO number VALUES ($1)", [INT8])
         pipeline.prepare("copy", NUMBERS.copy_statement)
         await pipeline.commit()
@@ -121,15 +129,13 @@ def test_commit_raises_when_the_server_does_not_answer_in_time(empty_database: s
 
 def test_answers_are_understood_when_they_come_byte_by_byte(empty_database: str) -> None:
     async def body(pipeline: Pipeline, looking: asyncpg.Connection) -> None:
-        whole = pipeline.data_received
-        pipeline.data_received = lambda data: [whole(data[at : at + 1]) for at in range(len(data))]  # type: ignore[assignment, method-assign]
         pipeline.execute("add", [int8(1)])
         await pipeline.commit()
         pipeline.execute("add", [int8(1)])
         with pytest.raises(asyncpg.UniqueViolationError, match="number_pkey"):
             await pipeline.commit()
 
-    run(empty_database, body)
+    run(empty_database, body, ByteByByte)
 
 
 def test_close_lets_go_of_the_connection_and_may_be_repeated(empty_database: str) -> None:
