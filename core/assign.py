@@ -9,12 +9,24 @@ from __future__ import annotations
 
 from enum import Enum
 
+import msgspec
+
+from core.crew import AVAILABLE, Task
 from core.facts import CrewAssigned, Explanation, PassedOver, Queued
 from core.incident import REFUSED, Incident
 from core.instant import Micros
 from core.ports import Choice, Demand
+from core.progress import hold
 from core.state import CentreState
-from core.vocabulary import PRIORITY_HIGHEST, PRIORITY_LOWEST, AssignmentId, CrewNo, CrewState, IncidentId
+from core.vocabulary import (
+    PRIORITY_HIGHEST,
+    PRIORITY_LOWEST,
+    AssignmentId,
+    AssignReason,
+    CrewNo,
+    CrewState,
+    IncidentId,
+)
 
 
 class Asked(Enum):
@@ -80,22 +92,37 @@ def assign(
     explanation: Explanation,
     actor: str,
     cause: str,
+    *,
+    after: bool = False,
 ) -> None:
-    """Sends one crew: the fact, the assignment and the crew change together (invariant 5)."""
+    """Sends one crew: the fact, the assignment and the crew change together (invariant 5).
+
+    A crew that works on another assignment turns to this one and holds the other, or comes to this one `after` all it has.
+    """
     assignment_id = state.next_assignment_id
     state.next_assignment_id = AssignmentId(assignment_id + 1)
     crew = state.crews[state.crew_ids[crew_no]]
     accept_due_us = Micros(state.now_us + state.rules.terms.accept_us)
+    active = crew.active
+    after = after and active is not None
+    if active is not None and not after:
+        hold(state, active, True, actor, cause)
     state.record(
         incident,
-        CrewAssigned(assignment_id, crew.crew_id, capability, explanation, accept_due_us),
+        CrewAssigned(assignment_id, crew.crew_id, capability, explanation, accept_due_us, after),
         actor,
         cause,
     )
     queued = state.queued.get(incident.incident_id)
     if queued is not None and queued.count(capability) > incident.unmet().count(capability):
         state.unqueue(incident.incident_id, capability)
-    state.set_crew_state(crew, CrewState.ASSIGNED, (incident.incident_id, assignment_id))
+    task = Task(incident.incident_id, assignment_id)
+    if after:
+        state.set_held(crew, (*crew.held, task))
+    else:
+        if active is not None:
+            state.set_held(crew, (active, *crew.held))
+        state.set_crew_state(crew, CrewState.ASSIGNED, task)
     state.touch_assignment(incident, incident.assignments[-1], created=True)
 
 
@@ -111,7 +138,7 @@ def _pop_for_freed(state: CentreState, lowest_priority: int) -> list[_Need]:
         def serves(territory: str, own: str = crew.territory, outside: bool = crew.outside) -> bool:
             return outside or not own or territory == own or territory.startswith(own + "/")
 
-        can_go = crew.state is CrewState.FREE and crew_id in state.last_positions
+        can_go = crew.state in AVAILABLE and crew_id in state.last_positions
         popped = state.waiting.pop(crew.capabilities, serves, lowest_priority) if can_go else None
         if popped is not None:
             state.unqueue(*popped)
@@ -122,7 +149,8 @@ def _pop_for_freed(state: CentreState, lowest_priority: int) -> list[_Need]:
 
 
 def _decide(state: CentreState, needs: list[_Need]) -> list[tuple[Incident, str]]:
-    """Asks the crew index once for these needs and sends the crews it chose.
+    """Asks the crew index once for these needs and sends the crews it chose, and once more for those that found nobody who is
+    heard: a crew whose position is old is better than none.
 
     Returns the needs that are left without one: they belong in the queue, and a new one's incident has been told.
     """
@@ -151,15 +179,28 @@ def _decide(state: CentreState, needs: list[_Need]) -> list[tuple[Incident, str]
         asked.append((incident, capability, how))
     if not demands:
         return unserved
+    nobody: dict[int, Choice] = {}
     for choice in state.crew_index.choose(demands):
+        if choice.crew_no is None:
+            nobody[choice.key] = choice
+            continue
         incident, capability, how = asked[choice.key]
-        if choice.crew_no is not None:
-            explanation = Explanation(choice.reason, round(choice.distance_m, 1), _passed_over(state, choice))
-            assign(state, incident, capability, choice.crew_no, explanation, "engine", how.value)
-        else:
-            if how is Asked.NEW:
-                _tell_queued(state, incident, capability, _passed_over(state, choice), "no_crew")
-            unserved.append((incident, capability))
+        explanation = Explanation(choice.reason, round(choice.distance_m, 1), _passed_over(state, choice))
+        assign(state, incident, capability, choice.crew_no, explanation, "engine", how.value)
+    if nobody and state.silent:
+        again = [msgspec.structs.replace(demands[key], silent=True) for key in nobody]
+        for choice in state.crew_index.choose(again):
+            if choice.crew_no is not None:
+                del nobody[choice.key]
+                incident, capability, how = asked[choice.key]
+                reason = AssignReason.LAST_KNOWN_POSITION
+                explanation = Explanation(reason, round(choice.distance_m, 1), _passed_over(state, choice))
+                assign(state, incident, capability, choice.crew_no, explanation, "engine", how.value)
+    for key, choice in nobody.items():
+        incident, capability, how = asked[key]
+        if how is Asked.NEW:
+            _tell_queued(state, incident, capability, _passed_over(state, choice), "no_crew")
+        unserved.append((incident, capability))
     return unserved
 
 

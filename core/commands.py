@@ -7,7 +7,7 @@ makes a retry safe: the engine answers a known id with the stored `CommandAnswer
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -69,11 +69,16 @@ class Close(Command, tag="close", kw_only=True, frozen=True):
 
 
 class Reassign(Command, tag="reassign", kw_only=True, frozen=True):
-    """Withdraws `crew` (if given) and sends `to` (if given) or else the best other crew."""
+    """Withdraws `crew` (if given) and sends `to` (if given) or else the best other crew.
+
+    `when` says what is to become of what `to` is doing: `free` sends only a crew that is available, `next` lets a working one
+    finish all it has first, `now` lets it hold what it is doing and go at once.
+    """
 
     incident: IncidentNumber
     crew: OptionalKey = ""
     to: OptionalKey = ""
+    when: Literal["free", "next", "now"] = "free"
 
 
 class AddNote(Command, tag="add_note", kw_only=True, frozen=True):

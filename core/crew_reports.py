@@ -7,17 +7,20 @@ latest of each crew winning.
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Final
 
 import numpy as np
 
-from core.crew import WORKING, Crew
-from core.decisions import PositionRow
+from core.crew import MOVES, WORKING, Crew
+from core.decisions import Notice, PositionRow
 from core.events import CrewStatus, Fix, Position, Rejected
-from core.instant import Micros
-from core.progress import move, report
+from core.instant import SECOND_US, Micros
+from core.plausible import Judgement, judge
+from core.progress import end_all, report
 from core.state import CentreState, LastPosition
-from core.vocabulary import AssignmentState, CrewId, CrewState, IncidentId, RejectCode
+from core.vocabulary import AssignmentState, CrewId, CrewState, IncidentId, Occasion, RejectCode, Signal
+from core.watch import SHIFT_LEAD
 
 _REPORTED: Final = {
     "accepted": AssignmentState.ACCEPTED,
@@ -28,6 +31,7 @@ _REPORTED: Final = {
 }
 _OWN: Final = {
     "free": CrewState.FREE,
+    "returning": CrewState.RETURNING,
     "off_duty": CrewState.OFF_DUTY,
     "busy": CrewState.BUSY,
     "out_of_service": CrewState.OUT_OF_SERVICE,
@@ -36,6 +40,8 @@ Moved = dict[str, tuple[Micros, Fix | Position]]
 """Crew or device → when it was where, the latest of a batch."""
 _DEVICES_FOLLOWED_MAX: Final = 250_000
 """Last positions remembered; beyond it a new device is stored and not remembered."""
+_LOST_ALONE_MAX: Final = 10
+"""Crews lost in one batch that are told of one by one."""
 
 
 def take_status(state: CentreState, source: str, event: CrewStatus) -> IncidentId | Rejected | None:
@@ -59,12 +65,21 @@ def take_status(state: CentreState, source: str, event: CrewStatus) -> IncidentI
         _take_profile(state, crew, event)
         return working_on
     wanted = _OWN[event.status]
-    if wanted is CrewState.FREE and crew.state in WORKING:
-        text = f"the crew is {crew.state.value} at incident {working_on}; report cleared or declined first"
-        return Rejected(event.seq, RejectCode.ILLEGAL_MOVE, "$.status", text)
+    refused = _why_not(crew, wanted)
+    if refused:
+        return Rejected(event.seq, RejectCode.ILLEGAL_MOVE, "$.status", refused)
     _take_profile(state, crew, event)
     _take_own(state, crew, wanted, event.words or f"crew reports {event.status}", actor, cause)
     return working_on
+
+
+def _why_not(crew: Crew, wanted: CrewState) -> str:
+    """Why a crew cannot say of itself that it is in a state; `""` where it can."""
+    if wanted is CrewState.FREE and crew.state in WORKING:
+        return f"the crew is {crew.state.value} at incident {crew.incident_id}; report cleared or declined first"
+    if wanted is not crew.state and wanted not in MOVES[crew.state]:
+        return f"the crew is {crew.state.value}, it cannot become {wanted.value}"
+    return ""
 
 
 def note_latest(moved: Moved, crew: str, at_us: Micros, fix: Fix | Position) -> None:
@@ -77,6 +92,8 @@ def note_latest(moved: Moved, crew: str, at_us: Micros, fix: Fix | Position) -> 
 def note_positions(state: CentreState, latest: Moved) -> None:
     """Moves crews and devices to their latest positions; an older one than is known changes nothing.
 
+    A position from the future, which a sender's clock may give, counts as one of now: it must not hold up those that follow.
+
     Args:
         state: the centre.
         latest: crew or device → instant and position.
@@ -85,18 +102,27 @@ def note_positions(state: CentreState, latest: Moved) -> None:
     latitudes: list[float] = []
     longitudes: list[float] = []
     interval_us = state.rules.position_interval_us
-    for key, (at_us, fix) in latest.items():
+    for key, (said_us, fix) in latest.items():
+        at_us = min(said_us, state.now_us)
+        crew_no = state.crew_nos.get(CrewId(key))
         last = state.last_positions.get(key)
         if last is None:
             last = LastPosition(at_us, fix.latitude_deg, fix.longitude_deg, 0)
-            if len(state.last_positions) < _DEVICES_FOLLOWED_MAX or key in state.crew_nos:
+            if len(state.last_positions) < _DEVICES_FOLLOWED_MAX or crew_no is not None:
                 state.last_positions[key] = last
-            crew = state.crews.get(CrewId(key))
-            if crew is not None and crew.hindrance is None:
-                state.freed[crew.crew_id] = None
+            if crew_no is not None:
+                crew = state.crews[CrewId(key)]
+                _hear(state, crew)
+                if crew.hindrance is None:
+                    state.freed[crew.crew_id] = None
         elif at_us < last.at_us:
             continue
         else:
+            if crew_no is not None:
+                crew = state.crews[CrewId(key)]
+                if not _believe(state, crew, last, at_us, fix):
+                    continue
+                _hear(state, crew)
             last.at_us, last.latitude_deg, last.longitude_deg = at_us, fix.latitude_deg, fix.longitude_deg
         speed_mps, course_deg = (fix.speed_mps, fix.course_deg) if isinstance(fix, Position) else (None, None)
         row = PositionRow(CrewId(key), at_us, fix.latitude_deg, fix.longitude_deg, fix.accuracy_m, speed_mps, course_deg)
@@ -104,13 +130,77 @@ def note_positions(state: CentreState, latest: Moved) -> None:
         if at_us - last.kept_us >= interval_us:
             last.kept_us = at_us
             state.kept_positions.append(row)
-        crew_no = state.crew_nos.get(CrewId(key))
         if crew_no is not None:
             rows.append(crew_no)
             latitudes.append(fix.latitude_deg)
             longitudes.append(fix.longitude_deg)
     if rows:
         state.crew_index.move(np.array(rows, np.int64), np.array(latitudes), np.array(longitudes))
+
+
+def restore_positions(state: CentreState) -> None:
+    """Puts the recovered crews where they were last. Their signal is as it was, and has its time anew (`core.signal`)."""
+    found = [(number, last) for crew_id, number in state.crew_nos.items() if (last := state.last_positions.get(crew_id))]
+    if found:
+        state.crew_index.move(
+            np.array([number for number, _ in found], np.int64),
+            np.array([last.latitude_deg for _, last in found]),
+            np.array([last.longitude_deg for _, last in found]),
+        )
+
+
+def note_silence(state: CentreState, crews_max: int) -> bool:
+    """Looks at the crews that have not been heard for long. Returns whether more are due than `crews_max` allowed.
+
+    Many at once are no riddle about crews but one about the network: they are told of together.
+    """
+    lost: list[Crew] = []
+    more = True
+    for _ in range(crews_max):
+        crew_id = state.signals.pop_due(state.now_us)
+        if crew_id is None:
+            more = False
+            break
+        crew = state.crews[crew_id]
+        signal = state.signals.judge(crew, state.now_us)
+        if signal is not None:
+            state.set_signal(crew, signal)
+            if signal is Signal.LOST:
+                lost.append(crew)
+    alone = len(lost) <= _LOST_ALONE_MAX
+    for crew in lost if alone else ():
+        text = f"crew {crew.crew_id} ({crew.state.value}) has not been heard for {state.rules.signal.lost_us // SECOND_US} s"
+        _tell(state, crew, Occasion.SIGNAL_LOST, text)
+    if not alone:
+        for territory, crews in groupby(sorted(lost, key=_by_territory), key=lambda crew: crew.territory):
+            names = [crew.crew_id for crew in crews]
+            text = f"{len(names)} crews are not heard any more: {', '.join(names[:_LOST_ALONE_MAX])} …"
+            to, about = SHIFT_LEAD, Occasion.SIGNAL_LOST.value
+            state.notices.append(Notice(None, state.now_us, to, about, territory, text))
+    return more
+
+
+def _by_territory(crew: Crew) -> tuple[str, CrewId]:
+    return crew.territory, crew.crew_id
+
+
+def _tell(state: CentreState, crew: Crew, occasion: Occasion, text: str) -> None:
+    notice = Notice(crew.incident_id, state.now_us, SHIFT_LEAD, occasion.value, crew.territory, text, crew.crew_id)
+    state.notices.append(notice)
+
+
+def _hear(state: CentreState, crew: Crew) -> None:
+    state.signals.watch(crew, state.now_us)
+    if crew.signal is not Signal.HEARD:
+        state.set_signal(crew, Signal.HEARD)
+
+
+def _believe(state: CentreState, crew: Crew, last: LastPosition, at_us: Micros, fix: Fix | Position) -> bool:
+    before = (last.at_us, last.latitude_deg, last.longitude_deg)
+    judgement, last.doubt = judge(state.rules.plausible, before, last.doubt, (at_us, fix.latitude_deg, fix.longitude_deg))
+    if judgement is Judgement.TWO_REPORT:
+        _tell(state, crew, Occasion.TWO_POSITIONS, f"two report positions as crew {crew.crew_id}; the nearer ones count")
+    return judgement is Judgement.BELIEVED
 
 
 def _take_profile(state: CentreState, crew: Crew, event: CrewStatus) -> None:
@@ -127,20 +217,22 @@ def _take_profile(state: CentreState, crew: Crew, event: CrewStatus) -> None:
     crew.updated_us = state.now_us
     crew_no = state.know_crew(crew)
     state.changed_crews[crew.crew_id] = crew
-    if crew.state is CrewState.FREE:
+    if is_new:
+        state.signals.watch(crew, state.now_us)
+    if crew.hindrance is None:
         state.freed[crew.crew_id] = None
     last = state.last_positions.get(crew.crew_id)
     if is_new and last is not None:
+        _hear(state, crew)
         state.crew_index.move(np.array([crew_no], np.int64), np.array([last.latitude_deg]), np.array([last.longitude_deg]))
 
 
 def _take_own(state: CentreState, crew: Crew, wanted: CrewState, words: str, actor: str, cause: str) -> None:
+    if wanted is CrewState.RETURNING and crew.held:
+        # What it says of the place it leaves; the next assignment is waiting for it.
+        report(state, crew, None, AssignmentState.CLEARED, actor, cause, words)
+        return
     if crew.state in WORKING:
-        assert crew.incident_id is not None  # WORKING means having an assignment
-        incident = state.incidents[crew.incident_id]
-        assignment = incident.active(crew.crew_id)
-        assert assignment is not None  # invariant 5
-        ended = AssignmentState.CLEARED if assignment.state is AssignmentState.ON_SCENE else AssignmentState.WITHDRAWN
-        move(state, incident, assignment, ended, actor, cause, words)
+        end_all(state, crew, actor, cause, words)
     if crew.state is not wanted:
         state.set_crew_state(crew, wanted, None)

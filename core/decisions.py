@@ -6,8 +6,6 @@ values and views are bytes already encoded. One `Decisions` is one transaction (
 
 from __future__ import annotations
 
-from typing import Literal
-
 import msgspec
 
 from core.events import Chunk, Rejected
@@ -85,6 +83,8 @@ class AssignmentChange(msgspec.Struct, frozen=True, gc=False):
     distance_m: float
     explanation: bytes
     """Why this crew, and which nearer ones were passed over and why, as JSON."""
+    held: bool = False
+    """Whether its crew works on another of its assignments meanwhile."""
 
 
 class CrewChange(msgspec.Struct, frozen=True, gc=False):
@@ -124,14 +124,19 @@ class CommandAnswer(msgspec.Struct, frozen=True, gc=False):
 
 
 class Notice(msgspec.Struct, frozen=True, gc=False):
-    """Something a person must be told: a term has passed."""
+    """Something a person must be told: a term has passed, a crew is not heard any more.
 
-    incident_id: IncidentId
+    `to` is a role (`shift_lead`, `duty_officer`, `level_above`) or `person:ID`; `term` says what about: a `TermKind`'s value,
+    or an `Occasion`'s.
+    """
+
+    incident_id: IncidentId | None
     at_us: Micros
-    to: Literal["shift_lead"]
+    to: str
     term: str
     territory: str
     text: str
+    crew: str = ""
 
 
 class Decisions(msgspec.Struct, frozen=True, gc=False):

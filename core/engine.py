@@ -11,8 +11,8 @@ from typing import Final
 
 from core.assign import assign_crews
 from core.category import CategoryTable
-from core.crew import decode_crew
-from core.crew_reports import Moved, note_latest, note_positions, take_status
+from core.crew import OFF, decode_crew
+from core.crew_reports import Moved, note_latest, note_positions, note_silence, restore_positions, take_status
 from core.decisions import Decisions, Taken
 from core.events import (
     Alarm,
@@ -20,7 +20,6 @@ from core.events import (
     CallUpdate,
     Chunk,
     CrewStatus,
-    Fix,
     Position,
     Rejected,
     SensorReading,
@@ -37,7 +36,8 @@ from core.vocabulary import AssignmentId, IncidentId
 from core.watch import fire_due_terms
 
 TERMS_A_BATCH_MAX: Final = 2_000
-"""Incidents whose passed terms one batch fires; after a long outage the rest follows in the next batches, in order."""
+"""Incidents whose passed terms one batch fires, and crews whose silence it notes; after a long outage the rest follows in the
+next batches, in order."""
 _TELLING: Final = frozenset({Call, CallUpdate, Alarm, VideoEvent, SensorReading})
 
 
@@ -77,7 +77,8 @@ class Engine:
     @property
     def next_due_us(self) -> Micros | None:
         """When `handle` must be called even without a batch, or None."""
-        return self._state.running.next_due_us
+        due = [each for each in (self._state.running.next_due_us, self._state.signals.next_due_us) if each is not None]
+        return min(due, default=None)
 
     @property
     def has_more(self) -> bool:
@@ -96,8 +97,12 @@ class Engine:
         state.clear_changes()
         if self._unmatched:
             self._unmatched = False
+            for crew in state.crews.values():
+                if crew.state not in OFF:
+                    state.signals.watch(crew, state.now_us)
             _match_recovered(state)
         self._terms_left = fire_due_terms(state, TERMS_A_BATCH_MAX)
+        self._terms_left |= note_silence(state, TERMS_A_BATCH_MAX)
         skips = [_skip(chunk, state.high_water.get(chunk.source, 0)) for chunk in batch.chunks]
         telling = (
             (chunk.source, item)
@@ -220,7 +225,7 @@ def _restore(state: CentreState, recovered: Recovered) -> None:
         state.earlier.record(call.phone, call.at_us, call.incident_id)
     for change in recovered.crews:
         state.know_crew(decode_crew(change.view))
-    _restore_positions(state)
+    restore_positions(state)
     deadlines: list[tuple[Micros, IncidentId]] = []
     for incident_change in recovered.incidents:
         incident = decode_incident(incident_change.view)
@@ -234,13 +239,3 @@ def _restore(state: CentreState, recovered: Recovered) -> None:
     # A clock that was set back while the centre was down must not make an incident's log go back in time.
     known = [incident.updated_us for incident in state.incidents.values()] + [crew.updated_us for crew in state.crews.values()]
     state.now_us = Micros(max(known, default=0))
-
-
-def _restore_positions(state: CentreState) -> None:
-    known: Moved = {
-        crew_id: (Micros(last.at_us), Fix(last.latitude_deg, last.longitude_deg))
-        for crew_id in state.crews
-        if (last := state.last_positions.get(crew_id)) is not None
-    }
-    note_positions(state, known)
-    state.clear_changes()

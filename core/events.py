@@ -138,7 +138,9 @@ class CrewStatus(Event, tag="crew_status", kw_only=True, frozen=True, gc=False):
     """A crew's terminal reports a state. A crew becomes known by the first one that gives its capabilities."""
 
     crew: Key
-    status: Literal["off_duty", "free", "accepted", "declined", "en_route", "on_scene", "cleared", "busy", "out_of_service"]
+    status: Literal[
+        "off_duty", "free", "accepted", "declined", "en_route", "on_scene", "cleared", "returning", "busy", "out_of_service"
+    ]
     incident: Annotated[int, Meta(ge=1)] | None = None
     capabilities: Annotated[tuple[Key, ...], Meta(max_length=16)] | None = None
     territory: Annotated[str, Meta(max_length=200)] | None = None

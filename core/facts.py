@@ -135,7 +135,7 @@ class Queued(msgspec.Struct, frozen=True, tag="queued", gc=False):
     passed_over: tuple[PassedOver, ...]
 
 
-class CrewAssigned(msgspec.Struct, frozen=True, tag="crew_assigned", gc=False):
+class CrewAssigned(msgspec.Struct, frozen=True, tag="crew_assigned", omit_defaults=True, gc=False):
     """A crew has been chosen and told."""
 
     assignment_id: AssignmentId
@@ -143,6 +143,15 @@ class CrewAssigned(msgspec.Struct, frozen=True, tag="crew_assigned", gc=False):
     capability: str
     explanation: Explanation
     accept_due_us: Micros
+    held: bool = False
+    """Whether it comes after what the crew is doing."""
+
+
+class AssignmentHeld(msgspec.Struct, frozen=True, tag="assignment_held", gc=False):
+    """The crew has turned to another of its assignments, or back to this one. The assignment's own state stays as it is."""
+
+    assignment_id: AssignmentId
+    held: bool
 
 
 class AssignmentMoved(msgspec.Struct, frozen=True, tag="assignment_moved", gc=False):
@@ -212,6 +221,7 @@ Fact = (
     | PrioritySet
     | Queued
     | CrewAssigned
+    | AssignmentHeld
     | AssignmentMoved
     | AssignmentEnded
     | TermFired

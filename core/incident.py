@@ -18,6 +18,7 @@ from core.decisions import LogEntry
 from core.facts import (
     Absorbed,
     AssignmentEnded,
+    AssignmentHeld,
     AssignmentMoved,
     CategoryReason,
     Closed,
@@ -90,6 +91,8 @@ class Assignment(msgspec.Struct, omit_defaults=True, gc=False):
     en_route_us: Micros | None = None
     on_scene_us: Micros | None = None
     ended_us: Micros | None = None
+    held: bool = False
+    """Whether its crew works on another of its assignments meanwhile."""
 
 
 class Term(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -210,10 +213,13 @@ def apply(incident: Incident, fact: Fact, at_us: Micros, actor: str) -> None:
                     state=_A.OFFERED,
                     explanation=fact.explanation,
                     offered_us=at_us,
+                    held=fact.held,
                 )
             )
             incident.terms.append(Term(TermKind.ACCEPT, fact.accept_due_us, fact.assignment_id))
             _settle(incident)
+        case AssignmentHeld():
+            _running(incident, fact.assignment_id).held = fact.held
         case AssignmentMoved() | AssignmentEnded():
             _move_assignment(incident, fact, at_us)
             _settle(incident)
@@ -309,6 +315,13 @@ def _forget_refusals(incident: Incident) -> None:
         incident.assignments = [assignment for assignment in incident.assignments if assignment is not refused[0]]
 
 
+def _running(incident: Incident, assignment_id: AssignmentId) -> Assignment:
+    for assignment in incident.assignments:
+        if assignment.assignment_id == assignment_id and assignment.state in ACTIVE:
+            return assignment
+    raise IllegalMoveError(f"incident {incident.incident_id}: assignment {assignment_id} is not running")
+
+
 def _move_assignment(incident: Incident, fact: AssignmentMoved | AssignmentEnded, at_us: Micros) -> None:
     assignment = next((a for a in incident.assignments if a.assignment_id == fact.assignment_id), None)
     if assignment is None or fact.to not in ASSIGNMENT_MOVES[assignment.state]:
@@ -327,6 +340,7 @@ def _move_assignment(incident: Incident, fact: AssignmentMoved | AssignmentEnded
         assignment.on_scene_us = at_us
     else:
         assignment.ended_us = at_us
+        assignment.held = False
     keep_on_scene = isinstance(fact, AssignmentMoved) and fact.to is _A.EN_ROUTE and fact.on_scene_due_us is None
     incident.terms = [
         term

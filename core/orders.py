@@ -30,6 +30,7 @@ from core.commands import (
     Split,
 )
 from core.correlate import distance_m
+from core.crew import AVAILABLE, WORKING
 from core.decisions import CommandAnswer
 from core.events import Call
 from core.facts import (
@@ -45,13 +46,13 @@ from core.facts import (
     Noted,
     PrioritySet,
 )
-from core.incident import ACTIVE, Incident
+from core.incident import ACTIVE, Assignment, Incident
 from core.instant import to_datetime
 from core.intake import is_better, open_incident, prepare, recategorise
 from core.locate import best_place
 from core.progress import Refusal, RefusalReason, move, report, withdraw_all
 from core.state import CentreState
-from core.vocabulary import AssignmentState, AssignReason, CrewId, CrewState, IncidentId
+from core.vocabulary import AssignmentState, AssignReason, CrewId, IncidentId
 
 _REPORTS = {
     Accept: AssignmentState.ACCEPTED,
@@ -178,8 +179,10 @@ def _reassign(state: CentreState, incident: Incident, command: Reassign, actor: 
         crew = state.crews.get(CrewId(command.to))
         if crew is None:
             return Refusal(RefusalReason.UNKNOWN_CREW, f"crew {command.to} is not known")
-        if crew.state is not CrewState.FREE:
+        if crew.state not in AVAILABLE and (command.when == "free" or crew.state not in WORKING):
             return Refusal(RefusalReason.CREW_NOT_FREE, f"crew {command.to} is {crew.state.value}")
+        if incident.active(command.to) is not None:
+            return Refusal(RefusalReason.SAME_INCIDENT, f"crew {command.to} is on incident {incident.incident_id} already")
     if leaving is not None:
         # Withdrawn even on scene: a task that counted as cleared would leave no need for the crew that is to follow.
         move(state, incident, leaving, AssignmentState.WITHDRAWN, actor, cause, "reassigned")
@@ -192,7 +195,8 @@ def _reassign(state: CentreState, incident: Incident, command: Reassign, actor: 
     if capability is None:
         capability = leaving.capability if leaving is not None else next(iter(crew.capabilities), "")
     explanation = Explanation(AssignReason.ORDERED, _distance_m(state, incident, crew.crew_id), ())
-    assign(state, incident, capability, state.crew_nos[crew.crew_id], explanation, actor, cause)
+    crew_no = state.crew_nos[crew.crew_id]
+    assign(state, incident, capability, crew_no, explanation, actor, cause, after=command.when == "next")
     return None
 
 
@@ -223,12 +227,7 @@ def _merge(state: CentreState, incident: Incident, command: Merge, actor: str, c
     for assignment in list(incident.assignments):
         if assignment.state not in ACTIVE:
             continue
-        stage = assignment.state
-        move(state, incident, assignment, AssignmentState.WITHDRAWN, actor, cause, f"merged into {into.incident_id}")
-        crew_no = state.crew_nos[CrewId(assignment.crew)]
-        assign(state, into, assignment.capability, crew_no, assignment.explanation, actor, cause)
-        if stage is not AssignmentState.OFFERED:
-            move(state, into, into.assignments[-1], stage, actor, cause)
+        _carry_over(state, incident, assignment, into, actor, cause)
     state.record(incident, MergedInto(into.incident_id), actor, cause)
     category = state.categories[into.category]
     for joined in told:
@@ -236,6 +235,20 @@ def _merge(state: CentreState, incident: Incident, command: Merge, actor: str, c
     state.open.release(into, before)
     state.want(into)
     return None
+
+
+def _carry_over(state: CentreState, incident: Incident, assignment: Assignment, into: Incident, actor: str, cause: str) -> None:
+    """Gives a merged incident's crew the same task at the one that goes on, as far as it had come, and held where it was."""
+    crew_id, stage, held = CrewId(assignment.crew), assignment.state, assignment.held
+    move(state, incident, assignment, AssignmentState.WITHDRAWN, actor, cause, f"merged into {into.incident_id}")
+    if into.active(crew_id) is not None:
+        return
+    assign(state, into, assignment.capability, state.crew_nos[crew_id], assignment.explanation, actor, cause, after=held)
+    if stage in (AssignmentState.EN_ROUTE, AssignmentState.ON_SCENE) and held:
+        # How far it had come is its report of then; reported anew it would turn to this one.
+        stage = AssignmentState.ACCEPTED
+    if stage is not AssignmentState.OFFERED:
+        move(state, into, into.assignments[-1], stage, actor, cause)
 
 
 def _split(state: CentreState, incident: Incident, command: Split, actor: str, cause: str) -> IncidentId | Refusal:

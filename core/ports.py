@@ -71,6 +71,8 @@ class Demand(msgspec.Struct, frozen=True, gc=False):
     priority: int
     """1 is the most urgent."""
     excluded: frozenset[CrewNo] = frozenset()
+    silent: bool = False
+    """Whether crews may be chosen whose position is old: asked where no crew that is heard can go."""
 
 
 class PassedOver(msgspec.Struct, frozen=True, gc=False):
@@ -103,8 +105,11 @@ class CrewIndex(Protocol):
     (`kz/almaty` serves `kz/almaty/medeu`); a crew with territory `""` or `outside` set serves everywhere.
     """
 
-    def put(self, crew_no: CrewNo, capabilities: Sequence[str], territory: str, *, outside: bool) -> None:
-        """Adds a crew (`crew_no` equal to the present size) or replaces its profile. A new crew is off duty, nowhere."""
+    def put(self, crew_no: CrewNo, capabilities: Sequence[str], territory: str, *, outside: bool, silent: bool = False) -> None:
+        """Adds a crew (`crew_no` equal to the present size) or replaces its profile. A new crew is off duty, nowhere.
+
+        A `silent` crew, whose position is old, is chosen only for demands that allow it.
+        """
 
     def set_availability(self, crew_no: CrewNo, hindrance: AssignReason | None) -> None:
         """Marks a crew free (`None`) or not, with the reason a passed-over line will show."""

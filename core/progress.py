@@ -1,7 +1,9 @@
 """Progress: what a crew reports of its assignment, by its terminal or by a dispatcher's command (OCC-4).
 
-Both ways lead through `report`, so that they obey one set of rules. A report that repeats what is already so is accepted and
-changes nothing (a terminal may send it twice); a report that cannot be is refused with an enumerated reason and a text.
+Both ways lead through `report`, so that they obey one set of rules. A crew with several assignments means the one whose
+incident it names, or else the one it works on; by saying that it goes to a held one it turns to it. A report that repeats what
+is already so is accepted and changes nothing (a terminal may send it twice); a report that cannot be is refused with an
+enumerated reason and a text.
 """
 
 from __future__ import annotations
@@ -11,24 +13,18 @@ from typing import Final
 
 import msgspec
 
-from core.crew import Crew
-from core.facts import AssignmentEnded, AssignmentMoved
+from core.crew import STATE_OF, Crew, Task
+from core.facts import AssignmentEnded, AssignmentHeld, AssignmentMoved
 from core.incident import ASSIGNMENT_MOVES, Assignment, Incident
 from core.instant import Micros
 from core.state import CentreState
-from core.vocabulary import AssignmentState, CrewState, IncidentId
+from core.vocabulary import AssignmentId, AssignmentState, IncidentId
 
 _A = AssignmentState
-_CREW_STATE: Final[dict[AssignmentState, CrewState]] = {
-    _A.ACCEPTED: CrewState.ASSIGNED,
-    _A.EN_ROUTE: CrewState.EN_ROUTE,
-    _A.ON_SCENE: CrewState.ON_SCENE,
-    _A.CLEARED: CrewState.FREE,
-    _A.DECLINED: CrewState.FREE,
-    _A.WITHDRAWN: CrewState.FREE,
-    _A.EXPIRED: CrewState.BUSY,
-}
-"""The crew's state after its assignment moved. A crew that did not answer is not asked again before it reports itself free."""
+_KEEPS: Final = frozenset({_A.ACCEPTED, _A.EN_ROUTE, _A.ON_SCENE})
+"""States in which the crew stays on the assignment."""
+_SETS_OUT: Final = frozenset({_A.EN_ROUTE, _A.ON_SCENE})
+"""Reports by which a crew turns to an assignment that was held."""
 _ORDER: Final = {_A.OFFERED: 0, _A.ACCEPTED: 1, _A.EN_ROUTE: 2, _A.ON_SCENE: 3, _A.CLEARED: 4}
 
 
@@ -56,24 +52,26 @@ class Refusal(msgspec.Struct, frozen=True):
 def report(
     state: CentreState, crew: Crew, incident_id: IncidentId | None, to: AssignmentState, actor: str, cause: str, text: str = ""
 ) -> Refusal | None:
-    """Moves the crew's active assignment. Returns why not, or None when it is so now.
+    """Moves one of the crew's assignments. Returns why not, or None when it is so now.
 
     Args:
         state: the centre.
         crew: who reports.
-        incident_id: the incident it means, or None for the one it is on.
+        incident_id: the incident it means, or None for the one it works on.
         to: the state reported.
         actor, cause: for the log.
         text: the crew's own words.
     """
-    incident = None if crew.incident_id is None else state.incidents[crew.incident_id]
-    # A crew may still call its incident by the number it had before it was merged into this one.
-    if incident is None or (incident_id not in (None, incident.incident_id) and incident_id not in incident.absorbed):
+    incident = _meant(state, crew, incident_id)
+    if incident is None:
         where = "" if incident_id is None else f" to incident {incident_id}"
         return Refusal(RefusalReason.NO_ASSIGNMENT, f"crew {crew.crew_id} has no active assignment{where}")
     assignment = incident.active(crew.crew_id)
     assert assignment is not None  # a working crew's incident carries its assignment (invariant 5)
     if to in _ORDER and _ORDER[to] <= _ORDER[assignment.state]:
+        if assignment.held and to in _SETS_OUT:
+            # It went there before, was called away, and says that it goes there again.
+            turn_to(state, crew, Task(incident.incident_id, assignment.assignment_id), actor, cause)
         return None
     if to not in ASSIGNMENT_MOVES[assignment.state]:
         return Refusal(RefusalReason.ILLEGAL_MOVE, f"the assignment is {assignment.state.value}, it cannot become {to.value}")
@@ -81,10 +79,31 @@ def report(
     return None
 
 
+def _meant(state: CentreState, crew: Crew, incident_id: IncidentId | None) -> Incident | None:
+    """The incident that a crew means, among those it has an assignment to."""
+    tasks = crew.held if crew.active is None else (crew.active, *crew.held)
+    if incident_id is None:
+        return state.incidents[tasks[0].incident_id] if tasks else None
+    for task in tasks:
+        incident = state.incidents[task.incident_id]
+        # A crew may still call its incident by the number it had before it was merged into this one.
+        if incident_id == incident.incident_id or incident_id in incident.absorbed:
+            return incident
+    return None
+
+
 def move(
     state: CentreState, incident: Incident, assignment: Assignment, to: AssignmentState, actor: str, cause: str, text: str = ""
 ) -> None:
-    """Moves an assignment and its crew together, and wants a crew again where the move leaves a need unmet."""
+    """Moves an assignment and its crew together, and wants a crew again where the move leaves a need unmet.
+
+    The crew's state follows where the assignment is its active one. A held one that ends changes nothing else; a crew that sets
+    out to a held one turns to it. When the active one ends, the first one held becomes active, in the state in which it stands.
+    """
+    crew = state.crews[assignment.crew]  # type: ignore[index]  # the log keeps call signs as plain text
+    task = Task(incident.incident_id, assignment.assignment_id)
+    if assignment.held and to in _SETS_OUT:
+        turn_to(state, crew, task, actor, cause)
     if to in (_A.DECLINED, _A.EXPIRED, _A.WITHDRAWN):
         state.record(incident, AssignmentEnded(assignment.assignment_id, to, text), actor, cause)
     else:
@@ -92,11 +111,48 @@ def move(
         due_us = Micros(state.now_us + state.rules.terms.on_scene_us) if starts_journey else None
         state.record(incident, AssignmentMoved(assignment.assignment_id, to, due_us), actor, cause)
     state.touch_assignment(incident, assignment)
-    crew = state.crews[assignment.crew]  # type: ignore[index]  # the log keeps call signs as plain text
-    keeps = to in (_A.ACCEPTED, _A.EN_ROUTE, _A.ON_SCENE)
-    state.set_crew_state(crew, _CREW_STATE[to], (incident.incident_id, assignment.assignment_id) if keeps else None)
-    if not keeps and incident.is_open:
+    if crew.active == task:
+        if to in _KEEPS:
+            state.set_crew_state(crew, STATE_OF[to], task)
+        elif crew.held:
+            turn_to(state, crew, crew.held[0], actor, cause, leaving=False)
+        else:
+            state.set_crew_state(crew, STATE_OF[to], None)
+    elif to not in _KEEPS:
+        state.set_held(crew, tuple(held for held in crew.held if held != task))
+    if to not in _KEEPS and incident.is_open:
         state.want(incident)
+
+
+def turn_to(state: CentreState, crew: Crew, task: Task, actor: str, cause: str, *, leaving: bool = True) -> None:
+    """Makes a held assignment the crew's active one; the one that was active is held before all others.
+
+    Args:
+        state: the centre.
+        crew: its crew.
+        task: one of `crew.held`.
+        actor, cause: for the log.
+        leaving: False where the active one has just ended.
+    """
+    left = crew.active if leaving else None
+    if left is not None:
+        hold(state, left, True, actor, cause)
+    hold(state, task, False, actor, cause)
+    assignment = _assignment(state.incidents[task.incident_id], task.assignment_id)
+    rest = tuple(held for held in crew.held if held != task)
+    state.set_held(crew, rest if left is None else (left, *rest))
+    state.set_crew_state(crew, STATE_OF[assignment.state], task)
+
+
+def hold(state: CentreState, task: Task, held: bool, actor: str, cause: str) -> None:
+    """Records that an assignment is held from now on, or no more. Its crew is the caller's to change."""
+    incident = state.incidents[task.incident_id]
+    state.record(incident, AssignmentHeld(task.assignment_id, held), actor, cause)
+    state.touch_assignment(incident, _assignment(incident, task.assignment_id))
+
+
+def _assignment(incident: Incident, assignment_id: AssignmentId) -> Assignment:
+    return next(one for one in incident.assignments if one.assignment_id == assignment_id)
 
 
 def withdraw_all(state: CentreState, incident: Incident, actor: str, cause: str, text: str) -> None:
@@ -106,3 +162,14 @@ def withdraw_all(state: CentreState, incident: Incident, actor: str, cause: str,
             move(state, incident, assignment, _A.CLEARED, actor, cause, text)
         elif assignment.state in (_A.OFFERED, _A.ACCEPTED, _A.EN_ROUTE):
             move(state, incident, assignment, _A.WITHDRAWN, actor, cause, text)
+
+
+def end_all(state: CentreState, crew: Crew, actor: str, cause: str, text: str) -> None:
+    """Ends every assignment of a crew that cannot go on: what it had reached is cleared, what it had not is withdrawn."""
+    tasks = (*crew.held, crew.active)
+    for task in tasks:
+        if task is not None:
+            incident = state.incidents[task.incident_id]
+            assignment = _assignment(incident, task.assignment_id)
+            ended = _A.CLEARED if assignment.state is _A.ON_SCENE else _A.WITHDRAWN
+            move(state, incident, assignment, ended, actor, cause, text)

@@ -13,8 +13,8 @@ from core import limits
 from core.category import CategoryTable
 from core.commands import Order
 from core.correlate import CorrelateRules, OpenIncidents
+from core.crew import AVAILABLE, OFF, Crew, Task, encode_crew
 from core.crew import MOVES as CREW_MOVES
-from core.crew import Crew, encode_crew
 from core.decisions import (
     AssignmentChange,
     CommandAnswer,
@@ -37,8 +37,10 @@ from core.incident import (
     encode_incident,
 )
 from core.instant import SECOND_US, Micros
+from core.plausible import Doubt, PlausibleRules
 from core.ports import CrewIndex, Gazetteer, Subscriber, Territories
 from core.recovered import Device
+from core.signal import SignalRules, SignalWatch
 from core.terms import RunningTerms, TermLengths
 from core.vocabulary import (
     AssignmentId,
@@ -46,6 +48,7 @@ from core.vocabulary import (
     CrewNo,
     CrewState,
     IncidentId,
+    Signal,
 )
 from core.waiting import Waiting
 
@@ -62,6 +65,8 @@ class CentreRules(msgspec.Struct, frozen=True):
     """Territory of incidents whose place is unknown or outside every polygon."""
     terms: TermLengths = TermLengths()
     correlate: CorrelateRules = CorrelateRules()
+    signal: SignalRules = SignalRules()
+    plausible: PlausibleRules = PlausibleRules()
     position_interval_us: int = 10 * SECOND_US
     """Positions of one crew are kept no oftener than this."""
     repeat_quiet_us: int = 60 * SECOND_US
@@ -86,6 +91,8 @@ class LastPosition(msgspec.Struct):
     latitude_deg: float
     longitude_deg: float
     kept_us: int
+    doubt: Doubt | None = None
+    """Positions at which it cannot be if this one is right."""
 
 
 class CentreState:
@@ -120,6 +127,9 @@ class CentreState:
         self.open = OpenIncidents(rules.correlate)
         self.earlier = EarlierCalls()
         self.running = RunningTerms()
+        self.signals = SignalWatch(rules.signal)
+        self._silent = 0
+        """How many crews are silent."""
         self.waiting = Waiting(self._still_waits)
         self.answers: dict[str, CommandAnswer] = {}
         self.wanted: dict[IncidentId, None] = {}
@@ -202,23 +212,47 @@ class CentreState:
             self.crew_nos[crew.crew_id] = crew_no
             self.crew_ids.append(crew.crew_id)
             self.crews[crew.crew_id] = crew
-        self.crew_index.put(crew_no, crew.capabilities, crew.territory, outside=crew.outside)
+            self._silent += crew.is_silent
+        self.crew_index.put(crew_no, crew.capabilities, crew.territory, outside=crew.outside, silent=crew.is_silent)
         self.crew_index.set_availability(crew_no, crew.hindrance)
         return crew_no
 
-    def set_crew_state(self, crew: Crew, state: CrewState, assignment: tuple[IncidentId, AssignmentId] | None) -> None:
+    def set_crew_state(self, crew: Crew, state: CrewState, active: Task | None) -> None:
         """Moves a crew to a state, with the assignment that goes with it. Raises `IllegalMoveError` for what no crew does."""
         if state is not crew.state and state not in CREW_MOVES[crew.state]:
             raise IllegalMoveError(f"crew {crew.crew_id}: {crew.state.value} to {state.value} is not a legal move")
+        if crew.state in OFF and state not in OFF:
+            self.signals.watch(crew, self.now_us)
         crew.state = state
-        crew.incident_id, crew.assignment_id = assignment or (None, None)
+        crew.incident_id, crew.assignment_id = (None, None) if active is None else (active.incident_id, active.assignment_id)
         crew.updated_us = self.now_us
         self.changed_crews[crew.crew_id] = crew
         self.crew_index.set_availability(self.crew_nos[crew.crew_id], crew.hindrance)
-        if state is CrewState.FREE:
+        if state in AVAILABLE:
             self.freed[crew.crew_id] = None
         else:
             self.freed.pop(crew.crew_id, None)
+
+    @property
+    def silent(self) -> bool:
+        """Whether any crew is silent: then what found nobody is asked once more."""
+        return self._silent > 0
+
+    def set_held(self, crew: Crew, held: tuple[Task, ...]) -> None:
+        """Sets which assignments wait for a crew."""
+        crew.held = held
+        crew.updated_us = self.now_us
+        self.changed_crews[crew.crew_id] = crew
+
+    def set_signal(self, crew: Crew, signal: Signal) -> None:
+        """Sets how old a crew's newest position is, for the index too."""
+        was_silent = crew.is_silent
+        crew.signal = signal
+        crew.updated_us = self.now_us
+        self.changed_crews[crew.crew_id] = crew
+        if crew.is_silent is not was_silent:
+            self._silent += 1 if crew.is_silent else -1
+            self.know_crew(crew)
 
     def touch_assignment(self, incident: Incident, assignment: Assignment, *, created: bool = False) -> None:
         """Marks an assignment as changed in this batch."""
@@ -273,6 +307,7 @@ class CentreState:
                 assignment.ended_us,
                 assignment.explanation.distance_m,
                 _encode(assignment.explanation),
+                assignment.held,
             )
             for incident, assignment, created in self.changed_assignments.values()
         ]

@@ -52,8 +52,22 @@ class CrewState(Word):
     ASSIGNED = "assigned"
     EN_ROUTE = "en_route"
     ON_SCENE = "on_scene"
+    RETURNING = "returning"
+    """Its task is done and it drives back: it can be sent as a free one can."""
     BUSY = "busy"
     OUT_OF_SERVICE = "out_of_service"
+
+
+class Signal(Word):
+    """How old a crew's newest position is (CITY-12): a state with its own terms, so that nobody has to guess from a point."""
+
+    NONE = "none"
+    """No position of it has ever come."""
+    HEARD = "heard"
+    STALE = "stale"
+    """Nothing for a while: it is sent only where no crew that is heard can go."""
+    LOST = "lost"
+    """Nothing for so long that the shift lead has been told."""
 
 
 class IncidentState(Word):
@@ -95,6 +109,16 @@ class TermKind(Word):
     """The owner looks again at an incident that nothing else watches."""
 
 
+class Occasion(Word):
+    """What somebody is told of besides a term that has passed."""
+
+    SIGNAL_LOST = "signal_lost"
+    TWO_POSITIONS = "two_positions"
+    """Two devices report under one crew's call sign."""
+    MODE_SET = "mode_set"
+    SCENARIOS_LOADED = "scenarios_loaded"
+
+
 class LocationSource(Word):
     """Where evidence of a place came from, most trusted first (OCC-1)."""
 
@@ -118,6 +142,8 @@ class AssignReason(Word):
     NO_CREW = "no_crew"
     ORDERED = "ordered"
     """A dispatcher named this crew."""
+    LAST_KNOWN_POSITION = "last_known_position"
+    """No crew that is heard can go; by its last position this one is the nearest."""
     # Why a nearer crew with the capability was passed over:
     OFF_DUTY = "off_duty"
     NOT_FREE = "not_free"
@@ -127,6 +153,7 @@ class AssignReason(Word):
     TAKEN = "taken"
     """It goes to another incident decided in the same batch."""
     STALE_POSITION = "stale_position"
+    """Nobody knows where it is now; a crew that is heard goes first."""
 
 
 class RejectCode(Word):

@@ -151,6 +151,12 @@ class Positions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     keep_interval_s: Annotated[int, Meta(ge=1, le=3600)] = 10
     """At most one position of a crew is stored in each such interval; the live one is always the newest."""
+    stale_s: Annotated[float, Meta(ge=0, le=86_400)] = 120.0
+    """A crew on duty that has not been heard for so long is sent only where no other can go; 0: positions do not age."""
+    lost_s: Annotated[float, Meta(ge=0, le=86_400)] = 600.0
+    """After so long the shift lead is told; not less than `stale_s`."""
+    jump_mps: Annotated[float, Meta(ge=0, le=10_000)] = 100.0
+    """A crew is not believed to have gone farther than a kilometre faster than this; 0: every position is believed."""
 
 
 class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -245,6 +251,8 @@ def problems(config: Config) -> Iterator[Problem]:
     if bool(listen.tls_certificate) != bool(listen.tls_key):
         given, other = ("tls_certificate", "tls_key") if listen.tls_certificate else ("tls_key", "tls_certificate")
         yield Problem(f"listen.{given}", getattr(listen, given), f"needs {other} beside it")
+    if config.positions.lost_s < config.positions.stale_s:
+        yield Problem("positions.lost_s", config.positions.lost_s, "must not be less than stale_s")
     yield from _entry_problems("sources", config.sources)
     yield from _entry_problems("clients", config.clients)
     yield from _shared_token_problems(config.clients)

@@ -64,7 +64,10 @@ def configuration(categories: Path, speed: float, region: str = "US") -> str:
         region: whose telephone numbers are read.
     """
     terms = "".join(f"{key} = {term_s(key, speed)}\n" for key in TERMS_S)
-    return f'[centre]\nname = "replay"\nregion = "{region}"\ncategories = {json.dumps(str(categories))}\n\n[terms]\n{terms}'
+    # Units report by the clock and drive by the records' time: faster than any unit could.
+    positions = "[positions]\njump_mps = 0\n"
+    centre = f'[centre]\nname = "replay"\nregion = "{region}"\ncategories = {json.dumps(str(categories))}\n'
+    return f"{centre}\n[terms]\n{terms}\n{positions}"
 
 
 def term_s(key: str, speed: float) -> float:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from core.correlate import CorrelateRules
 from core.instant import SECOND_US
+from core.plausible import PlausibleRules
+from core.signal import SignalRules
 from core.state import CentreRules
 from core.terms import TermLengths
 from ops.config import Config
@@ -27,6 +29,10 @@ def centre_rules(config: Config) -> CentreRules:
             repeat_window_us=config.correlate.repeat_window_s * SECOND_US,
             device_window_us=config.correlate.device_window_s * SECOND_US,
         ),
+        signal=SignalRules(
+            stale_us=round(config.positions.stale_s * SECOND_US), lost_us=round(config.positions.lost_s * SECOND_US)
+        ),
+        plausible=PlausibleRules(speed_mps=config.positions.jump_mps),
         position_interval_us=config.positions.keep_interval_s * SECOND_US,
         repeat_quiet_us=config.correlate.repeat_quiet_s * SECOND_US,
     )

@@ -70,7 +70,8 @@ def _tell(demand: Demand, line: Line, count: int, crews: Crews) -> tuple[PassedO
         standing = crews.standings.item(row)
         reason = why_not(standing)
         if reason is None and standing not in serving:
-            reason = AssignReason.OTHER_TERRITORY
+            silent = crews.homes.is_silent(standing) and not demand.silent
+            reason = AssignReason.STALE_POSITION if silent else AssignReason.OTHER_TERRITORY
         elif reason is None:
             reason = AssignReason.EXCLUDED if row in demand.excluded else AssignReason.TAKEN
         told.append(PassedOver(CrewNo(row), distance_m, reason))

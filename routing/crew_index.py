@@ -16,12 +16,13 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from msgspec.structs import replace
 
 from core.ports import Choice, Demand
 from core.vocabulary import AssignReason, CrewNo
 from routing.assignment import assign
 from routing.candidates import FEW_DEMANDS, Candidates, Crews, name_nearest
-from routing.eligibility import FREE, HINDERED, NOWHERE
+from routing.eligibility import FREE, HINDERED, NOWHERE, home_of
 from routing.geodesy import unit_vectors
 from routing.moving_points import MovingPoints
 
@@ -61,8 +62,10 @@ class CrewTree:
         """How many homes are remembered: no more than there have been crews at one time, and one."""
         return len(self._crews.homes)
 
-    def put(self, crew_no: CrewNo, capabilities: Sequence[str], territory: str, *, outside: bool) -> None:
+    def put(self, crew_no: CrewNo, capabilities: Sequence[str], territory: str, *, outside: bool, silent: bool = False) -> None:
         """Adds a crew (`crew_no` equal to the present size) or replaces its profile. A new crew is off duty, nowhere.
+
+        A `silent` crew is at home where only demands look that allow it (`routing.eligibility.home_of`).
 
         Raises:
             IndexError: the number is neither known nor the next.
@@ -72,7 +75,7 @@ class CrewTree:
         if not 0 <= crew_no <= size:
             raise IndexError(f"crew {crew_no} cannot be put: the next is {size}")
         able = frozenset(capabilities)
-        home = crews.homes.settle("" if outside else territory)
+        home = crews.homes.settle(home_of("" if outside else territory, silent))
         if crew_no == size:
             if size == len(crews.standings):
                 crews.standings = np.concatenate((crews.standings, np.zeros_like(crews.standings)))
@@ -143,6 +146,9 @@ class CrewTree:
         counts: list[int] = []
         nobody: list[int] = []
         homes, tally = self._crews.homes, self._crews.tally
+        demands = [
+            replace(demand, territory=home_of(demand.territory, True)) if demand.silent else demand for demand in demands
+        ]
         for index, demand in enumerate(demands):
             choices.append(Choice(demand.key, None, inf, AssignReason.NO_CREW, ()))
             if isfinite(demand.latitude_deg) and isfinite(demand.longitude_deg):

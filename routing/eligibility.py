@@ -33,6 +33,17 @@ TERRITORIES_MAX: Final = 4096
 """Territories remembered; the memory is emptied beyond it, for territories may be edited for ever."""
 
 
+_SILENT: Final = "?"
+"""The home of silent crews that are at home everywhere; those of one territory live in it below."""
+
+
+def home_of(territory: str, silent: bool) -> str:
+    """The home of a crew that serves a territory, or where a demand there looks; that of silent crews lies apart."""
+    if not silent:
+        return territory
+    return f"{_SILENT}/{territory}" if territory else _SILENT
+
+
 def why_not(standing: int) -> AssignReason | None:
     """What hinders a crew of a standing wherever it is needed."""
     return REASONS[standing - 1] if NOWHERE < standing < FREE else None
@@ -103,6 +114,10 @@ class Homes:
             serving = frozenset(known[home] for home in homes_serving(territory) if home in known)
             self._serving[territory] = serving
         return serving
+
+    def is_silent(self, standing: int) -> bool:
+        """Whether free crews of this standing are silent. `standing` is that of a free crew that has a place."""
+        return standing >= FREE and self._names[standing - FREE].partition("/")[0] == _SILENT
 
     def admitted(self, territory: str) -> Flags:
         """Which standings, by their number, may be sent to a territory. O(homes)."""

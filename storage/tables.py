@@ -84,6 +84,7 @@ ASSIGNMENT: Final = Table(
     Column("ended_at", Kind.INSTANT, nullable=True),
     Column("distance_m", Kind.FLOAT8),
     Column("explanation", Kind.BYTES),
+    Column("held", Kind.BOOL),
 )
 CREW: Final = Table(
     "crew",
@@ -116,12 +117,13 @@ COMMAND: Final = Table(
 )
 NOTICE: Final = Table(
     "notice",
-    Column("incident_id", Kind.INT8),
+    Column("incident_id", Kind.INT8, nullable=True),
     Column("at", Kind.INSTANT),
     Column("recipient", Kind.TEXT),
     Column("term", Kind.TEXT),
     Column("territory", Kind.TEXT),
     Column("text", Kind.TEXT),
+    Column("crew_id", Kind.TEXT),
 )
 
 ALL: Final = (SOURCE, EVENT, REJECTED_EVENT, INCIDENT_LOG, INCIDENT, ASSIGNMENT, CREW, POSITION, COMMAND, NOTICE)
@@ -170,6 +172,7 @@ def assignment_row(change: AssignmentChange) -> Row:
         change.ended_us,
         change.distance_m,
         change.explanation,
+        change.held,
     )
 
 
@@ -190,4 +193,4 @@ def command_row(answer: CommandAnswer) -> Row:
 
 def notice_row(notice: Notice) -> Row:
     """A notice as stored."""
-    return notice.incident_id, notice.at_us, notice.to, notice.term, notice.territory, notice.text
+    return notice.incident_id, notice.at_us, notice.to, notice.term, notice.territory, notice.text, notice.crew

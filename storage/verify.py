@@ -38,7 +38,7 @@ class Check(Enum):
     EVENT_TWICE = "event_twice"
     ASSIGNMENT_WITHOUT_INCIDENT = "assignment_without_incident"
     CREW_TWICE = "crew_twice"
-    """A crew has more than one active assignment."""
+    """A crew has more than one assignment that is neither ended nor held."""
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -66,7 +66,7 @@ _QUERIES: Final = {
     ),
     Check.CREW_TWICE: (
         "SELECT crew_id, 'active assignments ' || string_agg(assignment_id::text, ', ' ORDER BY assignment_id)"
-        " FROM assignment WHERE ended_at IS NULL GROUP BY crew_id HAVING count(*) > 1 ORDER BY 1 LIMIT $1"
+        " FROM assignment WHERE ended_at IS NULL AND NOT held GROUP BY crew_id HAVING count(*) > 1 ORDER BY 1 LIMIT $1"
     ),
 }
 

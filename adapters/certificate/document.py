@@ -19,6 +19,7 @@ from core.facts import (
     TAGS,
     Absorbed,
     AssignmentEnded,
+    AssignmentHeld,
     AssignmentMoved,
     Closed,
     CrewAssigned,
@@ -156,6 +157,9 @@ class Writer:
         if isinstance(fact, AssignmentMoved | AssignmentEnded):
             told = MOVES[fact.to.value].in_language(self._language).format(crew=crews[fact.assignment_id])
             return f"{told}: {fact.text}" if isinstance(fact, AssignmentEnded) and fact.text else told
+        if isinstance(fact, AssignmentHeld):
+            turned = MOVES["held" if fact.held else "turned_to"]
+            return turned.in_language(self._language).format(crew=crews[fact.assignment_id])
         named: dict[str, object]
         match fact:
             case Opened() | Recategorised():

@@ -104,8 +104,12 @@ MOVES: Final[dict[str, Phrase]] = {
     "expired": Phrase("{crew} жасағы мерзімінде қабылдамады", "наряд {crew} не принял задание в срок",
                       "crew {crew} did not accept in time"),
     "withdrawn": Phrase("{crew} жасағы кері шақырылды", "наряд {crew} отозван", "crew {crew} was withdrawn"),
+    "held": Phrase("{crew} жасағы уақытша басқа тапсырмаға ауысты", "наряд {crew} временно занят другим заданием",
+                   "crew {crew} turns to another assignment first"),
+    "turned_to": Phrase("{crew} жасағы осы тапсырмаға оралды", "наряд {crew} приступил к этому заданию",
+                        "crew {crew} turns to this assignment"),
 }  # fmt: skip
-"""What a crew's task came to, by `core.vocabulary.AssignmentState`."""
+"""What a crew's task came to, by `core.vocabulary.AssignmentState`; and that it turned to another task, or to this one."""
 
 FACTS: Final[dict[str, Phrase]] = {
     "opened": Phrase(

@@ -64,14 +64,20 @@ class HeldPosition:
 
 
 class HeldNotice:
-    """A notice and the incident it is about."""
+    """A notice and the incident it is about, None where it is about a crew or the centre."""
 
-    __slots__ = ("batch_no", "incident", "json")
+    __slots__ = ("batch_no", "incident", "json", "territory")
 
-    def __init__(self, notice: Notice, incident: HeldIncident, batch_no: int) -> None:
+    def __init__(self, notice: Notice, incident: HeldIncident | None, batch_no: int) -> None:
         self.json = encode_json(notice)
+        self.territory = notice.territory
         self.incident = incident
         self.batch_no = batch_no
+
+    @property
+    def about(self) -> IncidentChange | None:
+        """The newest state of the incident it is about, if any."""
+        return None if self.incident is None else self.incident.change
 
 
 Held = HeldIncident | HeldCrew | HeldPosition | HeldNotice
@@ -182,9 +188,9 @@ class Committed:
         return held, before
 
     def put_notice(self, notice: Notice) -> HeldNotice | None:
-        """Takes a notice about a known incident."""
-        incident = self.incident(notice.incident_id)
-        if incident is None:
+        """Takes a notice, if the incident it is about is known."""
+        incident = None if notice.incident_id is None else self.incident(notice.incident_id)
+        if incident is None and notice.incident_id is not None:
             return None
         held = HeldNotice(notice, incident, self.batch_no)
         self.notices.append(held)

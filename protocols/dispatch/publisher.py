@@ -98,9 +98,13 @@ class Publisher:
         for one in decisions.notices:
             notice = committed.put_notice(one)
             if notice is not None:
-                state = notice.incident.change
-                for audience in self._audiences.of_incident(state, None):
-                    if audience.selection.notices and audience.selection.takes(state):
+                about = notice.about
+                if about is None:
+                    audiences = self._audiences.of_crew("", notice.territory)
+                else:
+                    audiences = self._audiences.of_incident(about, None)
+                for audience in audiences:
+                    if audience.selection.takes_notice(notice.territory, about):
                         self._begin(audience, touched)
                         audience.notices.append(notice)
         committed.forget()
@@ -282,5 +286,5 @@ class Publisher:
                 and (not walk.snapshot or selection.in_box(row.latitude_deg, row.longitude_deg))
             ):
                 updates.add(updates.positions, item.json)
-        elif selection.notices and not walk.snapshot and selection.takes(item.incident.change):
+        elif not walk.snapshot and selection.takes_notice(item.territory, item.about):
             updates.add(updates.notices, item.json)

@@ -83,6 +83,12 @@ class Selection(msgspec.Struct, frozen=True):
         """
         return (self.crews is None or crew_id in self.crews) and served(territory, self.territories)
 
+    def takes_notice(self, territory: str, about: IncidentChange | None) -> bool:
+        """Whether a notice matches: one about an incident as the incident does, another by its territory, as a crew does."""
+        if not self.notices:
+            return False
+        return served(territory, self.territories) if about is None else self.takes(about)
+
     def in_box(self, latitude_deg: float | None, longitude_deg: float | None) -> bool:
         """Whether a place lies in the box, borders included. No place is in no box; every place is in no box given."""
         if self.box is None:

@@ -16,7 +16,7 @@ from core.assign import Asked
 from core.category import load_categories
 from core.commands import ChangePriority, Close, Merge, Split
 from core.course import TermEnd, course_of
-from core.facts import TAGS, AssignmentEnded, AssignmentMoved
+from core.facts import TAGS, AssignmentEnded, AssignmentHeld, AssignmentMoved
 from core.vocabulary import AssignmentState, IncidentState, TermKind
 from tests.core.town import EASTERN, ELSEWHERE, Town
 
@@ -56,9 +56,9 @@ def test_every_word_of_the_log_has_a_row_in_every_table() -> None:
     assert set(words.STATES) == {state.value for state in IncidentState}
     assert set(words.TERMS) == {kind.value for kind in TermKind}
     assert set(words.ENDS) == {end.value for end in TermEnd}
-    assert set(words.MOVES) == {state.value for state in AssignmentState}
+    assert set(words.MOVES) == {state.value for state in AssignmentState} | {"held", "turned_to"}
     assert set(words.CAUSES) == {how.value for how in Asked} | {"no_crew", "no_place"}
-    assert set(words.FACTS) == {TAGS[fact] for fact in TAGS if fact not in (AssignmentMoved, AssignmentEnded)}
+    assert set(words.FACTS) == {TAGS[fact] for fact in TAGS if fact not in (AssignmentMoved, AssignmentEnded, AssignmentHeld)}
 
 
 @pytest.mark.parametrize("table", TABLES)

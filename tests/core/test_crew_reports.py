@@ -128,8 +128,10 @@ def test_position_when_frequent_is_thinned() -> None:
     town = Town()
     interval_s = RULES.position_interval_us / SECOND_US
     kept = []
+    start_us = town.now_us
     for after_s in (0.0, 1.0, interval_s - 0.1, interval_s, interval_s + 1.0):
-        decisions = town.say(position(town, 76.8 + after_s / 1000, after_s))
+        town.now_us = start_us + int(after_s * SECOND_US)
+        decisions = town.say(position(town, 76.8 + after_s / 1000))
         assert len(decisions.live_positions) == 1
         kept.append(len(decisions.positions))
     assert kept == [1, 0, 0, 1, 0]
@@ -159,3 +161,44 @@ def test_status_fix_when_newer_than_a_position_of_the_batch_wins() -> None:
     status = CrewStatus(seq=2, at=town.at + timedelta(seconds=9), crew="P-1", status="busy", fix=EASTERN)
     town.handle(chunk("t", Position(seq=1, at=town.at, crew="P-1", latitude_deg=43.2, longitude_deg=76.8), status))
     assert town.engine.state.last_positions["P-1"].longitude_deg == EASTERN.longitude_deg
+
+
+def test_position_when_it_is_from_the_future_counts_as_of_now() -> None:
+    town = Town()
+    town.crew("P-1", "patrol")
+    town.say(position(town, 76.83, 250.0))
+    town.now_us += SECOND_US
+    town.say(position(town, 76.84))
+    assert town.engine.state.last_positions["P-1"].longitude_deg == 76.84, "a clock ahead holds nothing up"
+
+
+@pytest.mark.parametrize(
+    ("state", "status", "expected"),
+    [
+        (S.FREE, "returning", S.RETURNING),
+        (S.ASSIGNED, "returning", RejectCode.ILLEGAL_MOVE),
+        (S.EN_ROUTE, "returning", RejectCode.ILLEGAL_MOVE),
+        (S.ON_SCENE, "returning", S.RETURNING),
+        (S.BUSY, "returning", S.RETURNING),
+        (S.OFF_DUTY, "returning", RejectCode.ILLEGAL_MOVE),
+        (S.RETURNING, "off_duty", S.OFF_DUTY),
+        (S.RETURNING, "free", S.FREE),
+    ],
+)
+def test_status_when_a_crew_returns(state: CrewState, status: str, expected: CrewState | RejectCode) -> None:
+    town = Town()
+    town.crew("P-1", "patrol")
+    if state in (S.ASSIGNED, S.EN_ROUTE, S.ON_SCENE):
+        town.call("fight")
+    if state not in (S.ASSIGNED, S.FREE):
+        town.status("P-1", state.value)
+    assert town.states()["P-1"] is state
+    outcome = town.status("P-1", status)
+    assert (code_of(outcome) or town.states()["P-1"]) is expected
+
+
+def test_call_when_a_crew_returns_sends_it() -> None:
+    town = Town()
+    town.crew("P-1", "patrol")
+    town.status("P-1", "returning")
+    assert town.crews_on(town.call("fight")) == ["P-1"]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from core import commands
 from core.commands import AnyCommand, Order
-from core.crew import WORKING
+from core.crew import STATE_OF, WORKING
 from core.decisions import Decisions
 from core.engine import Engine
 from core.events import (
@@ -29,14 +29,16 @@ from core.events import (
 )
 from core.incident import ACTIVE, fold
 from core.instant import SECOND_US, Micros, to_datetime
+from core.signal import SignalRules
 from core.state import Batch, CentreRules
-from core.vocabulary import IncidentId, RejectCode
+from core.vocabulary import CrewId, IncidentId, RejectCode
 from routing.crew_index import CrewTree
 from tests.core.town import SPOT, START_US, Committed, Town, chunk
 from tests.simulation.places import CATEGORIES, CREWS, DEVICE_IDS, PHONES, RULES, SPOTS, WORDS, AddressTable, Halves
 
-KEEP_ALL: CentreRules = msgspec.structs.replace(RULES, position_interval_us=0)
-"""Every position is kept, so that recovery knows each crew's place to the last metre."""
+KEEP_ALL: CentreRules = msgspec.structs.replace(RULES, position_interval_us=0, signal=SignalRules(stale_us=0))
+"""Every position is kept, so that recovery knows each crew's place to the last metre, and no crew falls silent: after a start
+each has its time anew."""
 
 AT = to_datetime(START_US)
 SPOTTED = st.sampled_from((*SPOTS, None))
@@ -61,7 +63,19 @@ EVENTS = st.one_of(
         CrewStatus,
         crew=CREW,
         status=st.sampled_from(
-            ("off_duty", "free", "free", "accepted", "declined", "en_route", "on_scene", "cleared", "busy", "out_of_service")
+            (
+                "off_duty",
+                "free",
+                "free",
+                "accepted",
+                "declined",
+                "en_route",
+                "on_scene",
+                "cleared",
+                "returning",
+                "busy",
+                "off_duty",
+            )
         ),
         incident=st.none() | NUMBER,
     ),
@@ -79,7 +93,14 @@ COMMANDS: st.SearchStrategy[AnyCommand] = st.one_of(
         for kind in (commands.Accept, commands.Decline, commands.EnRoute, commands.OnScene, commands.Clear)
     ),
     st.builds(commands.Close, incident=NUMBER, result=st.just("over"), **ID),
-    st.builds(commands.Reassign, incident=NUMBER, crew=CREW | st.just(""), to=CREW | st.just(""), **ID),
+    st.builds(
+        commands.Reassign,
+        incident=NUMBER,
+        crew=CREW | st.just(""),
+        to=CREW | st.just(""),
+        when=st.sampled_from(("free", "next", "now")),
+        **ID,
+    ),
     st.builds(commands.AddNote, incident=NUMBER, words=st.just("note"), **ID),
     st.builds(commands.CreateIncident, words=WORD, place=SPOTTED, priority=st.none() | st.integers(1, 9), **ID),
     st.builds(commands.Merge, incident=NUMBER, into=NUMBER, **ID),
@@ -134,7 +155,7 @@ def encoded(decisions: Decisions | None) -> bytes:
 def check(engine: Engine, committed: Committed, decisions: Decisions | None) -> None:
     """The invariants that hold after every batch."""
     state = engine.state
-    working: dict[str, list[int]] = {}
+    working: dict[str, set[int]] = {}
     for incident in state.incidents.values():
         assert incident.owner, "6: every open incident has an owner"
         assert incident.terms, "6: and a next term"
@@ -143,10 +164,15 @@ def check(engine: Engine, committed: Committed, decisions: Decisions | None) -> 
         assert sorted(state.queued.get(incident.incident_id, ())) == sorted(incident.unmet()), "every unmet need waits, once"
         for assignment in incident.assignments:
             if assignment.state in ACTIVE:
-                working.setdefault(assignment.crew, []).append(assignment.assignment_id)
+                working.setdefault(assignment.crew, set()).add(assignment.assignment_id)
+                crew = state.crews[CrewId(assignment.crew)]
+                active = crew.assignment_id == assignment.assignment_id
+                assert active is not assignment.held, "5: of a crew's assignments one is active, the others are held"
+                assert not active or crew.state is STATE_OF[assignment.state], "5: the crew's state is its active assignment's"
     for crew in state.crews.values():
-        expected = [crew.assignment_id] if crew.state in WORKING else []
-        assert working.get(crew.crew_id, []) == expected, "5: a crew is on at most one active assignment"
+        tasks = {task.assignment_id for task in (crew.active, *crew.held) if task is not None}
+        assert working.get(crew.crew_id, set()) == tasks, "5: a crew and its incidents agree on what it is to do"
+        assert (crew.active is not None) is (crew.state in WORKING), "5: a crew is on at most one active assignment"
     if decisions is None:
         return
     for change in decisions.incidents:

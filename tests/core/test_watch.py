@@ -17,7 +17,7 @@ ON_SCENE_S = RULES.terms.on_scene_us / SECOND_US
 REVIEW_S = RULES.terms.review_us / SECOND_US
 
 
-def told(decisions: Decisions | None) -> list[tuple[str, int]]:
+def told(decisions: Decisions | None) -> list[tuple[str, int | None]]:
     return [] if decisions is None else [(notice.term, notice.incident_id) for notice in decisions.notices]
 
 

@@ -20,11 +20,14 @@ from core.incident import Assignment, Incident
 from core.instant import SECOND_US, Micros, to_datetime
 from core.ports import Gazetteer, Subscriber, Territories
 from core.recovered import EarlierCall, Recovered
+from core.signal import SignalRules
 from core.state import Batch, CentreRules
 from core.vocabulary import CrewId, CrewState, IncidentId, RejectCode
 from routing.crew_index import CrewTree
 from tests.simulation.places import CATEGORIES, DEVICES, RULES, AddressTable, Halves
 
+QUIET: Final = msgspec.structs.replace(RULES, signal=SignalRules(stale_us=0))
+"""The simulation's rules, without crews that fall silent while a test lets time pass."""
 START_US: Final = 1_770_000_000 * SECOND_US
 SPOT: Final = Fix(43.20, 76.80, 10.0)
 """In the west."""
@@ -95,7 +98,7 @@ class Town:
     def __init__(
         self,
         *,
-        rules: CentreRules = RULES,
+        rules: CentreRules = QUIET,
         categories: CategoryTable = CATEGORIES,
         gazetteer: Gazetteer | None = None,
         territories: Territories | None = None,

@@ -79,6 +79,7 @@ FILE_FAULTS = [
     ('[[clients]]\noperator = "a"\nrole = "boss"\ntoken = "t"', "FILE: clients[0].role = 'boss': must be one of crew, disp"),
     ('[log]\nlevel = "loud"', "FILE: log.level = 'loud': must be one of debug, error, info, warning"),
     ('[listen]\ndispatch = "7113"', "FILE: listen.dispatch = '7113': must be HOST:PORT"),
+    ("[positions]\nlost_s = 60", "FILE: positions.lost_s = 60.0: must not be less than stale_s"),
     ('[listen]\ndispatch = "h:70000"', "FILE: listen.dispatch = 'h:70000': a port is at most 65535"),
     ('[listen]\ntls_key = "k"', "FILE: listen.tls_key = 'k': needs tls_certificate beside it"),
     ('[database]\ndsn = "mysql://u:secret@h/d"', "FILE: database.dsn = 'mysql://u:***@h/d': must be postgresql://"),

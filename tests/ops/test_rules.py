@@ -5,6 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from core.correlate import CorrelateRules
+from core.plausible import PlausibleRules
+from core.signal import SignalRules
 from core.state import CentreRules
 from core.terms import TermLengths
 from ops.config import Centre, Config, Correlate, Limits, Positions, Storage, Terms
@@ -25,7 +27,7 @@ def test_every_value_arrives() -> None:
             centre=Centre(name="almaty", region="KG", territory="kz/almaty"),
             terms=Terms(accept_s=11, no_crew_s=12, on_scene_s=130, review_s=140),
             correlate=Correlate(repeat_window_s=15, device_window_s=16, repeat_quiet_s=17),
-            positions=Positions(keep_interval_s=18),
+            positions=Positions(keep_interval_s=18, stale_s=19, lost_s=20.5, jump_mps=21),
         )
     )
     assert rules == CentreRules(
@@ -34,6 +36,8 @@ def test_every_value_arrives() -> None:
         territory="kz/almaty",
         terms=TermLengths(accept_us=11_000_000, no_crew_us=12_000_000, on_scene_us=130_000_000, review_us=140_000_000),
         correlate=CorrelateRules(repeat_window_us=15_000_000, device_window_us=16_000_000),
+        signal=SignalRules(stale_us=19_000_000, lost_us=20_500_000),
+        plausible=PlausibleRules(speed_mps=21),
         position_interval_us=18_000_000,
         repeat_quiet_us=17_000_000,
     )

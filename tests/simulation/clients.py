@@ -7,7 +7,7 @@ command is the same however often it is asked for (invariant 10).
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
@@ -251,7 +251,9 @@ class DispatchClient:
         rng = self.world.agenda.rng
         on_it = [assignment.crew for assignment in incident.assignments]
         crew = rng.choice([*on_it, ""])
-        return Reassign(command_id=command_id, incident=number, crew=crew, to=rng.choice(["", *(one.crew for one in CREWS)]))
+        to = rng.choice(["", *(one.crew for one in CREWS)])
+        whens: list[Literal["free", "next", "now"]] = ["free", "free", "next", "now"]
+        return Reassign(command_id=command_id, incident=number, crew=crew, to=to, when=rng.choice(whens))
 
     def _report(self, command_id: str, number: int, incident: Incident) -> AnyCommand:
         rng = self.world.agenda.rng

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from core.crew import WORKING, Crew, encode_crew
+from core.crew import AVAILABLE, STATE_OF, WORKING, Crew, Task, encode_crew
 from core.decisions import Decisions
 from core.engine import Engine
 from core.facts import Evidence
@@ -19,7 +19,7 @@ from core.incident import ACTIVE, Incident, encode_incident
 from core.instant import Micros
 from core.recovered import Recovered
 from core.state import CentreState
-from core.vocabulary import AssignmentState, CrewState, LocationSource
+from core.vocabulary import AssignmentState, LocationSource
 from routing.crew_index import CrewTree
 from tests.simulation.places import CATEGORIES, DEVICE_IDS, RULES, SPOTS, SUBSCRIBERS, AddressTable, Halves
 
@@ -31,7 +31,7 @@ _REFUSED: Final = frozenset({AssignmentState.DECLINED, AssignmentState.EXPIRED, 
 def check_decided(engine: Engine, decisions: Decisions | None, require: Require) -> None:
     """5, 6, and the queue: what must hold of the live state after every batch."""
     state = engine.state
-    working: dict[str, int] = {}
+    working: dict[str, list[Task]] = {}
     next_due_us = engine.next_due_us
     for incident in state.incidents.values():
         number = incident.incident_id
@@ -42,13 +42,20 @@ def check_decided(engine: Engine, decisions: Decisions | None, require: Require)
         for assignment in incident.assignments:
             if assignment.state in ACTIVE:
                 crew = state.crews.get(assignment.crew)  # type: ignore[call-overload]  # plain text in the log
-                agrees = crew is not None and (crew.incident_id, crew.assignment_id) == (number, assignment.assignment_id)
-                require(5, agrees, f"crew {assignment.crew} is on incident {number} and does not know: {crew}")
-                working[assignment.crew] = working.get(assignment.crew, 0) + 1
+                task = Task(number, assignment.assignment_id)
+                known = crew is not None and task in (crew.held if assignment.held else (crew.active,))
+                require(5, known, f"crew {assignment.crew} is on incident {number} and does not know: {crew}")
+                working.setdefault(assignment.crew, []).append(task)
+                if crew is not None and not assignment.held:
+                    agrees = crew.state is STATE_OF[assignment.state]
+                    require(5, agrees, f"crew {assignment.crew} is {crew.state.value}, its assignment {assignment.state.value}")
     for crew in state.crews.values():
-        expected = 1 if crew.state in WORKING else 0
-        found = working.get(crew.crew_id, 0)
-        require(5, found == expected, f"crew {crew.crew_id} is {crew.state.value} with {found} active assignments")
+        expected = {task for task in (crew.active, *crew.held) if task is not None}
+        found = working.get(crew.crew_id, [])
+        agrees = len(found) == len(expected) and set(found) == expected
+        require(5, agrees, f"crew {crew.crew_id} has {expected}, its incidents say {found}")
+        agrees = (crew.active is not None) == (crew.state in WORKING) and not (crew.held and crew.active is None)
+        require(5, agrees, f"crew {crew.crew_id} is {crew.state.value} on {crew.active}, holding {crew.held}")
     if not engine.has_more:
         _check_queue(state, require)
     if decisions is not None:
@@ -80,7 +87,7 @@ def check_recovered(live: CentreState, recovered: Recovered, require: Require) -
 
 def _check_queue(state: CentreState, require: Require) -> None:
     """A free crew and a need it may serve never stand side by side at the end of a batch."""
-    free = [crew for crew in state.crews.values() if crew.state is CrewState.FREE and crew.crew_id in state.last_positions]
+    free = [crew for crew in state.crews.values() if crew.state in AVAILABLE and crew.crew_id in state.last_positions]
     for incident in state.incidents.values():
         for capability in incident.unmet():
             for crew in free:
@@ -118,7 +125,7 @@ def _may_serve(state: CentreState, crew: Crew, incident: Incident, capability: s
     own = crew.territory
     serves = crew.outside or not own or incident.territory == own or incident.territory.startswith(own + "/")
     refused = any(one.crew == crew.crew_id and one.state in _REFUSED for one in incident.assignments)
-    free = crew.state is CrewState.FREE or crew.incident_id is not None
+    free = crew.state in AVAILABLE or crew.incident_id is not None
     return free and serves and not refused and incident.place is not None and capability in crew.capabilities
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from core.decisions import IncidentChange, LogEntry
-from core.facts import AssignmentEnded, AssignmentMoved, CrewAssigned, Opened, TermFired
+from core.facts import AssignmentEnded, AssignmentHeld, AssignmentMoved, CrewAssigned, Opened, TermFired
 from core.incident import ACTIVE, IllegalMoveError, Incident, apply, decode_fact, encode_incident
 
 
@@ -66,14 +66,17 @@ class LogChecker:
                 self._created_by.add(entry.cause)
             case CrewAssigned():
                 other = self._on.get(fact.crew)
-                if other is not None:
+                if other is not None and not fact.held:
                     raise Violation(5, f"crew {fact.crew} is on assignment {other} and gets {fact.assignment_id}")
                 if fact.assignment_id in self._crew_of:
                     raise Violation(5, f"assignment {fact.assignment_id} is made twice")
                 if entry.actor == "engine" and fact.capability not in incident.unmet():
                     raise Violation(5, f"crew {fact.crew} is sent to {number} where no more {fact.capability} is wanted")
-                self._on[fact.crew] = fact.assignment_id
+                if not fact.held:
+                    self._on[fact.crew] = fact.assignment_id
                 self._crew_of[fact.assignment_id] = fact.crew
+            case AssignmentHeld():
+                self._turn(fact)
             case AssignmentEnded():
                 self._free(fact.assignment_id)
             case AssignmentMoved():
@@ -88,6 +91,18 @@ class LogChecker:
                     raise Violation(6, f"the term {fact.term.value} of incident {number} fires before it is due")
             case _:
                 pass
+
+    def _turn(self, fact: AssignmentHeld) -> None:
+        crew = self._crew_of[fact.assignment_id]
+        on = self._on.get(crew)
+        if fact.held:
+            if on != fact.assignment_id:
+                raise Violation(5, f"crew {crew} holds {fact.assignment_id} and is on {on}")
+            del self._on[crew]
+        else:
+            if on is not None:
+                raise Violation(5, f"crew {crew} turns to {fact.assignment_id} and is on {on}")
+            self._on[crew] = fact.assignment_id
 
     def _free(self, assignment_id: int) -> None:
         crew = self._crew_of[assignment_id]

@@ -12,8 +12,10 @@ from core.category import Category, CategoryTable, Names, Threshold
 from core.correlate import CorrelateRules
 from core.events import Fix
 from core.instant import SECOND_US
+from core.plausible import PlausibleRules
 from core.ports import Match, Subscriber
 from core.recovered import Device
+from core.signal import SignalRules
 from core.state import CentreRules
 from core.terms import TermLengths
 from protocols.ingest.state import SessionLimits
@@ -31,6 +33,9 @@ RULES: Final = CentreRules(
         accept_us=20 * SECOND_US, no_crew_us=10 * SECOND_US, on_scene_us=45 * SECOND_US, review_us=100 * SECOND_US
     ),
     correlate=CorrelateRules(repeat_window_us=90 * SECOND_US, device_window_us=60 * SECOND_US),
+    signal=SignalRules(stale_us=8 * SECOND_US, lost_us=20 * SECOND_US),
+    # The town's crews are here and there at once.
+    plausible=PlausibleRules(speed_mps=0.0),
     position_interval_us=5 * SECOND_US,
     repeat_quiet_us=10 * SECOND_US,
 )

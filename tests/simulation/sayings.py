@@ -23,7 +23,9 @@ from tests.simulation.places import ADDRESSES, CREWS, DEVICE_IDS, PHONES, SPOTS,
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-Status = Literal["off_duty", "free", "accepted", "declined", "en_route", "on_scene", "cleared", "busy", "out_of_service"]
+Status = Literal[
+    "off_duty", "free", "accepted", "declined", "en_route", "on_scene", "cleared", "returning", "busy", "out_of_service"
+]
 STATUSES: tuple[Status, ...] = (
     "off_duty",
     "free",
@@ -32,6 +34,7 @@ STATUSES: tuple[Status, ...] = (
     "en_route",
     "on_scene",
     "cleared",
+    "returning",
     "busy",
     "out_of_service",
 )
@@ -157,6 +160,7 @@ def terminals(world: World) -> list[AnyEvent]:
 _NEXT: dict[str | None, list[Status]] = {
     "assigned": ["accepted", "accepted", "en_route", "on_scene", "declined"],
     "en_route": ["on_scene", "on_scene", "cleared", "declined"],
-    "on_scene": ["cleared"],
+    "on_scene": ["cleared", "cleared", "returning"],
+    "returning": ["free"],
     "free": ["off_duty", "free", "free", "free"],
 }

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from core.vocabulary import IncidentId
+from storage import tables
 from storage.errors import StorageError, StorageReason
 from storage.migrate import Migration, known, migrate
 from storage.recovery import recover
@@ -58,9 +59,18 @@ def test_migrate_keeps_the_data_when_a_database_of_version_1_is_upgraded(empty_d
 
     async def old(connection: asyncpg.Connection) -> None:
         await migrate(connection, migrations[:1])
-        writer = Writer(empty_database, 0)
-        await writer.commit(batch)
-        await writer.close()
+        # As the writer of that version left it: today's knows columns that it did not have.
+        incident, (entry,) = batch.incidents[0], batch.log
+        names = ", ".join(f'"{name}"' for name in tables.INCIDENT.column_names)
+        await connection.execute("UPDATE centre SET last_batch = 1")
+        await connection.execute("INSERT INTO source VALUES ('tel', 1)")
+        held = ", ".join(f"${number}" for number in range(1, len(tables.INCIDENT.columns) + 1))
+        await connection.execute(f"INSERT INTO incident ({names}) VALUES ({held})", *tables.incident_row(incident))
+        await connection.execute("INSERT INTO incident_log VALUES ($1, $2, $3, $4, $5, $6, $7)", *tables.log_row(entry))
+        await connection.execute(
+            "INSERT INTO assignment VALUES (1, 1, 'A-1', 'fire', 'offered', $1, NULL, NULL, NULL, NULL, 5.0, '{}')", samples.NOW
+        )
+        await connection.execute("INSERT INTO notice VALUES (1, $1, 'shift_lead', 'accept', '', 'late')", samples.NOW)
 
     async def new(connection: asyncpg.Connection) -> None:
         assert await migrate(connection) == migrations[1:]
@@ -71,6 +81,9 @@ def test_migrate_keeps_the_data_when_a_database_of_version_1_is_upgraded(empty_d
         writer = Writer(empty_database, 0)
         await writer.commit(msgspec.structs.replace(batch, batch_no=2, incidents=[], log=[samples.log(1, 2)]))
         await writer.close()
+        assert await connection.fetchval("SELECT held FROM assignment") is False
+        notices = await connection.fetch("SELECT incident_id, crew_id FROM notice")
+        assert [tuple(row) for row in notices] == [(1, "")]
 
     assert len(migrations) > 1
     run(empty_database, old)

@@ -97,11 +97,12 @@ def test_commit_writes_every_table_when_a_batch_has_everything(database: str, co
         assert stored["assignment"][0] == (
             *(1, 1, "A-1", "fire", "offered", now, None, None, None, None, 1234.5),
             b'{"reason":"nearest_capable"}',
+            False,
         )
         assert stored["crew"][1] == ("A-2", "free", "kz/almaty", None, now, b'{"crew":1}')
         assert stored["position"][0] == ("A-1", now, 43.2, 76.9, 5.0, None, 90.0)
         assert stored["command"] == [("c-1", "aigul", now, False, None, "unknown_incident", "жоқ")]
-        assert stored["notice"] == [(1, now, "shift_lead", "accept", "kz/almaty", "not accepted in 60 s")]
+        assert stored["notice"] == [(1, now, "shift_lead", "accept", "kz/almaty", "not accepted in 60 s", "")]
         row = await connection.fetchrow("SELECT last_batch, last_at FROM centre")
         assert row is not None and tuple(row) == (1, now)
 
