@@ -9,6 +9,7 @@ priority among those whose words occur wins: to send too much help is better tha
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -123,6 +124,10 @@ class CategoryTable:
     def __getitem__(self, code: str) -> Category:
         """The category of a code; the default one for a code that an older table had."""
         return self._by_code.get(CategoryCode(code), self.default)
+
+    def __iter__(self) -> Iterator[CategoryCode]:
+        """The codes, in the table's order."""
+        return iter(self._by_code)
 
     def __contains__(self, code: object) -> bool:
         return code in self._by_code
