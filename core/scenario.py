@@ -8,8 +8,9 @@ it was opened under, whatever is edited since. So this module knows of nothing b
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -34,8 +35,6 @@ Recipient = Annotated[
 ]
 Sentence = Annotated[str, Meta(min_length=1, max_length=SCENARIO_TEXT, description=f"text of 1 to {SCENARIO_TEXT} characters")]
 Sentences = Annotated[tuple[Sentence, ...], Meta(min_length=1, max_length=SCENARIO_LINES)]
-
-LEVEL_ABOVE: Final = "level_above"
 
 
 class ScenarioError(Exception):
@@ -158,6 +157,11 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Code and version, as an incident remembers them: `fire@3`."""
         return f"{self.code}@{self.version}"
 
+    def serving(self, code: CategoryCode, needs: tuple[str, ...]) -> Scenario:
+        """These terms and chains for a category that has no scenario of its own, with other crews at once and none later."""
+        crews = tuple(CrewNeed(capability, number) for capability, number in Counter(needs).items())
+        return msgspec.structs.replace(self, code=code, crews=crews)
+
     @property
     def needs(self) -> tuple[str, ...]:
         """Capabilities of the crews that go at once, one a crew, in the file's order."""
@@ -191,6 +195,7 @@ class ScenarioSet:
         table: the centre's categories.
         capabilities: the centre's capabilities, by code.
         older: versions before the current ones.
+        places: file and line of each category's version, for what is said about it.
 
     Raises:
         ScenarioError: a category has none or two, or one is of no category.
@@ -202,6 +207,7 @@ class ScenarioSet:
         table: CategoryTable,
         capabilities: Mapping[str, CapabilityName],
         older: Iterable[Scenario] = (),
+        places: Mapping[str, str] | None = None,
     ) -> None:
         self._current: dict[str, Scenario] = {}
         faults: list[str] = []
@@ -217,6 +223,7 @@ class ScenarioSet:
         self._default = self._current[table.default.code]
         self._by_key = {scenario.key: scenario for scenario in (*older, *self._current.values())}
         self.capabilities = dict(capabilities)
+        self.places = dict(places or {})
 
     def __getitem__(self, code: str) -> Scenario:
         """The current scenario of a category; the default category's for a code that an older table had."""
