@@ -120,8 +120,7 @@ class CategoryTable:
             for mode in Mode
         }
         self._confidence = {
-            mode: {category.code: _in_mode(category.analytic_confidence, mode) for category in categories}
-            for mode in Mode
+            mode: {category.code: _in_mode(category.analytic_confidence, mode) for category in categories} for mode in Mode
         }
         for category in categories:
             if not all(0 <= confidence[category.code] <= 1 for confidence in self._confidence.values()):

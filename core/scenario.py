@@ -86,6 +86,7 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     after_s: Seconds
     """Seconds from the passing of the term; no less than the step before it."""
     do: Literal["next_crew", "tell", "ask_level_above"]
+    """`next_crew` looks for another crew in place of the one waited for, those that refused before among them."""
     to: Annotated[str, Meta(pattern=r"^(shift_lead|duty_officer|level_above|person:[^\s:]{1,64})?$")] = ""
     """Whom `tell` tells; empty for the others."""
     repeat_s: Seconds = 0.0

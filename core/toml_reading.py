@@ -11,7 +11,7 @@ import re
 import tomllib
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import Annotated, Final, TypeVar, cast, get_args, get_origin
+from typing import Annotated, Final, TypeVar, get_args, get_origin
 
 import msgspec
 from msgspec import inspect
@@ -72,20 +72,26 @@ class TomlText:
         return msgspec.convert(tree, kind) if len(self._faults) == sound else None
 
     def blame(self, path: Path, wanted: str) -> None:
-        """Notes that the value at a path breaks a rule, with what is allowed instead."""
+        """Notes that the value at a path breaks a rule, with what is allowed instead.
+
+        A path into a number that stands for a whole struct blames the number, once.
+        """
         value: object = self._tree
-        for step in path:
-            value = (
-                cast("list[object]", value)[step] if isinstance(step, int) else cast("dict[str, object]", value).get(step, _BAD)
-            )
-            if value is _BAD:
+        for place, step in enumerate(path):
+            if isinstance(value, dict):
+                value = value.get(step, _BAD)
+            elif isinstance(value, list) and isinstance(step, int):
+                value = value[step]
+            elif value is not _BAD:
+                path = path[:place]
                 break
-        shown = "" if value is _BAD or not path else f" = {_shown(value)}"
-        self._note(path, f"{_dotted(path)}{shown}: {wanted}" if path else wanted)
+        self._note(path, f"{_dotted(path)}{'' if value is _BAD else f' = {_shown(value)}'}: {wanted}")
 
     def _note(self, path: Path, told: str) -> None:
         line = self.line(path)
-        self._faults.append((line, f"{self.file}:{line}: {told}"))
+        fault = (line, f"{self.file}:{line}: {told}")
+        if fault not in self._faults:
+            self._faults.append(fault)
 
     def _checked(self, value: object, kind: object, path: Path, spread: tuple[type[msgspec.Struct], ...]) -> object:
         """The value as `msgspec.convert` takes it, with what is wrong noted."""
@@ -114,14 +120,13 @@ class TomlText:
         for name in value:
             if name not in fields:
                 self._note((*path, name), f"{_dotted((*path, name))}: unknown key; {near(name, fields)}")
+        taken: dict[str, object] = {}
         for name, field in fields.items():
-            if field.required and name not in value:
+            if name in value:
+                taken[name] = self._checked(value[name], field.type, (*path, name), spread)
+            elif field.required:
                 self._note(path, f"{_dotted((*path, name))}: is missing")
-        return {
-            name: self._checked(value[name], field.type, (*path, name), spread)
-            for name, field in fields.items()
-            if name in value
-        }
+        return taken
 
     def _array(
         self, value: object, kind: object, item_kind: object, path: Path, spread: tuple[type[msgspec.Struct], ...]
