@@ -9,6 +9,7 @@ priority among those whose words occur wins: to send too much help is better tha
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -19,10 +20,12 @@ from msgspec import Meta
 
 from core.events import Alarm, Call, CallUpdate, SensorReading, VideoEvent
 from core.facts import CategoryReason
-from core.vocabulary import PRIORITY_HIGHEST, PRIORITY_LOWEST, CategoryCode
+from core.scenario import ByMode
+from core.vocabulary import PRIORITY_HIGHEST, PRIORITY_LOWEST, CategoryCode, Mode
 
-ANALYTIC_CONFIDENCE_MIN: Final = 0.6
-"""Video analytics below this are kept as events and open nothing (CITY-18: they raise events, people decide)."""
+ANALYTIC_CONFIDENCE: Final = 0.6
+"""Video analytics below this are kept as events and open nothing (CITY-18: they raise events, people decide). A category may
+have its own."""
 WORDS_REMEMBERED: Final = 4096
 """Texts whose category is remembered: alarms and short calls repeat themselves word for word. As many single words are."""
 _TOKEN: Final = re.compile(r"[\w-]+")
@@ -43,10 +46,10 @@ class Names(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Threshold(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"from_value": "from"}):
-    """A sensor value from which on the category is opened."""
+    """A sensor value from which on the category is opened, the same in every mode or one for each."""
 
     quantity: str
-    from_value: float
+    from_value: float | ByMode
 
 
 class Category(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -61,6 +64,8 @@ class Category(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     codes: tuple[str, ...] = ()
     alarms: tuple[str, ...] = ()
     analytics: tuple[str, ...] = ()
+    analytic_confidence: float | ByMode = ANALYTIC_CONFIDENCE
+    """From 0 to 1, the same in every mode or one for each."""
     words: tuple[str, ...] = ()
     threshold: tuple[Threshold, ...] = ()
 
@@ -106,7 +111,20 @@ class CategoryTable:
         self._codes = {code: category for category in reversed(categories) for code in category.codes}
         self._alarms = {alarm: category for category in reversed(categories) for alarm in category.alarms}
         self._analytics = {analytic: category for category in reversed(categories) for analytic in category.analytics}
-        self._thresholds = [(limit, category) for category in categories for limit in category.threshold]
+        self._thresholds = {
+            mode: [
+                (limit.quantity, _in_mode(limit.from_value, mode), category)
+                for category in categories
+                for limit in category.threshold
+            ]
+            for mode in Mode
+        }
+        self._confidence = {
+            mode: {category.code: _in_mode(category.analytic_confidence, mode) for category in categories} for mode in Mode
+        }
+        for category in categories:
+            if not all(0 <= confidence[category.code] <= 1 for confidence in self._confidence.values()):
+                raise CategoryError(f"category {category.code}: analytic_confidence: must be from 0 to 1")
         # The phrases by their first word, with its `$` where it has one; the beginnings by length, so that a token is looked
         # up once a length and not compared with every word of the table.
         self._phrases: dict[str, list[_Phrase]] = {}
@@ -124,11 +142,22 @@ class CategoryTable:
         """The category of a code; the default one for a code that an older table had."""
         return self._by_code.get(CategoryCode(code), self.default)
 
+    def __iter__(self) -> Iterator[CategoryCode]:
+        """The codes, in the table's order."""
+        return iter(self._by_code)
+
     def __contains__(self, code: object) -> bool:
         return code in self._by_code
 
-    def classify(self, event: Call | CallUpdate | Alarm | VideoEvent | SensorReading) -> tuple[Category, CategoryReason] | None:
-        """The category an event tells of and why; None for an event that opens nothing (a sensor or an analytic)."""
+    def classify(
+        self, event: Call | CallUpdate | Alarm | VideoEvent | SensorReading, mode: Mode = Mode.DAILY
+    ) -> tuple[Category, CategoryReason] | None:
+        """The category an event tells of and why; None for an event that opens nothing (a sensor or an analytic).
+
+        Args:
+            event: what a source says.
+            mode: the centre's; what a sensor or an analytic must reach may differ with it.
+        """
         match event:
             case Call() | CallUpdate():
                 given = self._by_code.get(CategoryCode(event.category)) or self._codes.get(event.category)
@@ -144,12 +173,12 @@ class CategoryTable:
                 return self._alarms.get(event.alarm, self.default), CategoryReason.ALARM
             case VideoEvent():
                 seen = self._analytics.get(event.analytic)
-                if seen is None or event.confidence < ANALYTIC_CONFIDENCE_MIN:
+                if seen is None or event.confidence < self._confidence[mode][seen.code]:
                     return None
                 return seen, CategoryReason.ANALYTIC
             case SensorReading():
-                for limit, category in self._thresholds:
-                    if limit.quantity == event.quantity and event.value >= limit.from_value:
+                for quantity, least, category in self._thresholds[mode]:
+                    if quantity == event.quantity and event.value >= least:
                         return category, CategoryReason.THRESHOLD
                 return None
 
@@ -178,6 +207,10 @@ class CategoryTable:
                 break
             found += self._phrases.get(token[:length], ())
         return tuple(found)
+
+
+def _in_mode(value: float | ByMode, mode: Mode) -> float:
+    return value.at(mode) if isinstance(value, ByMode) else value
 
 
 def _plain(text: str) -> str:

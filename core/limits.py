@@ -76,3 +76,11 @@ RESUME_NOTICES: Final = 8_192
 """Notices remembered for clients that resume; beyond it the window of batches shrinks."""
 CLOSE_GRACE_S: Final = 5.0
 """How long a dispatch client has to take what was sent and the goodbye before its connection is aborted."""
+SCENARIO_CREWS: Final = 16
+"""Crews of one capability that one line of a scenario asks for, and crews of its first wave: more is a decision of people."""
+SCENARIO_LINES: Final = 32
+"""Crew lines, steps of a chain, people to tell, and sentences to read out, of one scenario; more nobody oversees in an hour."""
+SCENARIO_TEXT: Final = 240
+"""Characters of a sentence that a dispatcher reads out, and of a source: what is said in one breath and seen in two lines."""
+TERM_S: Final = 604_800
+"""The longest term, delay or silence of a scenario: a week, after which an open incident is a matter for people."""

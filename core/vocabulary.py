@@ -119,6 +119,14 @@ class Occasion(Word):
     SCENARIOS_LOADED = "scenarios_loaded"
 
 
+class Mode(Word):
+    """The mode a 112 service works in: the three of Kazakhstan's order No 138 of 23 February 2015."""
+
+    DAILY = "daily"
+    HEIGHTENED = "heightened"
+    EMERGENCY = "emergency"
+
+
 class LocationSource(Word):
     """Where evidence of a place came from, most trusted first (OCC-1)."""
 

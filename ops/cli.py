@@ -12,7 +12,18 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
 
-from ops.commands import certificate, configuration, demonstration, places, registers, replaying, service, storage, trying
+from ops.commands import (
+    certificate,
+    configuration,
+    demonstration,
+    places,
+    registers,
+    replaying,
+    scenarios,
+    service,
+    storage,
+    trying,
+)
 from ops.layers import ConfigError
 
 app = App(
@@ -34,6 +45,7 @@ app.command(places.find_address, name="address")
 app.command(certificate.certificate)
 app.command(storage.verify)
 app.command(storage.prune)
+app.command(scenarios.app)
 app.command(configuration.app)
 
 

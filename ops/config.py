@@ -59,6 +59,8 @@ class Centre(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The node of the vertical the centre answers for: the territory of an incident whose place is unknown."""
     categories: Annotated[str, Meta(description="a TOML file with a table of categories, or empty")] = ""
     """The centre's own table of categories; empty for the one shipped, `core/categories.toml`."""
+    scenarios: Annotated[str, Meta(description="a folder of TOML files, one scenario a category, or empty")] = ""
+    """The centre's own scenarios; empty for those shipped, `core/scenarios/`."""
 
 
 class Database(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

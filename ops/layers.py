@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
 import msgspec
-from msgspec import inspect
 
+from core.toml_reading import allowed, near
 from ops.config import MASK, ClientEntry, Config, SourceEntry, mask_dsn, problems
 
 PREFIX: Final = "JEDEL_"
@@ -173,27 +172,8 @@ def _invalid(value: object, kind: object, *, textual: bool) -> str | None:
     return None
 
 
-def allowed(kind: object) -> str:
-    """What a field's type allows, in words."""
-    read = inspect.type_info(kind)
-    description = ""
-    if isinstance(read, inspect.Metadata):
-        description = str((read.extra_json_schema or {}).get("description", ""))
-        read = read.type
-    if description:
-        return description
-    if isinstance(read, inspect.IntType | inspect.FloatType):
-        noun = "a whole number" if isinstance(read, inspect.IntType) else "a number"
-        return noun if read.ge is None else f"{noun} from {read.ge} to {read.le}"
-    if isinstance(read, inspect.LiteralType):
-        return "one of " + ", ".join(map(str, read.values))
-    return "text"
-
-
 def _unknown(shown: str, noun: str, name: str, known: list[str]) -> str:
-    near = get_close_matches(name, known, n=1, cutoff=0.6)
-    hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
-    return f"{shown}: unknown {noun}; {hint}"
+    return f"{shown}: unknown {noun}; {near(name, known)}"
 
 
 def _fault(shown: str, key: str, value: object, wanted: str) -> str:

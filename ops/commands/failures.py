@@ -7,6 +7,7 @@ def readable(error: Exception) -> str | None:
     """One line for a person, or None for an exception that only a bug raises."""
     # Here and not above: only a command that has failed pays for these.
     from core.category import CategoryError
+    from core.scenario import ScenarioError
     from ops.cad import CadError
     from ops.own_service import OwnServiceError
     from ops.push import PushError
@@ -19,6 +20,9 @@ def readable(error: Exception) -> str | None:
     match error:
         case StorageError():
             text = f"storage: {error}"
+        case ScenarioError():
+            # All of them, but on the one line that a command other than `jedel scenarios check` has for an error.
+            text = "; ".join(error.faults)
         case CadError() | CategoryError() | OwnServiceError() | MapError() | RegisterFileError() | ImportRunning():
             text = str(error)
         case PushError() | DispatchError():

@@ -10,6 +10,7 @@ import pytest
 from core.category import CategoryError, CategoryTable, load_categories
 from core.events import Alarm, Call, SensorReading, VideoEvent
 from core.facts import CategoryReason
+from core.vocabulary import Mode
 
 AT = datetime(2026, 5, 1, 12, tzinfo=UTC)
 TABLE = load_categories()
@@ -164,6 +165,52 @@ def test_classify_when_event_opens_nothing(event: VideoEvent | SensorReading) ->
     assert TABLE.classify(event) is None
 
 
+BY_MODE = """[[category]]
+code = "fire"
+name = {en = "A", ru = "А", kk = "А"}
+priority = 2
+analytics = ["smoke"]
+analytic_confidence = { daily = 0.8, heightened = 0.6, emergency = 0.4 }
+threshold = [{ quantity = "smoke_percent", from = { daily = 10, heightened = 7.5, emergency = 5 } }]
+
+[[category]]
+code = "other"
+name = {en = "A", ru = "А", kk = "А"}
+priority = 4
+analytics = ["crowd"]
+analytic_confidence = 0.9
+"""
+
+
+@pytest.mark.parametrize(
+    ("mode", "smoke_percent", "confidence"),
+    [(Mode.DAILY, 10.0, 0.8), (Mode.HEIGHTENED, 7.5, 0.6), (Mode.EMERGENCY, 5.0, 0.4)],
+)
+def test_classify_when_mode_changes_goes_by_its_limits(
+    mode: Mode, smoke_percent: float, confidence: float, tmp_path: Path
+) -> None:
+    path = tmp_path / "categories.toml"
+    path.write_text(BY_MODE, encoding="utf-8")
+    table = load_categories(path)
+
+    def opens(value: float, sure: float, analytic: str) -> tuple[bool, bool]:
+        reading = SensorReading(seq=1, at=AT, device="d", quantity="smoke_percent", value=value)
+        seen = VideoEvent(seq=1, at=AT, camera="c", analytic=analytic, confidence=sure)
+        return table.classify(reading, mode) is not None, table.classify(seen, mode) is not None
+
+    assert opens(smoke_percent, confidence, "smoke") == (True, True)
+    assert opens(smoke_percent - 0.1, confidence - 0.01, "smoke") == (False, False)
+    assert opens(0, 0.9, "crowd") == (False, True)
+    assert opens(0, 0.89, "crowd") == (False, False)
+
+
+def test_classify_when_no_mode_is_given_is_the_daily_one(tmp_path: Path) -> None:
+    path = tmp_path / "categories.toml"
+    path.write_text(BY_MODE, encoding="utf-8")
+    event = SensorReading(seq=1, at=AT, device="d", quantity="smoke_percent", value=9.9)
+    assert load_categories(path).classify(event) is None
+
+
 def test_getitem_when_code_is_of_an_older_table() -> None:
     assert TABLE["long gone"] is TABLE.default
     assert "long gone" not in TABLE
@@ -182,6 +229,9 @@ ROW = 'code = "a"\nname = {en = "A", ru = "А", kk = "А"}\npriority = 1\n'
         (("[[category]]\n" + ROW) * 2, "same code"),
         ("[[category]]\n" + ROW + 'words = [" "]\n', "category a: words"),
         ("[[category]\n", "toml"),
+        ("[[category]]\n" + ROW + "analytic_confidence = 1.1\n", "category a: analytic_confidence: must be from 0 to 1"),
+        ("[[category]]\n" + ROW + "analytic_confidence = { daily = 0.5 }\n", "heightened"),
+        ("[[category]]\n" + ROW + "threshold = [{ quantity = 'q', from = 'high' }]\n", "threshold"),
     ],
 )
 def test_load_categories_when_file_is_wrong_names_it(text: str, told: str, tmp_path: Path) -> None:
@@ -195,6 +245,13 @@ def test_load_categories_when_file_is_wrong_names_it(text: str, told: str, tmp_p
 def test_load_categories_when_absent(tmp_path: Path) -> None:
     with pytest.raises(CategoryError, match=r"absent\.toml"):
         load_categories(tmp_path / "absent.toml")
+
+
+def test_iter_when_table_is_shipped_gives_the_codes_in_its_order() -> None:
+    codes = list(TABLE)
+    assert codes[0] == "cardiac"
+    assert codes[-1] == "other"
+    assert len(set(codes)) == len(codes) == 14
 
 
 def test_shipped_table_when_read_has_a_last_resort_for_a_patrol() -> None:
