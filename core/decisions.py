@@ -10,6 +10,7 @@ import msgspec
 
 from core.events import Chunk, Rejected
 from core.instant import Micros
+from core.telling import Telling
 from core.vocabulary import AssignmentId, AssignmentState, CategoryCode, CrewId, CrewState, IncidentId, IncidentState
 
 
@@ -156,3 +157,5 @@ class Decisions(msgspec.Struct, frozen=True, gc=False):
     notices: list[Notice]
     live_positions: list[PositionRow]
     """Latest position of every crew that moved in this batch, for clients; not stored."""
+    tellings: list[Telling] = msgspec.field(default_factory=list)
+    """Who must be told what, by every channel but the notices above; stored in `outbox` and sent after the commit."""

@@ -84,3 +84,31 @@ SCENARIO_TEXT: Final = 240
 """Characters of a sentence that a dispatcher reads out, and of a source: what is said in one breath and seen in two lines."""
 TERM_S: Final = 604_800
 """The longest term, delay or silence of a scenario: a week, after which an open incident is a matter for people."""
+PEOPLE_MAX: Final = 10_000
+"""Persons in a centre's file of people; they are looked through once a telling."""
+PERSON_ITEMS_MAX: Final = 64
+"""Roles, territories, channels, duty times or absences of one person."""
+BACK_OFF_FIRST_US: Final = 2_000_000
+"""Pause before a message is tried a second time: a server that restarts takes some seconds."""
+BACK_OFF_MAX_US: Final = 300_000_000
+"""Longest pause between two tries: a gateway that is repaired is found within five minutes."""
+TRIES_MAX: Final = 24
+"""Tries of one message by one channel; with the pauses above about an hour and a half, then it has failed."""
+TRIES_BEFORE_NEXT: Final = 2
+"""Tries after which the person's next channel is tried as well: about three seconds, long enough for a dropped connection."""
+SMS_TWICE_PRIORITY: Final = 2
+"""Up to this priority an SMS that may or may not have gone out is sent again; less urgent ones are not."""
+SEND_TIMEOUT_S: Final = 20.0
+"""One try, from connecting to the server's answer; a mail server with greylisting answers within ten."""
+SEND_LEASE_US: Final = 60_000_000
+"""How long a try may be at it before it is taken for dead: three times the bound above, for a machine that stands still."""
+SENDS_AT_ONCE: Final = 16
+"""Tries of one channel at the same time; the others wait for the first to end, so one dead server holds up no other channel."""
+RESOLVE_AT_ONCE: Final = 256
+"""Tellings made into deliveries in one transaction; the rest follows in the next."""
+ANSWER_MAX_BYTES: Final = 4_096
+"""Of a webhook's answer, read and thrown away; a longer one is not read to its end."""
+SMS_PARTS_MAX: Final = 6
+"""Parts of one SMS; what is longer is cut, with an ellipsis: 400 letters of Cyrillic are read, more are not."""
+VALUE_MAX_CHARS: Final = 200
+"""One value in a message's words; an address or a reason that is longer is cut."""

@@ -5,6 +5,7 @@ Place in the flow: persist, and a daily housekeeping task. Rules:
   partition. A source with a broken clock can therefore not make the centre create thousands of tables.
 - Retention drops whole days. What belongs to an incident that is still open, or that changed within the days kept, survives:
   such a day is emptied of everything else instead, so no incident ever loses half of its log.
+- Tellings and their deliveries have no partitions, since a telling's key is unique for ever: retention deletes them.
 Days are counted since 1970-01-01. Names of tables come from this module and from the catalogue, never from data.
 """
 
@@ -46,7 +47,7 @@ class Retention(msgspec.Struct, frozen=True):
     event_days: int = 30
     """Events and rejected events; those of an incident that is kept for being open stay with it."""
     incident_days: int = 1095
-    """Incidents, their log, assignments, commands and notices, counted from the incident's last change."""
+    """Incidents, their log, assignments, commands, notices and tellings, counted from the incident's last change."""
     position_days: int = 30
 
     def days_of(self, table: str) -> int:
@@ -126,6 +127,12 @@ async def prune(connection: asyncpg.Connection, now_us: Micros, retention: Reten
                 elif day < first_day and not await _empty_of_others(connection, table, name, kept):
                     await connection.execute(f"DROP TABLE {name}")
                     dropped.append(name)
+        first_day = day_of(now_us) - retention.days_of("outbox")
+        await connection.execute(
+            "DELETE FROM outbox WHERE at < $1 AND (incident_id IS NULL OR incident_id <> ALL($2))",
+            first_day * DAY_US,
+            await _kept_incidents(connection, first_day),
+        )
     finally:
         if not connection.is_closed():
             await connection.execute("RESET lock_timeout")

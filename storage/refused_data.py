@@ -45,6 +45,7 @@ def clean(decisions: Decisions) -> tuple[Decisions, list[RefusedEvent]]:
         commands=[_clean_struct(one) for one in decisions.commands],
         notices=[_clean_struct(one) for one in decisions.notices],
         live_positions=decisions.live_positions,
+        tellings=[_clean_struct(one) for one in decisions.tellings],
     )
     return cleaned, refused
 
@@ -81,15 +82,17 @@ def _clean_taken(taken: Taken, refused: list[RefusedEvent]) -> Taken:
 
 
 def _clean_struct(struct: StructT) -> StructT:
-    changes: dict[str, str | bytes | tuple[str, ...]] = {}
+    changes: dict[str, str | bytes | tuple[str, ...] | dict[str, str]] = {}
     for field in struct.__struct_fields__:
         value = getattr(struct, field)
         if type(value) is str:
-            fixed: str | bytes | tuple[str, ...] = _clean_text(value)
+            fixed: str | bytes | tuple[str, ...] | dict[str, str] = _clean_text(value)
         elif type(value) is bytes:
             fixed = _clean_text(value.decode(errors="replace")).encode()
         elif type(value) is tuple:
             fixed = tuple(map(_clean_text, value))
+        elif type(value) is dict:
+            fixed = {_clean_text(name): _clean_text(text) for name, text in value.items()}
         else:
             continue
         if fixed != value:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from core.decisions import (
     AssignmentChange,
     CommandAnswer,
@@ -18,6 +20,7 @@ from core.decisions import (
     Notice,
     PositionRow,
 )
+from core.telling import Telling
 from storage.copy_binary import Column, Kind, Row, Table
 
 SOURCE: Final = Table("source", Column("source", Kind.TEXT), Column("high_water", Kind.INT8))
@@ -126,10 +129,26 @@ NOTICE: Final = Table(
     Column("crew_id", Kind.TEXT),
 )
 
-ALL: Final = (SOURCE, EVENT, REJECTED_EVENT, INCIDENT_LOG, INCIDENT, ASSIGNMENT, CREW, POSITION, COMMAND, NOTICE)
+OUTBOX: Final = Table(
+    "outbox",
+    Column("key", Kind.TEXT),
+    Column("at", Kind.INSTANT),
+    Column("expires_at", Kind.INSTANT),
+    Column("recipient", Kind.TEXT),
+    Column("territory", Kind.TEXT),
+    Column("incident_id", Kind.INT8, nullable=True),
+    Column("template", Kind.TEXT),
+    Column("values", Kind.BYTES),
+    Column("priority", Kind.INT2),
+    Column("state", Kind.TEXT),
+    Column("passed_over", Kind.BYTES),
+)
+
+ALL: Final = (SOURCE, EVENT, REJECTED_EVENT, INCIDENT_LOG, INCIDENT, ASSIGNMENT, CREW, POSITION, COMMAND, NOTICE, OUTBOX)
 """In the order of `commit_batch`'s parameters."""
-UPSERTED: Final = (SOURCE, INCIDENT, ASSIGNMENT, CREW)
-"""Tables whose rows may replace earlier ones; new rows of the others are only ever added."""
+UPSERTED: Final = (SOURCE, INCIDENT, ASSIGNMENT, CREW, OUTBOX)
+"""Tables whose rows may meet earlier ones, which they replace, or in `outbox` leave as they are; rows of the others are only
+ever added."""
 
 
 def incident_row(change: IncidentChange) -> Row:
@@ -194,3 +213,20 @@ def command_row(answer: CommandAnswer) -> Row:
 def notice_row(notice: Notice) -> Row:
     """A notice as stored."""
     return notice.incident_id, notice.at_us, notice.to, notice.term, notice.territory, notice.text, notice.crew
+
+
+def outbox_row(telling: Telling) -> Row:
+    """A telling as stored: nobody has been looked for yet."""
+    return (
+        telling.key,
+        telling.at_us,
+        telling.expires_us,
+        telling.to,
+        telling.territory,
+        telling.incident_id,
+        telling.template.value,
+        msgspec.json.encode(telling.values),
+        telling.priority,
+        "waiting",
+        b"[]",
+    )

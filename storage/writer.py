@@ -39,7 +39,7 @@ PAUSE_FIRST_S: Final = 0.05
 PAUSE_MAX_S: Final = 2.0
 """Between tries: short at first, for a connection that was cut, and never so long that a database that is back waits for us."""
 _COMMIT: Final = "commit_batch"
-_COMMIT_BATCH: Final = "SELECT commit_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+_COMMIT_BATCH: Final = "SELECT commit_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
 _INT8: Final = Struct(">q").pack
 _INT8_OID: Final = 20
 _TIMESTAMPTZ_OID: Final = 1184
@@ -201,6 +201,7 @@ class Writer:
             "incident": [tables.incident_row(one) for one in decisions.incidents if not one.created],
             "assignment": [tables.assignment_row(one) for one in decisions.assignments if not one.created],
             "crew": [tables.crew_row(one) for one in decisions.crews],
+            "outbox": [tables.outbox_row(one) for one in decisions.tellings],
         }
         return added, upserted
 

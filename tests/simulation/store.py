@@ -16,6 +16,7 @@ from core.facts import CorrelateReason, EventJoined, Opened
 from core.incident import decode_fact
 from core.instant import SECOND_US, Micros
 from core.recovered import EarlierCall, Recovered
+from core.telling import Telling
 from core.vocabulary import IncidentId
 from tests.simulation.agenda import Agenda
 from tests.simulation.faults import Faults
@@ -56,6 +57,7 @@ class StoreModel:
         self.positions: dict[str, PositionRow] = {}
         self.answers: dict[str, CommandAnswer] = {}
         self.notices = 0
+        self.tellings: dict[str, Telling] = {}
         self.batches: list[Decisions] = []
         """All that was committed, batch by batch."""
 
@@ -107,6 +109,8 @@ class StoreModel:
                 self.positions[row.crew_id] = row
         self.answers.update((one.command_id, one) for one in decisions.commands)
         self.notices += len(decisions.notices)
+        for telling in decisions.tellings:
+            self.tellings.setdefault(telling.key, telling)
         self.batches.append(decisions)
 
     def recovered(self) -> Recovered:

@@ -16,7 +16,8 @@ from core.decisions import (
     Taken,
 )
 from core.events import AnyEvent, Chunk, Rejected
-from core.instant import Micros
+from core.instant import SECOND_US, Micros
+from core.telling import Happened, Telling
 from core.vocabulary import (
     AssignmentId,
     AssignmentState,
@@ -147,6 +148,22 @@ def notice(number: int) -> Notice:
     return Notice(IncidentId(number), NOW, "shift_lead", "accept", "kz/almaty", "not accepted in 60 s")
 
 
+def telling(
+    key: str = "incident/1/accept/1/step/0",
+    *,
+    to: str = "shift_lead",
+    priority: int = 2,
+    at_us: Micros = NOW,
+    lives_s: int = 600,
+    incident_id: int | None = 1,
+) -> Telling:
+    """Somebody is to be told that a crew has not accepted its task."""
+    found = None if incident_id is None else IncidentId(incident_id)
+    values = {"crew": "A-1", "category": "fire", "address": "Абай даңғылы, 10"}
+    expires_us = Micros(at_us + lives_s * SECOND_US)
+    return Telling(key, to, "kz/almaty/medeu", found, Happened.ACCEPT_PASSED, values, at_us, expires_us, priority)
+
+
 def batch(
     batch_no: int,
     *chunks: Taken,
@@ -158,6 +175,7 @@ def batch(
     positions: list[PositionRow] | None = None,
     commands: list[CommandAnswer] | None = None,
     notices: list[Notice] | None = None,
+    tellings: list[Telling] | None = None,
     now_us: Micros = NOW,
 ) -> Decisions:
     """One batch's decisions; everything that is not given is empty."""
@@ -174,4 +192,5 @@ def batch(
         commands=commands or [],
         notices=notices or [],
         live_positions=[],
+        tellings=tellings or [],
     )

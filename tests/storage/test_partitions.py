@@ -110,3 +110,30 @@ def test_prune_empties_the_default_partition_of_what_is_old(database: str) -> No
         await connection.close()
 
     asyncio.run(main())
+
+
+def test_prune_deletes_old_tellings_and_keeps_those_of_living_incidents(database: str) -> None:
+    async def main() -> None:
+        connection = await connect(database, "test")
+        writer = Writer(database, 0)
+        await writer.commit(day_batch(1, DAY - 40, 1, is_open=True))
+        old = Micros((DAY - 40) * DAY_US)
+        told = [
+            samples.telling("incident/1/accept", at_us=old, incident_id=1),
+            samples.telling("incident/2/accept", at_us=old, incident_id=2),
+            samples.telling("mode/7", at_us=old, incident_id=None),
+            samples.telling("mode/8", incident_id=None),
+        ]
+        await writer.commit(samples.batch(2, tellings=told))
+        await writer.close()
+        await connection.execute(
+            "INSERT INTO delivery (key, person, channel, rank, state, due_at, changed_at)"
+            " SELECT key, 'aida', 'sms', 0, 'sent', at, at FROM outbox"
+        )
+        await prune(connection, samples.NOW, Retention(event_days=10, incident_days=30, position_days=30))
+        for table in ("outbox", "delivery"):
+            keys = [row["key"] for row in await connection.fetch(f"SELECT key FROM {table} ORDER BY key")]
+            assert keys == ["incident/1/accept", "mode/8"], table
+        await connection.close()
+
+    asyncio.run(main())

@@ -69,6 +69,7 @@ def everything(batch_no: int = 1) -> Decisions:
         positions=[samples.place("A-1"), samples.place("A-2")],
         commands=[samples.answer("c-1")],
         notices=[samples.notice(1)],
+        tellings=[samples.telling()],
     )
 
 
@@ -103,6 +104,13 @@ def test_commit_writes_every_table_when_a_batch_has_everything(database: str, co
         assert stored["position"][0] == ("A-1", now, 43.2, 76.9, 5.0, None, 90.0)
         assert stored["command"] == [("c-1", "aigul", now, False, None, "unknown_incident", "жоқ")]
         assert stored["notice"] == [(1, now, "shift_lead", "accept", "kz/almaty", "not accepted in 60 s", "")]
+        values = '{"crew":"A-1","category":"fire","address":"Абай даңғылы, 10"}'.encode()
+        assert stored["outbox"] == [
+            (
+                *("incident/1/accept/1/step/0", now, now + 600_000_000, "shift_lead", "kz/almaty/medeu", 1, "accept_passed"),
+                *(values, 2, "waiting", b"[]"),
+            )
+        ]
         row = await connection.fetchrow("SELECT last_batch, last_at FROM centre")
         assert row is not None and tuple(row) == (1, now)
 
@@ -115,7 +123,7 @@ def test_commit_stores_the_same_when_rows_go_by_copy_and_as_parameters(database:
 
         async def body(writer: Writer, connection: asyncpg.Connection) -> None:
             await connection.execute("TRUNCATE source, event, rejected_event, incident, incident_log, assignment")
-            await connection.execute("TRUNCATE crew, position, command, notice")
+            await connection.execute("TRUNCATE crew, position, command, notice, outbox, delivery")
             await connection.execute("UPDATE centre SET last_batch = 0")
             await writer.commit(everything())
             results.append(await contents(connection))
@@ -149,6 +157,30 @@ def test_commit_replaces_rows_when_they_have_changed(database: str, copy_above_r
         assert [(row[0], row[1]) for row in stored["crew"]] == [("A-1", "free"), ("A-2", "free"), ("A-3", "free")]
 
     run(database, body, copy_above_rows)
+
+
+def test_commit_leaves_a_telling_as_it_is_when_its_key_is_known(database: str) -> None:
+    async def body(writer: Writer, connection: asyncpg.Connection) -> None:
+        other = msgspec.structs.replace(samples.telling(), to="duty_officer")
+        await writer.commit(samples.batch(1, tellings=[samples.telling(), other]))
+        await writer.commit(samples.batch(2, tellings=[other, samples.telling("incident/1/accept/1/step/1")]))
+        rows = await connection.fetch("SELECT key, recipient FROM outbox ORDER BY key")
+        assert [tuple(row) for row in rows] == [
+            ("incident/1/accept/1/step/0", "shift_lead"),
+            ("incident/1/accept/1/step/1", "shift_lead"),
+        ]
+
+    run(database, body)
+
+
+def test_commit_mends_a_telling_when_postgresql_cannot_hold_its_words(database: str) -> None:
+    async def body(writer: Writer, connection: asyncpg.Connection) -> None:
+        bad = msgspec.structs.replace(samples.telling(), territory="kz\x00", values={"crew": "A\x00\ud800"})
+        await writer.commit(samples.batch(1, tellings=[bad]))
+        row = await connection.fetchrow('SELECT territory, "values" FROM outbox')
+        assert row is not None and tuple(row) == ("kz\ufffd", '{"crew":"A\ufffd?"}'.encode())
+
+    run(database, body)
 
 
 @pytest.mark.parametrize("number", [0, 2, 3])

@@ -1,0 +1,156 @@
+"""The words of every message in Kazakh, Russian and English: what dispatchers, shift leads and duty officers read (CITY-5).
+
+One row for each `core.telling.Happened`: a subject, a text, and a short form for SMS. The fields in braces are those that
+`core.telling.VALUES` names, with `incident` and `territory`, which every telling has. A test holds that no row, language or
+field is missing, and counts the short forms' letters.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from adapters.certificate.words import Phrase
+from core.telling import Happened
+
+
+class Words(NamedTuple):
+    """What is said of one kind of happening."""
+
+    subject: Phrase
+    text: Phrase
+    short: Phrase
+    """As few letters as will do: 70 of Cyrillic are one SMS."""
+
+
+WORDS: Final[dict[Happened, Words]] = {
+    Happened.TASK_GIVEN: Words(
+        Phrase("{crew} жасағына тапсырма берілді", "Наряду {crew} дано задание", "Crew {crew} was given a task"),
+        Phrase(
+            "{crew} жасағы № {incident} оқиғаға жіберілді: {category}. Мекенжайы: {address}.",
+            "Наряд {crew} направлен на происшествие № {incident}: {category}. Адрес: {address}.",
+            "Crew {crew} was sent to incident {incident}: {category}. Address: {address}.",
+        ),
+        Phrase("№{incident} {crew}: {address}", "№{incident} {crew}: {address}", "#{incident} {crew}: {address}"),
+    ),
+    Happened.INCIDENT_OPENED: Words(
+        Phrase("Жаңа оқиға: {category}", "Новое происшествие: {category}", "New incident: {category}"),
+        Phrase(
+            "№ {incident} оқиға ашылды: {category}. Мекенжайы: {address}. Аумағы: {territory}.",
+            "Открыто происшествие № {incident}: {category}. Адрес: {address}. Территория: {territory}.",
+            "Incident {incident} was opened: {category}. Address: {address}. Territory: {territory}.",
+        ),
+        Phrase("№{incident} {category}: {address}", "№{incident} {category}: {address}", "#{incident} {category}: {address}"),
+    ),
+    Happened.INCIDENT_CLOSED: Words(
+        Phrase("Оқиға жабылды: {category}", "Происшествие закрыто: {category}", "Incident closed: {category}"),
+        Phrase(
+            "№ {incident} оқиға жабылды ({category}). Нәтижесі: {result}.",
+            "Происшествие № {incident} закрыто ({category}). Результат: {result}.",
+            "Incident {incident} was closed ({category}). Result: {result}.",
+        ),
+        Phrase("№{incident} жабылды: {result}", "№{incident} закрыто: {result}", "#{incident} closed: {result}"),
+    ),
+    Happened.ACCEPT_PASSED: Words(
+        Phrase(
+            "{crew} жасағы тапсырманы қабылдамады", "Наряд {crew} не принял задание", "Crew {crew} has not accepted its task"
+        ),
+        Phrase(
+            "{crew} жасағы № {incident} оқиғаны мерзімінде қабылдамады: {category}. Мекенжайы: {address}. "
+            "Шешіміңіз қажет.",
+            "Наряд {crew} не принял в срок происшествие № {incident}: {category}. Адрес: {address}. "
+            "Требуется ваше решение.",
+            "Crew {crew} has not accepted incident {incident} in time: {category}. Address: {address}. "
+            "Your decision is needed.",
+        ),
+        Phrase("№{incident} {crew} қабылдамады: {address}", "№{incident} {crew} не принял: {address}",
+               "#{incident} {crew} not accepted: {address}"),
+    ),
+    Happened.NO_CREW: Words(
+        Phrase("Бос жасақ жоқ: {category}", "Нет свободного наряда: {category}", "No crew is free: {category}"),
+        Phrase(
+            "№ {incident} оқиғаға жасақ табылмады ({capability}): {category}. Мекенжайы: {address}. Шешіміңіз қажет.",
+            "Для происшествия № {incident} не найден наряд ({capability}): {category}. Адрес: {address}. "
+            "Требуется ваше решение.",
+            "No crew was found for incident {incident} ({capability}): {category}. Address: {address}. "
+            "Your decision is needed.",
+        ),
+        Phrase("№{incident} жасақ жоқ: {address}", "№{incident} нет наряда: {address}", "#{incident} no crew: {address}"),
+    ),
+    Happened.NOT_ON_SCENE: Words(
+        Phrase("{crew} жасағы орнына жетпеді", "Наряд {crew} не прибыл", "Crew {crew} has not arrived"),
+        Phrase(
+            "{crew} жасағы № {incident} оқиға орнына мерзімінде жетпеді: {category}. Мекенжайы: {address}.",
+            "Наряд {crew} не прибыл в срок на происшествие № {incident}: {category}. Адрес: {address}.",
+            "Crew {crew} has not arrived in time at incident {incident}: {category}. Address: {address}.",
+        ),
+        Phrase("№{incident} {crew} жетпеді: {address}", "№{incident} {crew} не прибыл: {address}",
+               "#{incident} {crew} not arrived: {address}"),
+    ),
+    Happened.REVIEW: Words(
+        Phrase("Оқиғаны қайта қарау: {category}", "Пересмотр происшествия: {category}", "Incident to be reviewed: {category}"),
+        Phrase(
+            "№ {incident} оқиға ({category}) {waited_min} минуттан бері ашық. Оны қайта қараңыз.",
+            "Происшествие № {incident} ({category}) открыто уже {waited_min} мин. Пересмотрите его.",
+            "Incident {incident} ({category}) has been open for {waited_min} minutes. Please look at it again.",
+        ),
+        Phrase("№{incident} {waited_min} мин ашық", "№{incident} открыто {waited_min} мин",
+               "#{incident} open {waited_min} min"),
+    ),
+    Happened.MODE_CHANGED: Words(
+        Phrase("Орталықтың режимі өзгерді: {mode}", "Режим центра изменён: {mode}", "The centre's mode is now {mode}"),
+        Phrase(
+            "Орталық {mode} режиміне көшті. Себебі: {reason}. Аумағы: {territory}.",
+            "Центр переведён в режим {mode}. Причина: {reason}. Территория: {territory}.",
+            "The centre has gone over to mode {mode}. Reason: {reason}. Territory: {territory}.",
+        ),
+        Phrase("Режим {mode}: {reason}", "Режим {mode}: {reason}", "Mode {mode}: {reason}"),
+    ),
+    Happened.PATROL_FINDING: Words(
+        Phrase("{crew} патрулі: {finding}", "Патруль {crew}: {finding}", "Patrol {crew}: {finding}"),
+        Phrase(
+            "{crew} патрулі бойынша: {finding}. Орны: {place}. Аумағы: {territory}.",
+            "По патрулю {crew}: {finding}. Место: {place}. Территория: {territory}.",
+            "About patrol {crew}: {finding}. Place: {place}. Territory: {territory}.",
+        ),
+        Phrase("{crew} {finding}: {place}", "{crew} {finding}: {place}", "{crew} {finding}: {place}"),
+    ),
+    Happened.SIGNAL_LOST: Words(
+        Phrase("{subject}: байланыс жоқ", "{subject}: нет связи", "{subject}: signal lost"),
+        Phrase(
+            "{subject} {since} бері байланысқа шықпайды. Аумағы: {territory}.",
+            "{subject} не выходит на связь с {since}. Территория: {territory}.",
+            "{subject} has not been heard of since {since}. Territory: {territory}.",
+        ),
+        Phrase("{subject} байланыс жоқ, {since} бері", "{subject} нет связи с {since}", "{subject} no signal since {since}"),
+    ),
+    Happened.SHIFT_HANDOVER: Words(
+        Phrase("Ауысым тапсыру: {shift}", "Передача смены: {shift}", "Shift handover: {shift}"),
+        Phrase(
+            "{shift} ауысымы: {gives} тапсырады, {takes} қабылдайды. Ашық оқиғалар: {open}. Аумағы: {territory}.",
+            "Смена {shift}: сдаёт {gives}, принимает {takes}. Открытых происшествий: {open}. Территория: {territory}.",
+            "Shift {shift}: {gives} hands over to {takes}. Open incidents: {open}. Territory: {territory}.",
+        ),
+        Phrase("{shift}: {gives} → {takes}, ашық {open}", "{shift}: {gives} → {takes}, открыто {open}",
+               "{shift}: {gives} to {takes}, open {open}"),
+    ),
+    Happened.TEST: Words(
+        Phrase("Сынақ хабарлама", "Проверка связи", "Test message"),
+        Phrase(
+            "Бұл сынақ хабарлама ({person}). Ешқандай әрекет қажет емес.",
+            "Это проверка связи ({person}). Никаких действий не требуется.",
+            "This is a test message ({person}). Nothing need be done.",
+        ),
+        Phrase("Сынақ хабарлама: {person}", "Проверка связи: {person}", "Test message: {person}"),
+    ),
+}  # fmt: skip
+
+UNSAID: Final = "—"
+"""Stands for a value that the telling lacks."""
+EVERYWHERE: Final = Phrase("бүкіл орталық", "весь центр", "the whole centre")
+"""The territory `""`."""
+EXPLANATION: Final = Phrase(
+    "Басымдығы {priority}. {centre} орталығының автоматты хабарламасы; жауап берудің қажеті жоқ.",
+    "Приоритет {priority}. Автоматическое сообщение центра {centre}; отвечать не нужно.",
+    "Priority {priority}. An automatic message of the centre {centre}; please do not answer it.",
+)
+"""Below every text."""
