@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from core.category import load_categories
-from core.scenario import Scenario, ScenarioError
+from core.scenario import Chain, CrewNeed, Informed, Instructions, LevelAbove, Scenario, ScenarioError, Step
 from core.scenario_file import CHAINS, scenario_toml
 from core.vocabulary import Mode
 from ops.cli import main
@@ -77,6 +78,12 @@ def test_capabilities_when_shipped_have_three_names() -> None:
         assert re.search("[а-я]", name.kk)
         assert re.search("[а-я]", name.ru)
         assert name.en.isascii()
+
+
+def test_readme_of_the_folder_names_every_field() -> None:
+    told = set(re.findall(r"`([a-z_]+)`", (FOLDER / "README.md").read_text(encoding="utf-8")))
+    structs = (Scenario, CrewNeed, Informed, LevelAbove, Chain, Step, Instructions)
+    assert {field.name for struct in structs for field in msgspec.structs.fields(struct)} - told == set()
 
 
 def test_load_scenarios_when_folder_is_the_centres_own(tmp_path: Path) -> None:
