@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 from importlib import resources
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -123,6 +124,8 @@ class CategoryTable:
             mode: {category.code: _in_mode(category.analytic_confidence, mode) for category in categories} for mode in Mode
         }
         for category in categories:
+            if not all(isfinite(_in_mode(limit.from_value, mode)) for limit in category.threshold for mode in Mode):
+                raise CategoryError(f"category {category.code}: threshold: from must be a number, not inf or nan")
             if not all(0 <= confidence[category.code] <= 1 for confidence in self._confidence.values()):
                 raise CategoryError(f"category {category.code}: analytic_confidence: must be from 0 to 1")
         # The phrases by their first word, with its `$` where it has one; the beginnings by length, so that a token is looked

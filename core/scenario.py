@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -26,13 +26,9 @@ CategoryWord = Annotated[CategoryCode, Meta(pattern=r"^[a-z][a-z0-9_]{0,63}$", d
 Capability = Annotated[
     str, Meta(pattern=r"^[a-z][a-z0-9_]{0,63}$", description="a capability: lower-case letters, digits and _")
 ]
-Recipient = Annotated[
-    str,
-    Meta(
-        pattern=r"^(shift_lead|duty_officer|level_above|person:[^\s:]{1,64})$",
-        description="shift_lead, duty_officer, level_above or person:ID",
-    ),
-]
+_RECIPIENT: Final = r"^(shift_lead|duty_officer|level_above|person:[^\s:]{1,64})$"
+_RECIPIENTS: Final = "shift_lead, duty_officer, level_above or person:ID"
+Recipient = Annotated[str, Meta(pattern=_RECIPIENT, description=_RECIPIENTS)]
 Sentence = Annotated[str, Meta(min_length=1, max_length=SCENARIO_TEXT, description=f"text of 1 to {SCENARIO_TEXT} characters")]
 Sentences = Annotated[tuple[Sentence, ...], Meta(min_length=1, max_length=SCENARIO_LINES)]
 
@@ -87,7 +83,7 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Seconds from the passing of the term; no less than the step before it."""
     do: Literal["next_crew", "tell", "ask_level_above"]
     """`next_crew` looks for another crew in place of the one waited for, those that refused before among them."""
-    to: Annotated[str, Meta(pattern=r"^(shift_lead|duty_officer|level_above|person:[^\s:]{1,64})?$")] = ""
+    to: Annotated[str, Meta(pattern=_RECIPIENT.replace(")$", ")?$"), description=_RECIPIENTS)] = ""
     """Whom `tell` tells; empty for the others."""
     repeat_s: Seconds = 0.0
     """Seconds between its repetitions."""

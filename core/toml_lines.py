@@ -69,7 +69,7 @@ class _Walk:
         return found.group()
 
     def _note(self, path: Path, at: int) -> None:
-        self.lines.setdefault(path, bisect_right(self._breaks, at - 1) + 1)
+        self.lines.setdefault(path, bisect_right(self._breaks, at) + 1)
 
     def _header(self) -> Path:
         """`[table]` or `[[table]]`: the table that the pairs after it belong to."""

@@ -85,7 +85,9 @@ class TomlText:
             elif value is not _BAD:
                 path = path[:place]
                 break
-        self._note(path, f"{_dotted(path)}{'' if value is _BAD else f' = {_shown(value)}'}: {wanted}")
+        self._note(
+            path, f"{_dotted(path)}{'' if value is _BAD or isinstance(value, list | dict) else f' = {_shown(value)}'}: {wanted}"
+        )
 
     def _note(self, path: Path, told: str) -> None:
         line = self.line(path)

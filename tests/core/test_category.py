@@ -232,6 +232,7 @@ ROW = 'code = "a"\nname = {en = "A", ru = "А", kk = "А"}\npriority = 1\n'
         ("[[category]]\n" + ROW + "analytic_confidence = 1.1\n", "category a: analytic_confidence: must be from 0 to 1"),
         ("[[category]]\n" + ROW + "analytic_confidence = { daily = 0.5 }\n", "heightened"),
         ("[[category]]\n" + ROW + "threshold = [{ quantity = 'q', from = 'high' }]\n", "threshold"),
+        ("[[category]]\n" + ROW + "threshold = [{ quantity = 'q', from = nan }]\n", "category a: threshold: from must be"),
     ],
 )
 def test_load_categories_when_file_is_wrong_names_it(text: str, told: str, tmp_path: Path) -> None:
