@@ -14,7 +14,7 @@ import msgspec
 from core.crew import AVAILABLE, Task
 from core.facts import CrewAssigned, Explanation, PassedOver, Queued
 from core.incident import REFUSED, Incident
-from core.instant import Micros
+from core.informing import inform
 from core.ports import Choice, Demand
 from core.progress import hold
 from core.state import CentreState
@@ -26,6 +26,7 @@ from core.vocabulary import (
     CrewNo,
     CrewState,
     IncidentId,
+    TermKind,
 )
 
 
@@ -102,7 +103,7 @@ def assign(
     assignment_id = state.next_assignment_id
     state.next_assignment_id = AssignmentId(assignment_id + 1)
     crew = state.crews[state.crew_ids[crew_no]]
-    accept_due_us = Micros(state.now_us + state.rules.terms.accept_us)
+    accept_due_us = state.plan_of(incident).due_us(TermKind.ACCEPT, state.now_us, state.mode)
     active = crew.active
     after = after and active is not None
     if active is not None and not after:
@@ -124,6 +125,8 @@ def assign(
             state.set_held(crew, (active, *crew.held))
         state.set_crew_state(crew, CrewState.ASSIGNED, task)
     state.touch_assignment(incident, incident.assignments[-1], created=True)
+    if len(incident.assignments) == 1:
+        inform(state, incident, "assigned", actor, cause, crew.crew_id)
 
 
 def _pop_for_freed(state: CentreState, lowest_priority: int) -> list[_Need]:
@@ -207,7 +210,7 @@ def _decide(state: CentreState, needs: list[_Need]) -> list[tuple[Incident, str]
 def _tell_queued(
     state: CentreState, incident: Incident, capability: str, passed_over: tuple[PassedOver, ...], cause: str
 ) -> None:
-    due_us = Micros(state.now_us + state.rules.terms.no_crew_us)
+    due_us = state.plan_of(incident).due_us(TermKind.CREW, state.now_us, state.mode)
     state.record(incident, Queued(capability, due_us, passed_over), "engine", cause)
 
 

@@ -22,6 +22,7 @@ from core.instant import SECOND_US, Micros
 from core.phone import read_phone
 from core.ports import Subscriber
 from core.quarantine import EngineFaultError, Quarantine
+from core.scenario import ScenarioSet
 from core.state import Batch
 
 IDLE_S = 3600.0
@@ -90,9 +91,15 @@ class Centre:
         self._quarantine = Quarantine() if quarantine is None else quarantine
         self._wake = Wake()
         self._finishing = False
+        self._scenarios: ScenarioSet | None = None
 
     def wake(self) -> None:
         """Says that the inlet is not empty. Callable from either loop."""
+        self._wake.ring()
+
+    def load(self, scenarios: ScenarioSet) -> None:
+        """Lets incidents that open from now on go by other scenarios."""
+        self._scenarios = scenarios
         self._wake.ring()
 
     def finish(self) -> None:
@@ -114,10 +121,13 @@ class Centre:
     async def _decide(self, decided: trio.MemorySendChannel[Decisions]) -> None:
         async with decided:
             while True:
-                if not self._inlet and not self._engine.has_more:
+                if not self._inlet and not self._engine.has_more and self._scenarios is None:
                     if self._finishing:
                         return
                     await self._wake.wait(self._sleep_s())
+                if self._scenarios is not None:
+                    scenarios, self._scenarios = self._scenarios, None
+                    await self._handle(Batch([], [], {}, scenarios=scenarios), decided)
                 chunks, orders = self._inlet.take(self._batch_events)
                 subscribers = await self._subscribers(list(phones_of(chunks, self._region)))
                 if self._quarantine.is_careful:

@@ -120,8 +120,36 @@ class ChangePriority(Command, tag="change_priority", kw_only=True, frozen=True):
     priority: Priority
 
 
+class Acknowledge(Command, tag="acknowledge", kw_only=True, frozen=True):
+    """The dispatcher has it in hand: of what has passed at this incident (or of one kind of term) nobody is told any more."""
+
+    incident: IncidentNumber
+    term: Literal["", "accept", "crew", "on_scene", "review"] = ""
+
+
+class SetMode(Command, tag="set_mode", kw_only=True, frozen=True):
+    """The centre works in another of its legal modes: terms that begin from now on and sensors' limits are that mode's."""
+
+    mode: Literal["daily", "heightened", "emergency"]
+    ground: Annotated[str, Meta(min_length=1, max_length=1000)]
+    """By what order, and why: kept in the centre's log."""
+
+
 AnyCommand = (
-    Accept | Decline | EnRoute | OnScene | Clear | Close | Reassign | AddNote | CreateIncident | Merge | Split | ChangePriority
+    Accept
+    | Decline
+    | EnRoute
+    | OnScene
+    | Clear
+    | Close
+    | Reassign
+    | AddNote
+    | CreateIncident
+    | Merge
+    | Split
+    | ChangePriority
+    | Acknowledge
+    | SetMode
 )
 
 

@@ -152,7 +152,7 @@ def digest(log: Iterable[LogEntry]) -> str:
 
 
 class _Terms:
-    """The terms met so far, each open until something takes it off the incident."""
+    """The terms met so far, each open until something takes it off the incident; what follows a passed one is its chain."""
 
     def __init__(self) -> None:
         self._running: dict[Term, TermCourse] = {}
@@ -162,11 +162,11 @@ class _Terms:
         self, before: list[Term], after: list[Term], fact: Fact, at_us: Micros, crews: dict[AssignmentId, Assignment]
     ) -> None:
         for term in before:
-            if term not in after:
+            if term not in after and not term.moment:
                 course = self._running.pop(term)
                 self._ended.append(msgspec.structs.replace(course, ended_us=at_us, end=_end_of(term, fact)))
         for term in after:
-            if term not in before:
+            if term not in before and not term.moment:
                 crew = "" if term.assignment_id is None else crews[term.assignment_id].crew
                 self._running[term] = TermCourse(term.kind, crew, at_us, term.due_us, None, TermEnd.RUNNING)
 

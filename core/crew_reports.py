@@ -15,12 +15,12 @@ import numpy as np
 from core.crew import MOVES, WORKING, Crew
 from core.decisions import Notice, PositionRow
 from core.events import CrewStatus, Fix, Position, Rejected
+from core.informing import SHIFT_LEAD
 from core.instant import SECOND_US, Micros
 from core.plausible import Judgement, judge
 from core.progress import end_all, report
 from core.state import CentreState, LastPosition
 from core.vocabulary import AssignmentState, CrewId, CrewState, IncidentId, Occasion, RejectCode, Signal
-from core.watch import SHIFT_LEAD
 
 _REPORTED: Final = {
     "accepted": AssignmentState.ACCEPTED,

@@ -140,6 +140,28 @@ class Notice(msgspec.Struct, frozen=True, gc=False):
     crew: str = ""
 
 
+class CentreEntry(msgspec.Struct, frozen=True, gc=False):
+    """One line of the centre's own log: what concerns no single incident, and who did it."""
+
+    at_us: Micros
+    fact: str
+    """An `Occasion`'s value."""
+    actor: str
+    cause: str
+    body: bytes
+    """As JSON."""
+
+
+class ScenarioRow(msgspec.Struct, frozen=True, gc=False):
+    """A version of a scenario, kept for the incidents that go by it."""
+
+    key: str
+    at_us: Micros
+    """When the centre began to go by it."""
+    body: bytes
+    """As JSON."""
+
+
 class Decisions(msgspec.Struct, frozen=True, gc=False):
     """All that one batch changes. `batch_no` rises by one a commit and is the cursor of dispatch clients."""
 
@@ -159,3 +181,6 @@ class Decisions(msgspec.Struct, frozen=True, gc=False):
     """Latest position of every crew that moved in this batch, for clients; not stored."""
     tellings: list[Telling] = msgspec.field(default_factory=list)
     """Who must be told what, by every channel but the notices above; stored in `outbox` and sent after the commit."""
+    centre_log: list[CentreEntry] = msgspec.field(default_factory=list)
+    scenarios: list[ScenarioRow] = msgspec.field(default_factory=list)
+    """Versions of scenarios that incidents may go by from now on; stored once."""

@@ -26,13 +26,15 @@ from core.events import (
     VideoEvent,
 )
 from core.incident import decode_incident
+from core.informing import tell_centre
 from core.instant import Micros, to_micros
 from core.intake import Prepared, prepare, take
 from core.orders import refuse_order, take_order
 from core.ports import CrewIndex, Gazetteer, Territories
 from core.recovered import Recovered
+from core.scenario import ScenarioSet
 from core.state import Batch, CentreRules, CentreState, LastPosition
-from core.vocabulary import AssignmentId, IncidentId
+from core.vocabulary import AssignmentId, IncidentId, Occasion
 from core.watch import fire_due_terms
 
 TERMS_A_BATCH_MAX: Final = 2_000
@@ -47,6 +49,7 @@ class Engine:
     Args:
         rules: what an administrator sets.
         categories: the table of categories.
+        scenarios: what is done about each of them.
         gazetteer, territories, crew_index: the geometry; the crew index must be empty.
         recovered: committed state to go on from.
         muted: incidents whose terms are not fired (`core.quarantine`).
@@ -56,13 +59,14 @@ class Engine:
         self,
         rules: CentreRules,
         categories: CategoryTable,
+        scenarios: ScenarioSet,
         gazetteer: Gazetteer,
         territories: Territories,
         crew_index: CrewIndex,
         recovered: Recovered,
         muted: frozenset[IncidentId] = frozenset(),
     ) -> None:
-        self._state = CentreState(rules, categories, gazetteer, territories, crew_index)
+        self._state = CentreState(rules, categories, scenarios, gazetteer, territories, crew_index)
         self._state.muted = muted
         self._terms_left = False
         self._unmatched = True
@@ -103,6 +107,8 @@ class Engine:
             _match_recovered(state)
         self._terms_left = fire_due_terms(state, TERMS_A_BATCH_MAX)
         self._terms_left |= note_silence(state, TERMS_A_BATCH_MAX)
+        if batch.scenarios is not None:
+            _load_scenarios(state, batch.scenarios)
         skips = [_skip(chunk, state.high_water.get(chunk.source, 0)) for chunk in batch.chunks]
         telling = (
             (chunk.source, item)
@@ -123,7 +129,7 @@ class Engine:
 
     def _decisions(self, taken: list[Taken]) -> Decisions | None:
         state = self._state
-        if not (taken or state.log or state.changed_crews or state.answered or state.kept_positions):
+        if not (taken or state.log or state.changed_crews or state.answered or state.kept_positions or state.centre_log):
             return None
         state.batch_no += 1
         return Decisions(
@@ -139,6 +145,9 @@ class Engine:
             commands=state.answered,
             notices=state.notices,
             live_positions=state.live_positions,
+            tellings=state.tellings,
+            centre_log=state.centre_log,
+            scenarios=state.keep_scenarios() if state.unkept else [],
         )
 
 
@@ -198,6 +207,17 @@ def _place(
         incidents[index] = outcome
 
 
+def _load_scenarios(state: CentreState, scenarios: ScenarioSet) -> None:
+    """Lets new incidents go by other scenarios; those that are open keep the version they began with."""
+    new = state.plans.load(scenarios)
+    state.unkept += new
+    keys = [scenario.key for scenario in new]
+    if keys:
+        state.log_centre(Occasion.SCENARIOS_LOADED, "engine", "reload", keys)
+        text = f"new scenarios: {', '.join(keys)}"
+        tell_centre(state, Occasion.SCENARIOS_LOADED, None, text, {}, "")
+
+
 def _match_recovered(state: CentreState) -> None:
     """Matches the recovered crews with the recovered queue, before anything new.
 
@@ -215,6 +235,10 @@ def _restore(state: CentreState, recovered: Recovered) -> None:
     state.high_water = dict(recovered.high_water)
     state.next_incident_id = IncidentId(recovered.next_incident_id)
     state.next_assignment_id = AssignmentId(recovered.next_assignment_id)
+    state.mode = recovered.mode
+    state.plans.keep(recovered.scenarios)
+    kept = {scenario.key for scenario in recovered.scenarios}
+    state.unkept = [scenario for scenario in state.unkept if scenario.key not in kept]
     state.devices = {device.device_id: device for device in recovered.devices}
     state.answers = {answer.command_id: answer for answer in recovered.answers}
     for position in recovered.positions:

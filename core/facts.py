@@ -49,6 +49,23 @@ class CategoryReason(Word):
     OPERATOR = "operator"
 
 
+class StepDone(Word):
+    """What was done at a moment of an escalation."""
+
+    TOLD = "told"
+    QUIET = "quiet"
+    """Whoever would have been told knows it already."""
+    NEXT_CREW = "next_crew"
+    LEVEL_ABOVE = "level_above"
+    """The level above was asked."""
+    WAVE = "wave"
+    """The scenario's next crews were asked for."""
+
+
+STOPS: Final = ("acknowledged", "met")
+"""What ends a chain early, where its scenario does not say otherwise."""
+
+
 class Evidence(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """One indication of a place, kept whether or not it is the best (OCC-1)."""
 
@@ -103,6 +120,10 @@ class Opened(msgspec.Struct, frozen=True, tag="opened", gc=False):
     needs: tuple[str, ...]
     review_due_us: Micros
     joined: Joined
+    scenario: str = ""
+    """The version of the scenario it goes by from now on (`core.scenario.Scenario.key`); `""` before there were any."""
+    wave_due_us: Micros | None = None
+    """When the scenario's next crews are asked for."""
 
 
 class EventJoined(msgspec.Struct, frozen=True, tag="event_joined", gc=False):
@@ -119,6 +140,16 @@ class Recategorised(msgspec.Struct, frozen=True, tag="recategorised", gc=False):
     category_reason: CategoryReason
     priority: int
     needs: tuple[str, ...]
+    scenario: str = ""
+    """As in `Opened`, where another category rules; `""` where the scenario stays."""
+    wave_due_us: Micros | None = None
+
+
+class NeedsRaised(msgspec.Struct, frozen=True, tag="needs_raised", gc=False):
+    """More crews are wanted: a scenario's next ones, or another one for a crew that does not arrive."""
+
+    needs: tuple[str, ...]
+    """Capabilities, one a crew."""
 
 
 class PrioritySet(msgspec.Struct, frozen=True, tag="priority_set", gc=False):
@@ -170,14 +201,42 @@ class AssignmentEnded(msgspec.Struct, frozen=True, tag="assignment_ended", gc=Fa
     text: str
 
 
-class TermFired(msgspec.Struct, frozen=True, tag="term_fired", gc=False):
-    """A term has passed and somebody was told. `next_due_us` is the repeated term's next deadline."""
+class TermFired(msgspec.Struct, frozen=True, tag="term_fired", omit_defaults=True, gc=False):
+    """A term has passed, or a later moment of its chain has come; and what was done then.
+
+    `next_due_us` is when the next moment comes, `next_moment` which one that is: 0 is the term itself, begun anew.
+    """
 
     term: TermKind
     assignment_id: AssignmentId | None
     due_us: Micros
     told: str
+    """Who was told; `""` where nobody was."""
     next_due_us: Micros | None
+    moment: int = 0
+    next_moment: int = 0
+    step: StepDone = StepDone.TOLD
+    quiet_until_us: Micros | None = None
+    """Until when the one who was told is not told of the same again."""
+    until: tuple[str, ...] = STOPS
+    """What ends the chain early."""
+
+
+class Acknowledged(msgspec.Struct, frozen=True, tag="acknowledged", gc=False):
+    """Somebody has taken it upon themselves: what has passed is told nobody any more."""
+
+    terms: tuple[TermKind, ...]
+    """Whose chains have ended by it."""
+    review_due_us: Micros | None
+    """When the incident is looked at again, where the review was one of them."""
+
+
+class PersonTold(msgspec.Struct, frozen=True, tag="person_told", gc=False):
+    """Somebody whom the scenario names has been told how far the incident is."""
+
+    to: str
+    when: str
+    """`opened`, `assigned`, `on_scene`, `closed`."""
 
 
 class Noted(msgspec.Struct, frozen=True, tag="noted", gc=False):
@@ -218,6 +277,7 @@ Fact = (
     Opened
     | EventJoined
     | Recategorised
+    | NeedsRaised
     | PrioritySet
     | Queued
     | CrewAssigned
@@ -225,6 +285,8 @@ Fact = (
     | AssignmentMoved
     | AssignmentEnded
     | TermFired
+    | Acknowledged
+    | PersonTold
     | Noted
     | Absorbed
     | MergedInto

@@ -16,7 +16,9 @@ import msgspec
 from core import limits
 from core.decisions import LogEntry
 from core.facts import (
+    STOPS,
     Absorbed,
+    Acknowledged,
     AssignmentEnded,
     AssignmentHeld,
     AssignmentMoved,
@@ -30,8 +32,10 @@ from core.facts import (
     Fact,
     Joined,
     MergedInto,
+    NeedsRaised,
     Noted,
     Opened,
+    PersonTold,
     PrioritySet,
     Queued,
     Recategorised,
@@ -96,11 +100,15 @@ class Assignment(msgspec.Struct, omit_defaults=True, gc=False):
 
 
 class Term(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """A running deadline of the incident or of one of its assignments."""
+    """A running deadline of the incident or of one of its assignments, or the next moment of the chain of a passed one."""
 
     kind: TermKind
     due_us: Micros
     assignment_id: AssignmentId | None = None
+    moment: int = 0
+    """0 while the term itself runs; afterwards the moment of its chain that comes next (`core.escalation`)."""
+    until: tuple[str, ...] = STOPS
+    """What ends the chain early."""
 
 
 class Note(msgspec.Struct, frozen=True, gc=False):
@@ -132,6 +140,8 @@ class Incident(msgspec.Struct, kw_only=True, gc=False):
     closed_us: Micros | None = None
     territory: str = ""
     owner: str = ""
+    scenario: str = ""
+    """The version of the scenario it goes by (`core.scenario.Scenario.key`)."""
     needs: tuple[str, ...] = ()
     place: Evidence | None = None
     place_reason: str = ""
@@ -141,6 +151,8 @@ class Incident(msgspec.Struct, kw_only=True, gc=False):
     notes: list[Note] = msgspec.field(default_factory=list)
     assignments: list[Assignment] = msgspec.field(default_factory=list)
     terms: list[Term] = msgspec.field(default_factory=list)
+    quiet: dict[str, Micros] = msgspec.field(default_factory=dict)
+    """`TERM:RECIPIENT` → until when the recipient is not told of that term again."""
     merged_into: IncidentId | None = None
     absorbed: list[IncidentId] = msgspec.field(default_factory=list)
     """Incidents that turned out to be this one; their crews may still call it by the old number."""
@@ -182,8 +194,10 @@ def apply(incident: Incident, fact: Fact, at_us: Micros, actor: str) -> None:
             incident.priority = fact.priority
             incident.territory = fact.territory
             incident.owner = fact.owner
+            incident.scenario = fact.scenario
             incident.needs = fact.needs
             incident.terms = [Term(TermKind.REVIEW, fact.review_due_us)]
+            _await_wave(incident, fact.wave_due_us)
             _join(incident, fact.joined)
             incident.told_us = at_us
         case EventJoined():
@@ -195,6 +209,12 @@ def apply(incident: Incident, fact: Fact, at_us: Micros, actor: str) -> None:
             incident.category_reason = fact.category_reason
             incident.priority = fact.priority
             incident.needs = fact.needs
+            if fact.scenario:
+                incident.scenario = fact.scenario
+                _await_wave(incident, fact.wave_due_us)
+            _settle(incident)
+        case NeedsRaised():
+            incident.needs += fact.needs
             _settle(incident)
         case PrioritySet():
             incident.priority = fact.priority
@@ -228,7 +248,14 @@ def apply(incident: Incident, fact: Fact, at_us: Micros, actor: str) -> None:
                 term for term in incident.terms if (term.kind, term.assignment_id) != (fact.term, fact.assignment_id)
             ]
             if fact.next_due_us is not None:
-                incident.terms.append(Term(fact.term, fact.next_due_us, fact.assignment_id))
+                term = Term(fact.term, fact.next_due_us, fact.assignment_id, fact.next_moment, fact.until)
+                incident.terms.append(term)
+            if fact.quiet_until_us is not None:
+                incident.quiet[f"{fact.term.value}:{fact.told}"] = fact.quiet_until_us
+        case Acknowledged():
+            _acknowledge(incident, fact)
+        case PersonTold():
+            pass
         case Noted():
             incident.notes.append(Note(at_us, actor, fact.words))
             if len(incident.notes) > limits.VIEW_NOTES_MAX:
@@ -341,21 +368,63 @@ def _move_assignment(incident: Incident, fact: AssignmentMoved | AssignmentEnded
     else:
         assignment.ended_us = at_us
         assignment.held = False
-    keep_on_scene = isinstance(fact, AssignmentMoved) and fact.to is _A.EN_ROUTE and fact.on_scene_due_us is None
-    incident.terms = [
-        term
-        for term in incident.terms
-        if term.assignment_id != fact.assignment_id or (keep_on_scene and term.kind is TermKind.ON_SCENE)
-    ]
+    incident.terms = [term for term in incident.terms if term.assignment_id != fact.assignment_id or _runs_on(term, fact)]
     if isinstance(fact, AssignmentMoved) and fact.on_scene_due_us is not None:
         incident.terms.append(Term(TermKind.ON_SCENE, fact.on_scene_due_us, fact.assignment_id))
 
 
+def _runs_on(term: Term, fact: AssignmentMoved | AssignmentEnded) -> bool:
+    """Whether a term of an assignment, or the chain of one that has passed, runs on when the assignment moves."""
+    if term.kind is TermKind.ON_SCENE:
+        if fact.to is _A.ON_SCENE:
+            return term.moment > 0 and "met" not in term.until
+        return fact.to is _A.EN_ROUTE and isinstance(fact, AssignmentMoved) and fact.on_scene_due_us is None
+    # A crew that did not answer is let go; the chain goes on until another one answers in its place (`_settle`).
+    return term.moment > 0 and (fact.to is _A.EXPIRED or "met" not in term.until)
+
+
+def _await_wave(incident: Incident, due_us: Micros | None) -> None:
+    incident.terms = [term for term in incident.terms if term.kind is not TermKind.WAVE]
+    if due_us is not None:
+        incident.terms.append(Term(TermKind.WAVE, due_us))
+
+
+def _acknowledge(incident: Incident, fact: Acknowledged) -> None:
+    """Ends the chains of what has passed; what has not passed yet runs on."""
+    incident.terms = [
+        term for term in incident.terms if term.kind not in fact.terms or not term.moment or "acknowledged" not in term.until
+    ]
+    if fact.review_due_us is not None:
+        incident.terms.append(Term(TermKind.REVIEW, fact.review_due_us))
+
+
+def _is_awaited(incident: Incident, term: Term, unmet: list[str]) -> bool:
+    """Whether the chain of an accept term that has passed waits for a crew in place of the one that did not answer."""
+    late = next((one for one in incident.assignments if one.assignment_id == term.assignment_id), None)
+    if late is None or term.assignment_id is None:
+        return False
+    return late.capability in unmet or any(
+        one.state is _A.OFFERED and one.capability == late.capability and one.assignment_id >= term.assignment_id
+        for one in incident.assignments
+    )
+
+
 def _settle(incident: Incident) -> None:
-    """Brings state and the crew term in line with the assignments and needs."""
+    """Brings state, the crew term and passed accept terms in line with the assignments and needs."""
     unmet = incident.unmet()
     if not unmet:
-        incident.terms = [term for term in incident.terms if term.kind is not TermKind.CREW]
+        incident.terms = [
+            term for term in incident.terms if term.kind is not TermKind.CREW or (term.moment > 0 and "met" not in term.until)
+        ]
+    if any(term.kind is TermKind.ACCEPT and term.moment for term in incident.terms):
+        incident.terms = [
+            term
+            for term in incident.terms
+            if term.kind is not TermKind.ACCEPT
+            or not term.moment
+            or "met" not in term.until
+            or _is_awaited(incident, term, unmet)
+        ]
     states = [assignment.state for assignment in incident.assignments]
     if _A.ON_SCENE in states:
         target = _S.ON_SCENE

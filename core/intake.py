@@ -15,17 +15,19 @@ import numpy as np
 
 from core import limits
 from core.category import Category
+from core.escalation import Plan
 from core.events import Alarm, Call, CallUpdate, Rejected, SensorReading, VideoEvent
 from core.facts import CategoryReason, CorrelateReason, EventJoined, Evidence, Joined, Opened, Recategorised
 from core.identify import Caller, identify
 from core.incident import Incident
+from core.informing import inform
 from core.instant import Micros, to_micros
 from core.locate import best_place, gather
 from core.phone import read_phone
 from core.ports import Subscriber
 from core.recovered import Device
 from core.state import CentreState
-from core.vocabulary import CategoryCode, EventKind, IncidentId, RejectCode
+from core.vocabulary import CategoryCode, EventKind, IncidentId, RejectCode, TermKind
 
 Telling = Call | CallUpdate | Alarm | VideoEvent | SensorReading
 """Events that may tell of a happening."""
@@ -68,7 +70,7 @@ def prepare(
     """
     prepared: list[Prepared] = []
     for source, event in events:
-        classified = state.categories.classify(event)
+        classified = state.categories.classify(event, state.mode)
         if classified is None:
             continue
         caller = _caller(state, event, subscribers)
@@ -117,6 +119,7 @@ def open_incident(
     state.next_incident_id = IncidentId(state.next_incident_id + 1)
     state.incidents[incident.incident_id] = incident
     territory = territory or state.rules.territory
+    plan = state.plans.current(category.code)
     state.record(
         incident,
         Opened(
@@ -125,13 +128,16 @@ def open_incident(
             priority=category.priority,
             territory=territory,
             owner=f"desk:{territory or state.rules.centre}",
-            needs=category.needs,
-            review_due_us=Micros(state.now_us + state.rules.terms.review_us),
+            needs=plan.scenario.needs,
+            review_due_us=plan.due_us(TermKind.REVIEW, state.now_us, state.mode),
             joined=joined,
+            scenario=plan.scenario.key,
+            wave_due_us=_wave_due_us(state, plan),
         ),
         actor,
         cause,
     )
+    inform(state, incident, "opened", actor, cause)
     state.open.note(incident, joined, category)
     state.want(incident)
     return incident
@@ -142,28 +148,38 @@ def recategorise(
 ) -> None:
     """Lets an incident be what an event tells of as well: the more urgent category rules, the needs of both are met.
 
-    A category that nobody knew yet gives way with its needs; crews already sent keep serving what is still needed.
+    A category that nobody knew yet gives way with its needs; crews already sent keep serving what is still needed. The scenario
+    is that of the category which rules, in the version that is current when it comes to rule.
     """
     own = state.categories[incident.category]
     vague = own.code == state.categories.default.code
     rules = vague or category.priority < own.priority
+    plan = state.plans.current(category.code)
+    wanted = plan.scenario.needs
     if vague:
-        code, why, priority, needs = category.code, reason, category.priority, category.needs
+        code, why, priority, needs = category.code, reason, category.priority, wanted
     elif rules:
-        code, why, needs = category.code, reason, _widened(category.needs, incident.needs)
+        code, why, needs = category.code, reason, _widened(wanted, incident.needs)
         priority = min(category.priority, incident.priority)
     else:
-        code, why, needs = incident.category, incident.category_reason, _widened(incident.needs, category.needs)
+        code, why, needs = incident.category, incident.category_reason, _widened(incident.needs, wanted)
         priority = incident.priority
         if needs == incident.needs:
             return
     if incident.priority_fixed:
         priority = incident.priority
-    state.record(incident, Recategorised(CategoryCode(code), why, priority, needs), actor, cause)
+    fact = Recategorised(CategoryCode(code), why, priority, needs)
+    if rules:
+        fact = msgspec.structs.replace(fact, scenario=plan.scenario.key, wave_due_us=_wave_due_us(state, plan))
+    state.record(incident, fact, actor, cause)
     if rules:
         state.requeue(incident)
     else:
         state.want(incident)
+
+
+def _wave_due_us(state: CentreState, plan: Plan) -> Micros | None:
+    return Micros(state.now_us + plan.waves[0][0]) if plan.waves else None
 
 
 def _open(state: CentreState, item: Prepared, actor: str, cause: str) -> Incident:

@@ -16,6 +16,7 @@ from core.assign import assign
 from core.category import Category
 from core.commands import (
     Accept,
+    Acknowledge,
     AddNote,
     ChangePriority,
     Clear,
@@ -27,6 +28,7 @@ from core.commands import (
     OnScene,
     Order,
     Reassign,
+    SetMode,
     Split,
 )
 from core.correlate import distance_m
@@ -35,6 +37,7 @@ from core.decisions import CommandAnswer
 from core.events import Call
 from core.facts import (
     Absorbed,
+    Acknowledged,
     CategoryReason,
     Closed,
     CorrelateReason,
@@ -47,12 +50,14 @@ from core.facts import (
     PrioritySet,
 )
 from core.incident import ACTIVE, Assignment, Incident
+from core.informing import inform, tell_centre
 from core.instant import to_datetime
 from core.intake import is_better, open_incident, prepare, recategorise
 from core.locate import best_place
 from core.progress import Refusal, RefusalReason, move, report, withdraw_all
 from core.state import CentreState
-from core.vocabulary import AssignmentState, AssignReason, CrewId, IncidentId
+from core.telling import Happened
+from core.vocabulary import AssignmentState, AssignReason, CrewId, IncidentId, Mode, Occasion, TermKind
 
 _REPORTS = {
     Accept: AssignmentState.ACCEPTED,
@@ -90,13 +95,16 @@ def refuse_order(state: CentreState, order: Order) -> None:
     state.remember_answer(CommandAnswer(command.command_id, order.operator, state.now_us, False, incident_id, reason, text))
 
 
-def _decide(state: CentreState, order: Order) -> IncidentId | Refusal:
+def _decide(state: CentreState, order: Order) -> IncidentId | Refusal | None:
     command, actor = order.command, order.operator
     cause = f"command:{command.command_id}"
     if isinstance(command, CreateIncident):
         return _create(state, command, actor, cause)
     if isinstance(command, Accept | EnRoute | OnScene | Clear | Decline):
         return _report(state, command, actor, cause)
+    if isinstance(command, SetMode):
+        _set_mode(state, command, actor, cause)
+        return None
     incident = state.incidents.get(IncidentId(command.incident))
     if incident is None:
         return _not_open(command.incident)
@@ -104,9 +112,12 @@ def _decide(state: CentreState, order: Order) -> IncidentId | Refusal:
     match command:
         case Close():
             withdraw_all(state, incident, actor, cause, "the incident was closed")
+            inform(state, incident, "closed", actor, cause, result=command.result)
             state.record(incident, Closed(command.result), actor, cause)
         case Reassign():
             refusal = _reassign(state, incident, command, actor, cause)
+        case Acknowledge():
+            _acknowledge(state, incident, command, actor, cause)
         case AddNote():
             state.record(incident, Noted(command.words), actor, cause)
         case ChangePriority():
@@ -206,6 +217,31 @@ def _distance_m(state: CentreState, incident: Incident, crew_id: str) -> float:
     if last is None or place is None:
         return 0.0
     return round(distance_m(last.latitude_deg, last.longitude_deg, place.latitude_deg, place.longitude_deg), 1)
+
+
+def _acknowledge(state: CentreState, incident: Incident, command: Acknowledge, actor: str, cause: str) -> None:
+    """Ends the chains of what has passed. Where none runs any more it is still written down who has it in hand."""
+    passed = {
+        term.kind
+        for term in incident.terms
+        if term.moment and "acknowledged" in term.until and command.term in ("", term.kind.value)
+    }
+    review_due_us = None
+    if TermKind.REVIEW in passed:
+        review_due_us = state.plan_of(incident).due_us(TermKind.REVIEW, state.now_us, state.mode)
+    kinds = tuple(kind for kind in TermKind if kind in passed)
+    state.record(incident, Acknowledged(kinds, review_due_us), actor, cause)
+
+
+def _set_mode(state: CentreState, command: SetMode, actor: str, cause: str) -> None:
+    mode, before = Mode(command.mode), state.mode
+    state.mode = mode
+    what = {"mode": mode.value, "before": before.value, "ground": command.ground}
+    state.log_centre(Occasion.MODE_SET, actor, cause, what)
+    if mode is not before:
+        text = f"the centre works in {mode.value} mode: {command.ground}"
+        values = {"mode": mode.value, "reason": command.ground}
+        tell_centre(state, Occasion.MODE_SET, Happened.MODE_CHANGED, text, values, f"centre/{cause}")
 
 
 def _merge(state: CentreState, incident: Incident, command: Merge, actor: str, cause: str) -> Refusal | None:

@@ -16,9 +16,9 @@ import msgspec
 from core.crew import STATE_OF, Crew, Task
 from core.facts import AssignmentEnded, AssignmentHeld, AssignmentMoved
 from core.incident import ASSIGNMENT_MOVES, Assignment, Incident
-from core.instant import Micros
+from core.informing import inform
 from core.state import CentreState
-from core.vocabulary import AssignmentId, AssignmentState, IncidentId
+from core.vocabulary import AssignmentId, AssignmentState, IncidentId, TermKind
 
 _A = AssignmentState
 _KEEPS: Final = frozenset({_A.ACCEPTED, _A.EN_ROUTE, _A.ON_SCENE})
@@ -108,9 +108,11 @@ def move(
         state.record(incident, AssignmentEnded(assignment.assignment_id, to, text), actor, cause)
     else:
         starts_journey = assignment.state is _A.OFFERED and to in (_A.ACCEPTED, _A.EN_ROUTE)
-        due_us = Micros(state.now_us + state.rules.terms.on_scene_us) if starts_journey else None
+        due_us = state.plan_of(incident).due_us(TermKind.ON_SCENE, state.now_us, state.mode) if starts_journey else None
         state.record(incident, AssignmentMoved(assignment.assignment_id, to, due_us), actor, cause)
     state.touch_assignment(incident, assignment)
+    if to is _A.ON_SCENE and sum(one.on_scene_us is not None for one in incident.assignments) == 1:
+        inform(state, incident, "on_scene", actor, cause, crew.crew_id)
     if crew.active == task:
         if to in _KEEPS:
             state.set_crew_state(crew, STATE_OF[to], task)

@@ -9,6 +9,8 @@ import msgspec
 
 from core.decisions import CommandAnswer, CrewChange, IncidentChange, PositionRow
 from core.instant import Micros
+from core.scenario import Scenario
+from core.vocabulary import Mode
 
 
 class EarlierCall(msgspec.Struct, frozen=True, gc=False):
@@ -46,6 +48,9 @@ class Recovered(msgspec.Struct, frozen=True, gc=False):
     answers: list[CommandAnswer]
     """Answers of the last hours' commands, oldest first."""
     devices: list[Device]
+    mode: Mode = Mode.DAILY
+    scenarios: list[Scenario] = []
+    """Every version that incidents may go by."""
 
 
 EMPTY = Recovered(

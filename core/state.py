@@ -17,13 +17,16 @@ from core.crew import AVAILABLE, OFF, Crew, Task, encode_crew
 from core.crew import MOVES as CREW_MOVES
 from core.decisions import (
     AssignmentChange,
+    CentreEntry,
     CommandAnswer,
     CrewChange,
     IncidentChange,
     LogEntry,
     Notice,
     PositionRow,
+    ScenarioRow,
 )
+from core.escalation import Plan, Plans
 from core.events import Chunk
 from core.facts import TAGS, Fact
 from core.identify import EarlierCalls
@@ -40,7 +43,9 @@ from core.instant import SECOND_US, Micros
 from core.plausible import Doubt, PlausibleRules
 from core.ports import CrewIndex, Gazetteer, Subscriber, Territories
 from core.recovered import Device
+from core.scenario import Scenario, ScenarioSet
 from core.signal import SignalRules, SignalWatch
+from core.telling import Telling
 from core.terms import RunningTerms, TermLengths
 from core.vocabulary import (
     AssignmentId,
@@ -48,6 +53,8 @@ from core.vocabulary import (
     CrewNo,
     CrewState,
     IncidentId,
+    Mode,
+    Occasion,
     Signal,
 )
 from core.waiting import Waiting
@@ -82,6 +89,8 @@ class Batch(msgspec.Struct, frozen=True):
     """E.164 → subscriber, for the callers of this batch that the base knows."""
     refused: list[Order] = []
     """Orders on which the engine has failed before; they are answered and change nothing."""
+    scenarios: ScenarioSet | None = None
+    """Scenarios by which new incidents go from now on."""
 
 
 class LastPosition(msgspec.Struct):
@@ -102,6 +111,7 @@ class CentreState:
         self,
         rules: CentreRules,
         categories: CategoryTable,
+        scenarios: ScenarioSet,
         gazetteer: Gazetteer,
         territories: Territories,
         crew_index: CrewIndex,
@@ -126,6 +136,10 @@ class CentreState:
         self.last_positions: dict[str, LastPosition] = {}
         self.open = OpenIncidents(rules.correlate)
         self.earlier = EarlierCalls()
+        self.plans = Plans(scenarios, rules.terms)
+        self.mode = Mode.DAILY
+        self.unkept: list[Scenario] = list(scenarios)
+        """Versions of scenarios that are not stored yet; the next batch with anything in it stores them."""
         self.running = RunningTerms()
         self.signals = SignalWatch(rules.signal)
         self._silent = 0
@@ -154,12 +168,14 @@ class CentreState:
         self.changed_crews: dict[CrewId, Crew] = {}
         self.answered: list[CommandAnswer] = []
         self.notices: list[Notice] = []
+        self.tellings: list[Telling] = []
+        self.centre_log: list[CentreEntry] = []
         self.kept_positions: list[PositionRow] = []
         self.live_positions: list[PositionRow] = []
 
     def record(self, incident: Incident, fact: Fact, actor: str, cause: str) -> None:
         """Lets a fact happen to an incident: applies it, logs it, watches the term it starts."""
-        last_term = incident.terms[-1] if incident.terms else None
+        watched = tuple(incident.terms)
         apply(incident, fact, self.now_us, actor)
         self.log.append(
             LogEntry(
@@ -172,8 +188,9 @@ class CentreState:
                 encode_fact(fact),
             )
         )
-        if incident.terms and incident.terms[-1] is not last_term:
-            self.running.watch(incident.incident_id, incident.terms[-1].due_us)
+        for term in incident.terms:
+            if term not in watched:
+                self.running.watch(incident.incident_id, term.due_us)
         if incident.incident_id not in self.changed:
             self.changed[incident.incident_id] = (incident, incident.version == 1)
         if not incident.is_open:
@@ -266,6 +283,20 @@ class CentreState:
         self.answered.append(answer)
         if len(self.answers) > limits.COMMAND_MEMORY:
             del self.answers[next(iter(self.answers))]
+
+    def plan_of(self, incident: Incident) -> Plan:
+        """The version of the scenario that an incident goes by."""
+        return self.plans.at(incident.scenario, incident.category)
+
+    def log_centre(self, occasion: Occasion, actor: str, cause: str, what: object) -> None:
+        """Writes what concerns no single incident into the centre's own log."""
+        self.centre_log.append(CentreEntry(self.now_us, occasion.value, actor, cause, _encode(what)))
+
+    def keep_scenarios(self) -> list[ScenarioRow]:
+        """The versions of scenarios that have yet to be stored, as rows; from now on they count as stored."""
+        rows = [ScenarioRow(scenario.key, self.now_us, _encode(scenario)) for scenario in self.unkept]
+        self.unkept = []
+        return rows
 
     def incident_changes(self) -> list[IncidentChange]:
         """The batch's incidents as rows and views."""

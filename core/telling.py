@@ -24,6 +24,8 @@ class Happened(Word):
     TASK_GIVEN = "task_given"
     """A crew was given a task."""
     INCIDENT_OPENED = "incident_opened"
+    ON_SCENE = "on_scene"
+    """The first crew is there."""
     INCIDENT_CLOSED = "incident_closed"
     ACCEPT_PASSED = "accept_passed"
     """A crew has not accepted its task in time."""
@@ -47,6 +49,7 @@ class Happened(Word):
 VALUES: Final[dict[Happened, tuple[str, ...]]] = {
     Happened.TASK_GIVEN: ("crew", "category", "address"),
     Happened.INCIDENT_OPENED: ("category", "address"),
+    Happened.ON_SCENE: ("crew", "category", "address"),
     Happened.INCIDENT_CLOSED: ("category", "result"),
     Happened.ACCEPT_PASSED: ("crew", "category", "address"),
     Happened.NO_CREW: ("capability", "category", "address"),

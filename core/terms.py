@@ -7,25 +7,44 @@ removal: when its entry comes up, the incident no longer has it and it is droppe
 from __future__ import annotations
 
 import heapq
+from typing import assert_never
 
 import msgspec
 
 from core.incident import Incident, Term
-from core.instant import SECOND_US, Micros
-from core.vocabulary import IncidentId
+from core.instant import Micros
+from core.vocabulary import IncidentId, TermKind
 
 
 class TermLengths(msgspec.Struct, frozen=True):
-    """How long each first term runs, in microseconds."""
+    """How long terms run, in microseconds, where the centre sets it for all its scenarios; None leaves it to them."""
 
-    accept_us: int = 60 * SECOND_US
-    """An assigned crew accepts (turnout: NFPA 1710 gives 60–80 s)."""
-    no_crew_us: int = 30 * SECOND_US
-    """A crew is found; afterwards the shift lead is told."""
-    on_scene_us: int = 900 * SECOND_US
+    accept_us: int | None = None
+    """An assigned crew accepts."""
+    no_crew_us: int | None = None
+    """A crew is found."""
+    on_scene_us: int | None = None
     """The crew arrives, counted from its accepting."""
-    review_us: int = 3600 * SECOND_US
+    review_us: int | None = None
     """The owner looks at the incident again, repeated until it is closed."""
+    pace: float = 1.0
+    """Scenarios' seconds that pass in one second of the clock: more than one where recorded days are run faster than life."""
+
+    def of(self, kind: TermKind) -> int | None:
+        """The length set for a kind of term, or None."""
+        match kind:
+            case TermKind.ACCEPT:
+                return self.accept_us
+            case TermKind.CREW:
+                return self.no_crew_us
+            case TermKind.ON_SCENE:
+                return self.on_scene_us
+            case TermKind.REVIEW:
+                return self.review_us
+            case TermKind.WAVE:
+                return None
+            case _:
+                assert_never(kind)
 
 
 class RunningTerms:

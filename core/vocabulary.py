@@ -107,6 +107,8 @@ class TermKind(Word):
     """The assigned crew is on scene."""
     REVIEW = "review"
     """The owner looks again at an incident that nothing else watches."""
+    WAVE = "wave"
+    """The incident is over before the scenario's next crews are asked for."""
 
 
 class Occasion(Word):

@@ -1,25 +1,24 @@
-"""Watch the first terms: what happens when one passes (OCC-4).
+"""Watch the terms: what happens when one passes, step by step until somebody has it in hand (OCC-4, CITY-4).
 
-Not accepted in time: the crew is let go, the next is looked for, the shift lead is told. No crew in time: the shift lead is
-told, and crews that refused before may be asked again. Not on scene in time: the shift lead is told. Nothing closed in time:
-the owner is to look again, and the term starts anew. A term fires exactly once: firing is a fact that takes it off the
-incident, in the same transaction as everything it causes.
+The scenario's chain says what: another crew is looked for, somebody is told, the level above is asked, each at its moment after
+the passing and repeated as it says. A moment comes exactly once: that it has come is a fact that puts the next one in its
+place, in the same transaction as everything it causes. The chain ends when what was awaited happens or somebody acknowledges. A
+review begins anew, so an open incident always has a term (invariant 6).
 """
 
 from __future__ import annotations
 
-from typing import Final, assert_never
+from typing import assert_never
 
-from core.decisions import Notice
-from core.facts import TermFired
-from core.incident import Incident, Term
+from core.escalation import Moment, Plan
+from core.facts import NeedsRaised, StepDone, TermFired
+from core.incident import ACTIVE, Assignment, Incident, Term
+from core.informing import LEVEL_ABOVE, tell_passed
 from core.instant import SECOND_US, Micros
 from core.progress import move
 from core.state import CentreState
 from core.terms import due_terms
 from core.vocabulary import AssignmentState, TermKind
-
-SHIFT_LEAD: Final = "shift_lead"
 
 
 def fire_due_terms(state: CentreState, max_incidents: int) -> bool:
@@ -46,30 +45,113 @@ def fire_due_terms(state: CentreState, max_incidents: int) -> bool:
 def _fire(state: CentreState, incident: Incident, term: Term) -> None:
     if term not in incident.terms:
         return
+    plan = state.plan_of(incident)
+    if term.kind is TermKind.WAVE:
+        _fire_wave(state, incident, term, plan)
+        return
+    moments = plan.moments(term.kind)
+    # A shorter chain than the term began with, where its version is known no more: the last step stands for the rest.
+    moment = moments[min(term.moment, len(moments) - 1)]
+    coming = plan.next_moment(term.kind, term.moment, term.due_us)
+    if coming is None and term.kind is TermKind.REVIEW:
+        coming = 0, plan.due_us(TermKind.REVIEW, state.now_us, state.mode)
+    done, told = _doing(state, incident, term.kind, moment)
+    quiet_us = plan.quiet_us(term.kind)
+    fact = TermFired(
+        term=term.kind,
+        assignment_id=term.assignment_id,
+        due_us=term.due_us,
+        told=told,
+        next_due_us=None if coming is None else coming[1],
+        moment=term.moment,
+        next_moment=0 if coming is None else coming[0],
+        step=done,
+        quiet_until_us=Micros(state.now_us + quiet_us) if told and quiet_us else None,
+        until=plan.chain(term.kind).stop,
+    )
     cause = f"term:{term.kind.value}"
-    repeats = term.kind is TermKind.REVIEW
-    next_due_us = Micros(state.now_us + state.rules.terms.review_us) if repeats else None
-    state.record(incident, TermFired(term.kind, term.assignment_id, term.due_us, SHIFT_LEAD, next_due_us), "engine", cause)
-    assignment = next((a for a in incident.assignments if a.assignment_id == term.assignment_id), None)
-    crew = assignment.crew if assignment is not None else ""
-    match term.kind:
+    state.record(incident, fact, "engine", cause)
+    assignment = next((one for one in incident.assignments if one.assignment_id == term.assignment_id), None)
+    if told:
+        text = _text(state, incident, term.kind, assignment)
+        crew = "" if assignment is None else assignment.crew
+        tell_passed(state, incident, term.kind, told, text, crew)
+    if done is StepDone.NEXT_CREW:
+        _look_for_another(state, incident, term.kind, assignment, cause)
+    elif term.kind is TermKind.REVIEW and not term.moment and incident.unmet():
+        _retry(state, incident)
+
+
+def _doing(state: CentreState, incident: Incident, kind: TermKind, moment: Moment) -> tuple[StepDone, str]:
+    """What a moment comes to, and who is told."""
+    match moment.step.do:
+        case "next_crew":
+            return StepDone.NEXT_CREW, ""
+        case "ask_level_above":
+            return StepDone.LEVEL_ABOVE, LEVEL_ABOVE
+        case "tell":
+            to = moment.step.to
+            if state.now_us < incident.quiet.get(f"{kind.value}:{to}", 0):
+                return StepDone.QUIET, ""
+            return StepDone.TOLD, to
+        case _:
+            assert_never(moment.step.do)
+
+
+def _fire_wave(state: CentreState, incident: Incident, term: Term, plan: Plan) -> None:
+    """Asks for the scenario's next crews. They count from the opening, or from when the scenario came to be this one."""
+    waves = plan.waves
+    cause = f"term:{term.kind.value}"
+    following = term.moment + 1
+    next_due_us = None
+    if following < len(waves):
+        next_due_us = Micros(term.due_us - waves[term.moment][0] + waves[following][0])
+    done = StepDone.WAVE
+    fact = TermFired(term.kind, None, term.due_us, "", next_due_us, term.moment, following if next_due_us else 0, done)
+    state.record(incident, fact, "engine", cause)
+    if term.moment < len(waves):
+        state.record(incident, NeedsRaised(waves[term.moment][1]), "engine", cause)
+        state.want(incident)
+
+
+def _look_for_another(
+    state: CentreState, incident: Incident, kind: TermKind, assignment: Assignment | None, cause: str
+) -> None:
+    match kind:
         case TermKind.ACCEPT:
-            text = f"crew {crew} has not accepted incident {incident.incident_id}"
-            if assignment is not None:
+            if assignment is not None and assignment.state is AssignmentState.OFFERED:
                 move(state, incident, assignment, AssignmentState.EXPIRED, "engine", cause, "not accepted in time")
-        case TermKind.CREW:
-            text = f"no crew for incident {incident.incident_id}: {', '.join(incident.unmet())}"
-            _retry(state, incident)
+            elif incident.unmet():
+                _retry(state, incident)
         case TermKind.ON_SCENE:
-            text = f"crew {crew} is not on scene at incident {incident.incident_id}"
-        case TermKind.REVIEW:
-            waited_s = (state.now_us - incident.opened_us) // SECOND_US
-            text = f"incident {incident.incident_id} is {incident.state.value} after {waited_s} s"
+            late = assignment is not None and assignment.state in ACTIVE and assignment.on_scene_us is None
+            if assignment is not None and late:
+                # The late crew goes on: whichever is there first serves.
+                state.record(incident, NeedsRaised((assignment.capability,)), "engine", cause)
+                state.want(incident)
+        case TermKind.CREW | TermKind.REVIEW:
             if incident.unmet():
                 _retry(state, incident)
+        case TermKind.WAVE:
+            return
         case _:
-            assert_never(term.kind)
-    state.notices.append(Notice(incident.incident_id, state.now_us, SHIFT_LEAD, term.kind.value, incident.territory, text))
+            assert_never(kind)
+
+
+def _text(state: CentreState, incident: Incident, kind: TermKind, assignment: Assignment | None) -> str:
+    number = incident.incident_id
+    crew = "" if assignment is None else assignment.crew
+    match kind:
+        case TermKind.ACCEPT:
+            return f"crew {crew} has not accepted incident {number}"
+        case TermKind.CREW:
+            return f"no crew for incident {number}: {', '.join(incident.unmet())}"
+        case TermKind.ON_SCENE:
+            return f"crew {crew} is not on scene at incident {number}"
+        case TermKind.REVIEW | TermKind.WAVE:
+            return f"incident {number} is {incident.state.value} after {(state.now_us - incident.opened_us) // SECOND_US} s"
+        case _:
+            assert_never(kind)
 
 
 def _retry(state: CentreState, incident: Incident) -> None:

@@ -125,16 +125,18 @@ class ClientEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How long the centre waits before it escalates; fractions of a second serve a replay that runs faster than life."""
+    """How long the centre waits before it escalates, for all scenarios alike; 0 leaves it to each of them."""
 
-    accept_s: Annotated[float, Meta(ge=0.01, le=3600)] = 60.0
-    """A crew accepts, or the next one is sent and the shift lead is told."""
-    no_crew_s: Annotated[float, Meta(ge=0.01, le=3600)] = 30.0
-    """A crew is found, or the shift lead is told."""
-    on_scene_s: Annotated[float, Meta(ge=0.01, le=86_400)] = 900.0
-    """The crew is on scene, or the shift lead is told."""
-    review_s: Annotated[float, Meta(ge=0.01, le=604_800)] = 3600.0
+    accept_s: Annotated[float, Meta(ge=0, le=3600)] = 0.0
+    """A crew accepts."""
+    no_crew_s: Annotated[float, Meta(ge=0, le=3600)] = 0.0
+    """A crew is found."""
+    on_scene_s: Annotated[float, Meta(ge=0, le=86_400)] = 0.0
+    """The crew is on scene."""
+    review_s: Annotated[float, Meta(ge=0, le=604_800)] = 0.0
     """An incident that nothing else watches is looked at again."""
+    pace: Annotated[float, Meta(ge=0.01, le=100_000)] = 1.0
+    """Seconds of the scenarios that pass in one of the clock: above 1 where recorded days run faster than life."""
 
 
 class Correlate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -63,7 +63,7 @@ def configuration(categories: Path, speed: float, region: str = "US") -> str:
         speed: recorded seconds a second; the terms are shorter by it, as `term_s` says.
         region: whose telephone numbers are read.
     """
-    terms = "".join(f"{key} = {term_s(key, speed)}\n" for key in TERMS_S)
+    terms = "".join(f"{key} = {term_s(key, speed)}\n" for key in TERMS_S) + f"pace = {speed}\n"
     # Units report by the clock and drive by the records' time: faster than any unit could.
     positions = "[positions]\njump_mps = 0\n"
     centre = f'[centre]\nname = "replay"\nregion = "{region}"\ncategories = {json.dumps(str(categories))}\n'

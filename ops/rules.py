@@ -20,10 +20,11 @@ def centre_rules(config: Config) -> CentreRules:
         region=config.centre.region,
         territory=config.centre.territory,
         terms=TermLengths(
-            accept_us=round(config.terms.accept_s * SECOND_US),
-            no_crew_us=round(config.terms.no_crew_s * SECOND_US),
-            on_scene_us=round(config.terms.on_scene_s * SECOND_US),
-            review_us=round(config.terms.review_s * SECOND_US),
+            accept_us=_length_us(config.terms.accept_s),
+            no_crew_us=_length_us(config.terms.no_crew_s),
+            on_scene_us=_length_us(config.terms.on_scene_s),
+            review_us=_length_us(config.terms.review_s),
+            pace=config.terms.pace,
         ),
         correlate=CorrelateRules(
             repeat_window_us=config.correlate.repeat_window_s * SECOND_US,
@@ -36,6 +37,10 @@ def centre_rules(config: Config) -> CentreRules:
         position_interval_us=config.positions.keep_interval_s * SECOND_US,
         repeat_quiet_us=config.correlate.repeat_quiet_s * SECOND_US,
     )
+
+
+def _length_us(length_s: float) -> int | None:
+    return round(length_s * SECOND_US) or None
 
 
 def session_limits(config: Config) -> SessionLimits:

@@ -8,10 +8,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from core.category import CategoryTable
+from core.category import CategoryTable, load_categories
 from core.scenario import CapabilityName, Chain, Informed, Scenario, ScenarioError, ScenarioSet, Step
-from core.scenario_file import CHAINS, read_scenarios
-from core.vocabulary import Mode
+from core.scenario_file import CHAINS, check_succession, read_scenarios
+from core.vocabulary import CategoryCode, Mode
 
 SHIPPED: Final = "core/scenarios"
 """How the shipped folder is named to people."""
@@ -51,6 +51,42 @@ def load_scenarios(folder: Path | None, table: CategoryTable, older: Iterable[Sc
     if faults:
         raise ScenarioError(faults)
     return read_scenarios(texts, table, older)
+
+
+def centre_scenarios(folder: str, own_categories: bool, table: CategoryTable, older: Iterable[Scenario] = ()) -> ScenarioSet:
+    """What a centre is configured to go by.
+
+    Args:
+        folder: its own scenarios, or `""`.
+        own_categories: whether it has a table of categories of its own. Without scenarios of its own beside it, a category
+            goes by the shipped terms of the same code, or else by those of what is to be clarified, with the crews that the
+            table names.
+        table: its categories.
+        older: versions that incidents may still go by, as stored.
+
+    Raises:
+        ScenarioError: as `load_scenarios`.
+    """
+    if folder or not own_categories:
+        return load_scenarios(Path(folder) if folder else None, table, older)
+    shipped = load_scenarios(None, load_categories(None))
+    suited = [shipped[code].serving(CategoryCode(code), table[code].needs) for code in table]
+    return ScenarioSet(suited, table, shipped.capabilities, older)
+
+
+def settled(scenarios: ScenarioSet, stored: Iterable[Scenario], table: CategoryTable) -> tuple[ScenarioSet, list[str]]:
+    """The scenarios to begin with, and what is wrong with those of the files.
+
+    A centre must begin whatever somebody has done to a file: where a version was changed without being raised, the newest one
+    that has been in use stays.
+    """
+    kept = list(stored)
+    faults = check_succession(kept, scenarios)
+    newest: dict[str, Scenario] = {}
+    for scenario in sorted(kept, key=lambda one: one.version):
+        newest[scenario.code] = scenario
+    current = [newest[one.code] if one.code in newest and newest[one.code].version >= one.version else one for one in scenarios]
+    return ScenarioSet(current, table, scenarios.capabilities, kept, scenarios.places), faults
 
 
 def overview(scenarios: ScenarioSet) -> list[str]:

@@ -16,7 +16,7 @@ import resource
 import signal
 import ssl
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,6 +34,7 @@ from core.inlet import Inlet
 from core.ports import Gazetteer
 from core.quarantine import EngineFaultError, Quarantine
 from core.recovered import Recovered
+from core.scenario import Scenario, ScenarioError, ScenarioSet
 from ops.authenticator import Authenticator
 from ops.callers import CallerLookup
 from ops.certificates import tls_context
@@ -41,6 +42,7 @@ from ops.clock import now_us
 from ops.config import Config, split_address
 from ops.maps import load_map_data, load_territories
 from ops.rules import centre_rules, session_limits
+from ops.scenarios import centre_scenarios, settled
 from protocols.dispatch.listener import DispatchHub
 from protocols.dispatch.publisher import Publisher
 from protocols.ingest.hub import IngestHub
@@ -81,7 +83,7 @@ def run(config: Config) -> int:
     """Serves until SIGTERM or SIGINT. Returns the exit status.
 
     Raises:
-        ConfigError, CategoryError, StorageError: it cannot begin; the text says why.
+        ConfigError, CategoryError, ScenarioError, StorageError: it cannot begin; the text says why.
         OSError: an address cannot be bound.
     """
     _suit_the_process(config)
@@ -104,15 +106,33 @@ class Service:
         self._dsn = dsn
         self._data_dir = data_dir
         self._categories = load_categories(Path(config.centre.categories) if config.centre.categories else None)
+        # Read once before anything else, so that a fault in them is told at the start and not by the first life.
+        self._read_scenarios()
         self._tls = tls_context(config.listen)
         self._stop = trio.Event()
         self._quarantine = Quarantine()
         self._follows = False
         """Whether another process, or another life of this one, was active before."""
+        self._life: _Life | None = None
 
     def stop(self) -> None:
         """Lets `run` drain and return, as SIGTERM does."""
         self._stop.set()
+
+    def reload(self) -> None:
+        """Reads the scenario files again, as SIGHUP does; what is wrong with them is logged, and the old ones stay."""
+        if self._life is None:
+            _log.info("scenarios are read when this process becomes the active one")
+            return
+        try:
+            self._life.load(self._read_scenarios())
+        except ScenarioError as error:
+            for fault in error.faults:
+                _log.error("scenarios not loaded", fault=fault)
+
+    def _read_scenarios(self, older: Iterable[Scenario] = ()) -> ScenarioSet:
+        centre = self._config.centre
+        return centre_scenarios(centre.scenarios, bool(centre.categories), self._categories, older)
 
     async def run(self) -> None:
         """Lives until told to stop. Raises what another life would not heal."""
@@ -120,6 +140,7 @@ class Service:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, token.run_sync_soon, self.stop)
+        loop.add_signal_handler(signal.SIGHUP, token.run_sync_soon, self.reload)
         store = await on_host(Store.open(self._dsn, self._config.centre.name, on_failure=_tell_failure))
         try:
             for migration in await on_host(store.migrate()):
@@ -169,8 +190,12 @@ class Service:
         _log.info("active", epoch=epoch)
         await on_host(store.prepare_days(now_us()))
         life = _Life(self._config, store, self._dsn, self._tls, self._data_dir, self._quarantine)
-        await life.recover(self._categories)
-        await life.run(self._stop, lost, bind_patience_s=BIND_PATIENCE_S if self._follows else 0.0)
+        await life.recover(self._categories, self._read_scenarios())
+        self._life = life
+        try:
+            await life.run(self._stop, lost, bind_patience_s=BIND_PATIENCE_S if self._follows else 0.0)
+        finally:
+            self._life = None
 
     def _stand_by(self) -> None:
         self._follows = True
@@ -196,13 +221,24 @@ class _Life:
         self._inlet = Inlet(config.limits.inlet_bytes)
         self._callers = CallerLookup(dsn, config.centre.region)
 
-    async def recover(self, categories: CategoryTable) -> None:
+    async def recover(self, categories: CategoryTable, scenarios: ScenarioSet) -> None:
         """Reads the map and the committed state, and makes the parts of the centre of them."""
         config = self._config
         gazetteer, territories = await on_host(_load_maps(self._dsn, config.centre.territory))
         recovered: Recovered = await on_host(self._store.recover())
         began_us = now_us()
-        engine = Engine(centre_rules(config), categories, gazetteer, territories, CrewTree(), recovered, self._quarantine.muted)
+        self._categories = categories
+        self._stored = {scenario.key: scenario for scenario in recovered.scenarios}
+        engine = Engine(
+            centre_rules(config),
+            categories,
+            self._settle(scenarios),
+            gazetteer,
+            territories,
+            CrewTree(),
+            recovered,
+            self._quarantine.muted,
+        )
         publisher = Publisher()
         publisher.restore(recovered.batch_no, recovered.incidents, recovered.crews, recovered.positions)
         # What has been recovered lives long: the collector need not look at it again and again.
@@ -272,6 +308,17 @@ class _Life:
             self._ingest.close()
             with trio.CancelScope(shield=True):
                 await on_host(self._dispatch.drain())
+
+    def load(self, scenarios: ScenarioSet) -> None:
+        """Lets new incidents go by these scenarios, as far as no version was changed without being raised."""
+        self._centre.load(self._settle(scenarios))
+
+    def _settle(self, scenarios: ScenarioSet) -> ScenarioSet:
+        settled_set, faults = settled(scenarios, self._stored.values(), self._categories)
+        for fault in faults:
+            _log.error("scenario not taken", fault=fault)
+        self._stored.update((scenario.key, scenario) for scenario in settled_set)
+        return settled_set
 
     async def _listen(self, bind_patience_s: float) -> None:
         listen = self._config.listen

@@ -11,13 +11,15 @@ import gc
 from typing import Final
 
 import asyncpg
+import msgspec
 
 from core import limits
 from core.decisions import CommandAnswer, CrewChange, IncidentChange, PositionRow
 from core.identify import WINDOW_US
 from core.instant import SECOND_US
 from core.recovered import EarlierCall, Recovered
-from core.vocabulary import CategoryCode, CrewState, IncidentState
+from core.scenario import Scenario
+from core.vocabulary import CategoryCode, CrewState, IncidentState, Mode
 from storage.devices import load_devices
 from storage.errors import DRIVER_ERRORS, StorageError, StorageReason, translate
 
@@ -88,7 +90,18 @@ async def _recover(connection: asyncpg.Connection) -> Recovered:
         earlier_calls=[EarlierCall(*row) for row in calls],
         answers=[CommandAnswer(*row) for row in reversed(answers)],
         devices=await load_devices(connection),
+        mode=await _mode(connection),
+        scenarios=[_scenario(row["body"]) for row in await connection.fetch("SELECT body FROM scenario ORDER BY key")],
     )
+
+
+async def _mode(connection: asyncpg.Connection) -> Mode:
+    """The mode that was set last."""
+    body = await connection.fetchval("SELECT body FROM centre_log WHERE fact = 'mode_set' ORDER BY entry DESC LIMIT 1")
+    return Mode.DAILY if body is None else Mode(msgspec.json.decode(body)["mode"])
+
+
+_scenario: Final = msgspec.json.Decoder(Scenario).decode
 
 
 async def _last_positions(connection: asyncpg.Connection, crews: list[str], last_at_us: int) -> list[PositionRow]:

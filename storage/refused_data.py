@@ -46,6 +46,8 @@ def clean(decisions: Decisions) -> tuple[Decisions, list[RefusedEvent]]:
         notices=[_clean_struct(one) for one in decisions.notices],
         live_positions=decisions.live_positions,
         tellings=[_clean_struct(one) for one in decisions.tellings],
+        centre_log=[_clean_struct(one) for one in decisions.centre_log],
+        scenarios=decisions.scenarios,
     )
     return cleaned, refused
 

@@ -13,16 +13,20 @@ import msgspec
 
 from core.decisions import (
     AssignmentChange,
+    CentreEntry,
     CommandAnswer,
     CrewChange,
     IncidentChange,
     LogEntry,
     Notice,
     PositionRow,
+    ScenarioRow,
 )
 from core.telling import Telling
 from storage.copy_binary import Column, Kind, Row, Table
 
+CENTRE_LOG_STEP: Final = 1_000
+"""More than the lines that one batch can write into the centre's log: each is a person's command."""
 SOURCE: Final = Table("source", Column("source", Kind.TEXT), Column("high_water", Kind.INT8))
 EVENT: Final = Table(
     "event",
@@ -144,11 +148,36 @@ OUTBOX: Final = Table(
     Column("passed_over", Kind.BYTES),
 )
 
-ALL: Final = (SOURCE, EVENT, REJECTED_EVENT, INCIDENT_LOG, INCIDENT, ASSIGNMENT, CREW, POSITION, COMMAND, NOTICE, OUTBOX)
+CENTRE_LOG: Final = Table(
+    "centre_log",
+    Column("entry", Kind.INT8),
+    Column("at", Kind.INSTANT),
+    Column("fact", Kind.TEXT),
+    Column("actor", Kind.TEXT),
+    Column("cause", Kind.TEXT),
+    Column("body", Kind.BYTES),
+)
+SCENARIO: Final = Table("scenario", Column("key", Kind.TEXT), Column("at", Kind.INSTANT), Column("body", Kind.BYTES))
+
+ALL: Final = (
+    SOURCE,
+    EVENT,
+    REJECTED_EVENT,
+    INCIDENT_LOG,
+    INCIDENT,
+    ASSIGNMENT,
+    CREW,
+    POSITION,
+    COMMAND,
+    NOTICE,
+    OUTBOX,
+    CENTRE_LOG,
+    SCENARIO,
+)
 """In the order of `commit_batch`'s parameters."""
-UPSERTED: Final = (SOURCE, INCIDENT, ASSIGNMENT, CREW, OUTBOX)
-"""Tables whose rows may meet earlier ones, which they replace, or in `outbox` leave as they are; rows of the others are only
-ever added."""
+UPSERTED: Final = (SOURCE, INCIDENT, ASSIGNMENT, CREW, OUTBOX, SCENARIO)
+"""Tables whose rows may meet earlier ones, which they replace, or in `outbox` and `scenario` leave as they are; rows of the
+others are only ever added."""
 
 
 def incident_row(change: IncidentChange) -> Row:
@@ -213,6 +242,16 @@ def command_row(answer: CommandAnswer) -> Row:
 def notice_row(notice: Notice) -> Row:
     """A notice as stored."""
     return notice.incident_id, notice.at_us, notice.to, notice.term, notice.territory, notice.text, notice.crew
+
+
+def centre_log_row(entry: CentreEntry, batch_no: int, number: int) -> Row:
+    """A line of the centre's own log as stored. Its number follows from its batch and its place there."""
+    return batch_no * CENTRE_LOG_STEP + number, entry.at_us, entry.fact, entry.actor, entry.cause, entry.body
+
+
+def scenario_row(row: ScenarioRow) -> Row:
+    """A version of a scenario as stored."""
+    return row.key, row.at_us, row.body
 
 
 def outbox_row(telling: Telling) -> Row:

@@ -39,7 +39,7 @@ PAUSE_FIRST_S: Final = 0.05
 PAUSE_MAX_S: Final = 2.0
 """Between tries: short at first, for a connection that was cut, and never so long that a database that is back waits for us."""
 _COMMIT: Final = "commit_batch"
-_COMMIT_BATCH: Final = "SELECT commit_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
+_COMMIT_BATCH: Final = "SELECT commit_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
 _INT8: Final = Struct(">q").pack
 _INT8_OID: Final = 20
 _TIMESTAMPTZ_OID: Final = 1184
@@ -195,12 +195,16 @@ class Writer:
             "position": [tables.position_row(one) for one in decisions.positions],
             "command": [tables.command_row(one) for one in _new_answers(decisions)],
             "notice": [tables.notice_row(one) for one in decisions.notices],
+            "centre_log": [
+                tables.centre_log_row(one, decisions.batch_no, number) for number, one in enumerate(decisions.centre_log)
+            ],
         }
         upserted: dict[str, list[Row]] = {
             "source": list(decisions.high_water.items()),
             "incident": [tables.incident_row(one) for one in decisions.incidents if not one.created],
             "assignment": [tables.assignment_row(one) for one in decisions.assignments if not one.created],
             "crew": [tables.crew_row(one) for one in decisions.crews],
+            "scenario": [tables.scenario_row(one) for one in decisions.scenarios],
             "outbox": [tables.outbox_row(one) for one in decisions.tellings],
         }
         return added, upserted

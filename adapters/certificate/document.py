@@ -12,12 +12,13 @@ from typing import assert_never
 
 import msgspec
 
-from adapters.certificate.words import ACTORS, CAUSES, ENDS, FACTS, LABELS, MOVES, STATES, TERMS, Language
+from adapters.certificate.words import ACTORS, CAUSES, ENDS, FACTS, LABELS, MOVES, STATES, STEPS, TERMS, Language
 from core.category import CategoryTable
 from core.course import Course, Step
 from core.facts import (
     TAGS,
     Absorbed,
+    Acknowledged,
     AssignmentEnded,
     AssignmentHeld,
     AssignmentMoved,
@@ -27,8 +28,10 @@ from core.facts import (
     EventsLeft,
     Fact,
     MergedInto,
+    NeedsRaised,
     Noted,
     Opened,
+    PersonTold,
     PrioritySet,
     Queued,
     Recategorised,
@@ -166,6 +169,8 @@ class Writer:
                 named = {"category": self._category(fact.category), "priority": fact.priority}
             case EventJoined():
                 named = {"event": fact.joined.event}
+            case NeedsRaised():
+                named = {"needs": ", ".join(fact.needs)}
             case PrioritySet():
                 named = {"priority": fact.priority}
             case Queued():
@@ -174,7 +179,12 @@ class Writer:
                 distance = f"{fact.explanation.distance_m:.0f}"
                 named = {"crew": fact.crew, "capability": fact.capability, "distance": distance}
             case TermFired():
-                named = {"term": TERMS[fact.term.value].in_language(self._language), "told": self._actor(fact.told)}
+                done = STEPS[fact.step.value].in_language(self._language).format(told=self._actor(fact.told))
+                named = {"term": TERMS[fact.term.value].in_language(self._language), "done": done}
+            case Acknowledged():
+                named = {"terms": ", ".join(TERMS[kind.value].in_language(self._language) for kind in fact.terms)}
+            case PersonTold():
+                named = {"told": self._actor(fact.to), "when": STATES[fact.when].in_language(self._language)}
             case Noted():
                 named = {"words": fact.words}
             case Absorbed():

@@ -85,7 +85,17 @@ TERMS: Final[dict[str, Phrase]] = {
     "crew": Phrase("жасақ табу", "подбор наряда", "finding a crew"),
     "on_scene": Phrase("орнына жету", "прибытие на место", "arriving on scene"),
     "review": Phrase("оқиғаны қайта қарау", "пересмотр происшествия", "reviewing the incident"),
+    "wave": Phrase("сценарийдің келесі жасақтары", "следующие наряды по сценарию", "the scenario's next crews"),
 }
+
+STEPS: Final[dict[str, Phrase]] = {
+    "told": Phrase("хабарланды: {told}", "уведомлён: {told}", "told: {told}"),
+    "quiet": Phrase("жуырда хабарланған", "уже уведомлён недавно", "told a short while ago"),
+    "next_crew": Phrase("келесі жасақ іздестірілуде", "подбирается следующий наряд", "another crew is looked for"),
+    "level_above": Phrase("жоғары деңгейден көмек сұралды", "запрошена помощь вышестоящего уровня", "the level above is asked"),
+    "wave": Phrase("келесі жасақтар сұралды", "запрошены следующие наряды", "the next crews are asked for"),
+}
+"""What was done at a moment of an escalation, by `core.facts.StepDone`."""
 
 ENDS: Final[dict[str, Phrase]] = {
     "kept": Phrase("сақталды", "соблюдён", "kept"),
@@ -136,9 +146,10 @@ FACTS: Final[dict[str, Phrase]] = {
         "назначен наряд {crew} ({capability}), {distance} м",
         "crew {crew} assigned ({capability}), {distance} m",
     ),
-    "term_fired": Phrase(
-        "мерзім өтті: {term}; хабарланды: {told}", "истёк срок: {term}; уведомлён: {told}", "term passed: {term}; told: {told}"
-    ),
+    "term_fired": Phrase("мерзім өтті: {term}; {done}", "истёк срок: {term}; {done}", "term passed: {term}; {done}"),
+    "needs_raised": Phrase("қосымша жасақтар қажет: {needs}", "нужны ещё наряды: {needs}", "more crews are wanted: {needs}"),
+    "acknowledged": Phrase("жауапкершілікке алды: {terms}", "принято под контроль: {terms}", "acknowledged: {terms}"),
+    "person_told": Phrase("хабарланды: {told} ({when})", "уведомлён: {told} ({when})", "told: {told} ({when})"),
     "noted": Phrase("жазба: {words}", "запись: {words}", "note: {words}"),
     "absorbed": Phrase("№ {other} оқиғасы қосылды", "присоединено происшествие № {other}", "incident {other} merged in"),
     "merged_into": Phrase(
@@ -159,6 +170,9 @@ ACTORS: Final[dict[str, Phrase]] = {
     "crew": Phrase("жасақ", "наряд", "crew"),
     "operator": Phrase("диспетчер", "диспетчер", "dispatcher"),
     "shift_lead": Phrase("ауысым басшысы", "начальник смены", "shift lead"),
+    "duty_officer": Phrase("жауапты кезекші", "ответственный дежурный", "duty officer"),
+    "level_above": Phrase("жоғары деңгей", "вышестоящий уровень", "the level above"),
+    "person": Phrase("қызметкер", "сотрудник", "person"),
 }
 
 CAUSES: Final[dict[str, Phrase]] = {

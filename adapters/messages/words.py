@@ -41,6 +41,16 @@ WORDS: Final[dict[Happened, Words]] = {
         ),
         Phrase("№{incident} {category}: {address}", "№{incident} {category}: {address}", "#{incident} {category}: {address}"),
     ),
+    Happened.ON_SCENE: Words(
+        Phrase("{crew} жасағы орнына жетті", "Наряд {crew} прибыл на место", "Crew {crew} is on scene"),
+        Phrase(
+            "{crew} жасағы № {incident} оқиға орнына жетті: {category}. Мекенжайы: {address}.",
+            "Наряд {crew} прибыл на происшествие № {incident}: {category}. Адрес: {address}.",
+            "Crew {crew} has arrived at incident {incident}: {category}. Address: {address}.",
+        ),
+        Phrase("№{incident} {crew} жетті: {address}", "№{incident} {crew} прибыл: {address}",
+               "#{incident} {crew} arrived: {address}"),
+    ),
     Happened.INCIDENT_CLOSED: Words(
         Phrase("Оқиға жабылды: {category}", "Происшествие закрыто: {category}", "Incident closed: {category}"),
         Phrase(

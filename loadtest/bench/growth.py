@@ -29,6 +29,7 @@ from loadtest.bench import scene
 from loadtest.bench.bed import Bed
 from loadtest.bench.children import apart
 from loadtest.bench.record import Record, record
+from ops.scenarios import load_scenarios
 from routing.crew_index import CrewTree
 from routing.territory import TerritoryIndex
 from routing.unmapped import Unmapped
@@ -131,7 +132,10 @@ def traced_bytes(count: int) -> float:
 
 def _engine(rng: Random) -> tuple[Engine, int]:
     """An engine with its crews and one batch of incidents: what is built with the first of them belongs to none."""
-    engine = Engine(CentreRules(), load_categories(None), Unmapped(), TerritoryIndex([]), CrewTree(), EMPTY)
+    categories = load_categories(None)
+    engine = Engine(
+        CentreRules(), categories, load_scenarios(None, categories), Unmapped(), TerritoryIndex([]), CrewTree(), EMPTY
+    )
     _enlist(engine, rng)
     seq = _handle(engine, 0, [_place(rng) for _ in range(BATCH_CALLS)])
     gc.collect()

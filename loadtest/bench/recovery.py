@@ -27,6 +27,7 @@ from loadtest.bench.load import encode_events
 from loadtest.bench.record import Record, record
 from loadtest.city import CITY_TERRITORY, City
 from ops.clock import now_us
+from ops.scenarios import load_scenarios
 from routing.crew_index import CrewTree
 from routing.territory import TerritoryIndex
 from routing.unmapped import Unmapped
@@ -84,8 +85,15 @@ async def _fill(dsn: str, town: City, filled: int, count: int) -> None:
 
 def open_incidents(town: City) -> list[IncidentChange]:
     """Incidents as the engine opens them for the city's calls."""
+    categories = load_categories(None)
     engine = Engine(
-        CentreRules(territory=CITY_TERRITORY), load_categories(None), Unmapped(), TerritoryIndex([]), CrewTree(), EMPTY
+        CentreRules(territory=CITY_TERRITORY),
+        categories,
+        load_scenarios(None, categories),
+        Unmapped(),
+        TerritoryIndex([]),
+        CrewTree(),
+        EMPTY,
     )
     told: list[AnyEvent | Rejected] = list(scene.calls(town, TEMPLATES, scene.SEED))
     raws = encode_events([event for event in told if not isinstance(event, Rejected)]).splitlines()

@@ -15,6 +15,7 @@ import msgspec
 
 from core.commands import (
     Accept,
+    Acknowledge,
     AddNote,
     AnyCommand,
     ChangePriority,
@@ -26,6 +27,7 @@ from core.commands import (
     Merge,
     OnScene,
     Reassign,
+    SetMode,
     Split,
 )
 from core.decisions import CrewChange, IncidentChange
@@ -80,7 +82,7 @@ def _of_crew(client: Client, command: AnyCommand, incident: Lookup) -> tuple[str
             if known is not None and client.crew not in known.crews:
                 return "$.body.incident", "this crew is not on that incident"
             return None
-        case Close() | Reassign() | CreateIncident() | Merge() | Split() | ChangePriority():
+        case Close() | Reassign() | CreateIncident() | Merge() | Split() | ChangePriority() | Acknowledge() | SetMode():
             return "$.body.command", "a crew may not command this"
         case _:
             assert_never(command)
@@ -89,6 +91,11 @@ def _of_crew(client: Client, command: AnyCommand, incident: Lookup) -> tuple[str
 def _of_dispatcher(client: Client, command: AnyCommand, incident: Lookup) -> tuple[str, str] | None:
     numbers: tuple[tuple[str, int], ...]
     match command:
+        case SetMode():
+            # A mode is the whole centre's, and by order of whoever leads the shift.
+            if client.role != "shift_lead":
+                return "$.body.command", "only a shift lead sets the centre's mode"
+            return ("$.body.command", f"this client is limited to {client.territory!r}") if client.territory else None
         case CreateIncident():
             numbers = ()
         case Merge():

@@ -19,7 +19,7 @@ from core.ports import Subscriber
 from core.recovered import EMPTY
 from core.state import Batch
 from routing.crew_index import CrewTree
-from tests.core.town import SPOT, START_US, chunk
+from tests.core.town import PLAIN_SCENARIOS, REVIEW_S, SPOT, START_US, chunk
 from tests.simulation.places import CATEGORIES, RULES, SUBSCRIBERS, AddressTable, Halves
 
 
@@ -27,7 +27,7 @@ class WatchedEngine(Engine):
     """An engine that notes how many commits had begun when each batch was decided."""
 
     def __init__(self, deciding: list[int]) -> None:
-        super().__init__(RULES, CATEGORIES, AddressTable(), Halves(), CrewTree(), EMPTY)
+        super().__init__(RULES, CATEGORIES, PLAIN_SCENARIOS, AddressTable(), Halves(), CrewTree(), EMPTY)
         self.begun: list[int] = []
         self._deciding = deciding
 
@@ -174,7 +174,7 @@ async def test_run_when_a_term_is_due_wakes_by_itself(autojump_clock: MockClock)
     shell.call()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(shell.centre.run)
-        await trio.sleep(RULES.terms.review_us / SECOND_US + 1)
+        await trio.sleep(REVIEW_S + 1)
         shell.centre.finish()
     notices = [notice for one in shell.decided for notice in one.notices]
     assert [(notice.term, (notice.at_us - START_US) // SECOND_US) for notice in notices] == [("crew", 10), ("review", 100)]

@@ -12,14 +12,8 @@ from core.course import Course, TermEnd, course_of, digest
 from core.facts import Noted
 from core.identify import NumberKind
 from core.incident import IllegalMoveError
-from core.instant import SECOND_US
 from core.vocabulary import AssignmentState, IncidentState, TermKind
-from tests.core.town import EASTERN, ELSEWHERE, START_US, Town
-from tests.simulation.places import RULES
-
-ACCEPT_S = RULES.terms.accept_us / SECOND_US
-CREW_S = RULES.terms.no_crew_us / SECOND_US
-ON_SCENE_S = RULES.terms.on_scene_us / SECOND_US
+from tests.core.town import ACCEPT_S, CREW_S, EASTERN, ELSEWHERE, ON_SCENE_S, START_US, Town
 
 
 def terms_of(course: Course) -> list[tuple[TermKind, str, TermEnd]]:

@@ -33,7 +33,7 @@ from core.signal import SignalRules
 from core.state import Batch, CentreRules
 from core.vocabulary import CrewId, IncidentId, RejectCode
 from routing.crew_index import CrewTree
-from tests.core.town import SPOT, START_US, Committed, Town, chunk
+from tests.core.town import CREW_S, PLAIN_SCENARIOS, SPOT, START_US, Committed, Town, chunk
 from tests.simulation.places import CATEGORIES, CREWS, DEVICE_IDS, PHONES, RULES, SPOTS, WORDS, AddressTable, Halves
 
 KEEP_ALL: CentreRules = msgspec.structs.replace(RULES, position_interval_us=0, signal=SignalRules(stale_us=0))
@@ -217,7 +217,7 @@ def test_handle_when_engine_has_recovered_decides_the_same(steps: list[Step], cr
         town.committed.recovered(),
         earlier_calls=[call for calls in town.engine.state.earlier._calls.values() for call in calls],
     )
-    again = Engine(KEEP_ALL, CATEGORIES, AddressTable(), Halves(), CrewTree(), recovered)
+    again = Engine(KEEP_ALL, CATEGORIES, PLAIN_SCENARIOS, AddressTable(), Halves(), CrewTree(), recovered)
     for batch, now_us in made[crash:]:
         assert encoded(again.handle(batch, now_us)) == encoded(town.engine.handle(batch, now_us))
 
@@ -271,7 +271,7 @@ def test_handle_when_nothing_happens_decides_nothing() -> None:
 def test_handle_when_clock_goes_back_keeps_its_time() -> None:
     town = Town()
     town.call()
-    later = town.wait(RULES.terms.no_crew_us / SECOND_US)
+    later = town.wait(CREW_S)
     assert later is not None
     town.now_us -= 3_600 * SECOND_US
     number = town.call(fix=SPOTS[7])

@@ -8,8 +8,7 @@ import pytest
 
 from core.commands import Clear, Close, Decline, EnRoute, Merge, OnScene, Reassign
 from core.vocabulary import AssignmentState, CrewState, IncidentId, RejectCode
-from tests.core.town import DONE, EASTERN, ELSEWHERE, SPOT, Town, code_of
-from tests.simulation.places import RULES
+from tests.core.town import ACCEPT_S, DONE, EASTERN, ELSEWHERE, SPOT, Town, code_of
 
 A, S = AssignmentState, CrewState
 CREW = "P-1"
@@ -84,7 +83,7 @@ def test_held_assignment_when_it_ends_changes_nothing_of_the_active_one(end: str
         case "decline":
             assert town.order(Decline(command_id="c", incident=second, crew=CREW)) == DONE
         case "expire":
-            town.wait(RULES.terms.accept_us / 1e6)
+            town.wait(ACCEPT_S)
         case "withdraw":
             assert town.order(Reassign(command_id="c", incident=second, crew=CREW)) == DONE
         case "close":
@@ -100,7 +99,7 @@ def test_held_assignment_when_it_ends_changes_nothing_of_the_active_one(end: str
 def test_active_assignment_when_it_expires_with_another_held_gives_the_crew_back_to_that() -> None:
     town, first, second = busy_town("on_scene")
     send(town, second, "now")
-    town.wait(RULES.terms.accept_us / 1e6)
+    town.wait(ACCEPT_S)
     assert (town.states()[CREW], told(town, first)) == (S.ON_SCENE, [(CREW, A.ON_SCENE, False)])
     assert told(town, second)[0][1] is A.EXPIRED
 

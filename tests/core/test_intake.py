@@ -9,9 +9,8 @@ from core.commands import ChangePriority, Close
 from core.events import Call, CallUpdate, Fix, SensorReading, VideoEvent
 from core.facts import CategoryReason, CorrelateReason
 from core.identify import NumberKind
-from core.instant import SECOND_US
 from core.vocabulary import LocationSource, RejectCode
-from tests.core.town import EASTERN, SPOT, Town, chunk, code_of
+from tests.core.town import CREW_S, EASTERN, SPOT, Town, chunk, code_of
 from tests.simulation.places import EAST, RULES, SUBSCRIBERS, WEST
 
 
@@ -155,7 +154,7 @@ def test_sensor_when_it_repeats_itself_adds_no_line_for_a_while() -> None:
     assert read(2.0) == {0: 1}
     assert read(2.1) == {0: 1}
     assert town.incident(1).event_count == 1
-    town.wait(RULES.terms.no_crew_us / SECOND_US)
+    town.wait(CREW_S)
     town.now_us += RULES.repeat_quiet_us
     assert read(2.2) == {0: 1}
     assert town.incident(1).event_count == 2

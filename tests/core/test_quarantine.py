@@ -19,7 +19,7 @@ from core.quarantine import EngineFaultError, Quarantine
 from core.state import Batch
 from core.vocabulary import IncidentId, RejectCode
 from routing.crew_index import CrewTree
-from tests.core.town import START_US, Committed, Town, chunk
+from tests.core.town import PLAIN_SCENARIOS, START_US, Committed, Town, chunk
 from tests.simulation.places import CATEGORIES, RULES, AddressTable, Halves
 
 AT = to_datetime(START_US)
@@ -52,7 +52,16 @@ class Lives:
 
     async def live(self) -> bool:
         """Lives one life to its end. Returns whether everything was taken."""
-        engine = Engine(RULES, CATEGORIES, Fragile(), Halves(), CrewTree(), self.committed.recovered(), self.quarantine.muted)
+        engine = Engine(
+            RULES,
+            CATEGORIES,
+            PLAIN_SCENARIOS,
+            Fragile(),
+            Halves(),
+            CrewTree(),
+            self.committed.recovered(),
+            self.quarantine.muted,
+        )
         inlet = Inlet()
         for source, events in self._events.items():
             left = [event for event in events if event.seq > self.committed.high_water.get(source, 0)]
@@ -156,7 +165,14 @@ def test_blame_when_a_term_was_fired_mutes_its_incident() -> None:
     town = Town()
     muted, other = town.call(), town.call(fix=None, words="fire")
     engine = Engine(
-        RULES, CATEGORIES, AddressTable(), Halves(), CrewTree(), town.committed.recovered(), frozenset({IncidentId(muted)})
+        RULES,
+        CATEGORIES,
+        PLAIN_SCENARIOS,
+        AddressTable(),
+        Halves(),
+        CrewTree(),
+        town.committed.recovered(),
+        frozenset({IncidentId(muted)}),
     )
     decisions = engine.handle(Batch([], [], {}), Micros(START_US + 3_600 * SECOND_US))
     assert decisions is not None

@@ -6,15 +6,8 @@ import pytest
 
 from core.commands import Close
 from core.decisions import Decisions
-from core.instant import SECOND_US
 from core.vocabulary import AssignmentState, CrewState
-from tests.core.town import EASTERN, ELSEWHERE, Town
-from tests.simulation.places import RULES
-
-ACCEPT_S = RULES.terms.accept_us / SECOND_US
-CREW_S = RULES.terms.no_crew_us / SECOND_US
-ON_SCENE_S = RULES.terms.on_scene_us / SECOND_US
-REVIEW_S = RULES.terms.review_us / SECOND_US
+from tests.core.town import ACCEPT_S, CREW_S, EASTERN, ELSEWHERE, ON_SCENE_S, REVIEW_S, Town
 
 
 def told(decisions: Decisions | None) -> list[tuple[str, int | None]]:

@@ -20,14 +20,19 @@ from core.incident import Assignment, Incident
 from core.instant import SECOND_US, Micros, to_datetime
 from core.ports import Gazetteer, Subscriber, Territories
 from core.recovered import EarlierCall, Recovered
+from core.scenario import Scenario, ScenarioSet
 from core.signal import SignalRules
 from core.state import Batch, CentreRules
-from core.vocabulary import CrewId, CrewState, IncidentId, RejectCode
+from core.vocabulary import CrewId, CrewState, IncidentId, Mode, RejectCode
 from routing.crew_index import CrewTree
-from tests.simulation.places import CATEGORIES, DEVICES, RULES, AddressTable, Halves
+from tests.simulation.places import CATEGORIES, DEVICES, PLAIN, RULES, AddressTable, Halves, scenarios
 
 QUIET: Final = msgspec.structs.replace(RULES, signal=SignalRules(stale_us=0))
 """The simulation's rules, without crews that fall silent while a test lets time pass."""
+ACCEPT_S, CREW_S, ON_SCENE_S, REVIEW_S = (
+    getattr(PLAIN, name).within_s.daily for name in ("accept", "crew", "on_scene", "review")
+)
+PLAIN_SCENARIOS: Final = scenarios(PLAIN)
 START_US: Final = 1_770_000_000 * SECOND_US
 SPOT: Final = Fix(43.20, 76.80, 10.0)
 """In the west."""
@@ -51,6 +56,8 @@ class Committed:
         self.calls: list[EarlierCall] = []
         self.answers: dict[str, object] = {}
         self.decisions: list[Decisions] = []
+        self.mode = Mode.DAILY
+        self.scenarios: dict[str, Scenario] = {}
 
     def take(self, decisions: Decisions) -> None:
         """Commits a batch."""
@@ -63,6 +70,11 @@ class Committed:
         self.crews.update((change.crew_id, change) for change in decisions.crews)
         self.positions.update((row.crew_id, row) for row in decisions.positions)
         self.answers.update((answer.command_id, answer) for answer in decisions.commands)
+        for entry in decisions.centre_log:
+            if entry.fact == "mode_set":
+                self.mode = Mode(msgspec.json.decode(entry.body)["mode"])
+        for row in decisions.scenarios:
+            self.scenarios.setdefault(row.key, msgspec.json.decode(row.body, type=Scenario))
 
     def recovered(self) -> Recovered:
         """What an engine that starts now is given."""
@@ -81,6 +93,8 @@ class Committed:
             earlier_calls=[],
             answers=list(self.answers.values()),  # type: ignore[arg-type]
             devices=list(DEVICES),
+            mode=self.mode,
+            scenarios=list(self.scenarios.values()),
         )
 
     def entries(self, incident_id: int) -> list[LogEntry]:
@@ -100,6 +114,7 @@ class Town:
         *,
         rules: CentreRules = QUIET,
         categories: CategoryTable = CATEGORIES,
+        scenarios: ScenarioSet = PLAIN_SCENARIOS,
         gazetteer: Gazetteer | None = None,
         territories: Territories | None = None,
         recovered: Recovered | None = None,
@@ -108,6 +123,7 @@ class Town:
         self.engine = Engine(
             rules,
             categories,
+            scenarios,
             gazetteer or AddressTable(),
             territories or Halves(),
             CrewTree(),

@@ -25,6 +25,7 @@ from core.state import Batch, CentreRules
 from loadtest.city import City
 from loadtest.city_files import write_extract, write_territories
 from loadtest.drive import Centre
+from ops.scenarios import load_scenarios
 from protocols.dispatch.listener import DispatchHub
 from protocols.dispatch.publisher import Publisher
 from protocols.dispatch.subscription import Client
@@ -45,6 +46,7 @@ class MemoryCentre:
         self.engine = Engine(
             rules or CentreRules(),
             load_categories(),
+            load_scenarios(None, load_categories()),
             MapGazetteer(import_osm(folder / "city.osm.pbf")),
             TerritoryIndex(territories_of_geojson((folder / "territories.geojson").read_bytes())),
             CrewTree(),

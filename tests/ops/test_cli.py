@@ -16,7 +16,7 @@ USAGE_ERRORS = [
     (["config", "check"], "FILE requires an argument"),
     (["config", "show", "--bogus"], "Unknown option"),
     (["config", "show", "--set", "terms.accept_s"], "--set terms.accept_s: must be SECTION.KEY=VALUE"),
-    (["config", "show", "--set", "terms.accept_s=0"], "--set terms.accept_s = '0': must be a number from 0.01 to 3600"),
+    (["config", "show", "--set", "terms.accept_s=-1"], "--set terms.accept_s = '-1': must be a number from 0 to 3600"),
     (["config", "show", "--dsn", "mysql://x"], "--set database.dsn = 'mysql://x': must be postgresql://"),
     (["serve", "--dispatch", "7113"], "--set listen.dispatch = '7113': must be HOST:PORT"),
     (["config", "show", "--config", "/nowhere/jedel.toml"], "/nowhere/jedel.toml: cannot be read"),
@@ -43,7 +43,7 @@ def test_config_show_is_toml_with_origins_and_no_secret(tmp_path: Path, capsys: 
     shown = capsys.readouterr().out
     assert f"accept_s = 90.0  # {file}\n" in shown
     assert "review_s = 600.0  # flag\n" in shown
-    assert "no_crew_s = 30.0  # default\n" in shown
+    assert "no_crew_s = 0.0  # default\n" in shown
     assert 'dsn = "postgresql://u:***@h/d"  # flag\n' in shown
     assert f'[[sources]]  # {file}\nid = "panel"\ntoken = "***"\n' in shown
     assert "hidden" not in shown
@@ -59,7 +59,7 @@ def test_config_show_without_secrets_can_be_read_again(tmp_path: Path, capsys: p
 
 def test_config_check_tells_every_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "jedel.toml"
-    file.write_text("[terms]\naccept_s = 0\nno_crew_s = 0\n")
+    file.write_text("[terms]\naccept_s = -1\nno_crew_s = -1\n")
     assert main(["config", "check", str(file)]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 2
 

@@ -71,7 +71,7 @@ def test_demo_loses_nothing_against_a_real_service(tmp_path: Path) -> None:
 
 @pytest.mark.end_to_end
 def test_service_tells_what_is_wrong_when_it_cannot_start(tmp_path: Path) -> None:
-    with pytest.raises(OwnServiceError, match="serve ended with status"), own_service(tmp_path, "[terms]\naccept_s = 0\n"):
+    with pytest.raises(OwnServiceError, match="serve ended with status"), own_service(tmp_path, "[terms]\naccept_s = -1\n"):
         raise AssertionError("it must not start")
 
 

@@ -32,7 +32,7 @@ async def _lead(folder: Path) -> None:
         assert await said("ops/examples/source_client.py", ingest, "in") == "committed up to seq 1\n"
 
         first = await said("ops/examples/dispatch_websocket.py", dispatch, "out")
-        assert "snapshot incident 1 version 5 assigned" in first
+        assert "snapshot incident 1 version 6 assigned" in first
         assert "answer True" in first
         cursor = re.search(r"resume with cursor (\d+)$", first, re.MULTILINE)
         assert cursor is not None

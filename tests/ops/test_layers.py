@@ -34,7 +34,7 @@ def test_each_layer_wins_over_the_one_below(tmp_path: Path) -> None:
         {"terms.on_scene_s": "300"},
     )
     terms = effective.config.terms
-    assert (terms.accept_s, terms.no_crew_s, terms.on_scene_s, terms.review_s) == (10, 20, 300, 3600)
+    assert (terms.accept_s, terms.no_crew_s, terms.on_scene_s, terms.review_s) == (10, 20, 300, 0)
     assert [effective.origins[f"terms.{key}"] for key in ("accept_s", "no_crew_s", "on_scene_s", "review_s")] == [
         str(file),
         "JEDEL_TERMS_NO_CREW_S",
@@ -64,9 +64,9 @@ def test_entries_come_from_the_file(tmp_path: Path) -> None:
 
 
 FILE_FAULTS = [
-    ("[terms]\naccept_s = 0", "FILE: terms.accept_s = 0: must be a number from 0.01 to 3600"),
-    ("[terms]\naccept_s = true", "FILE: terms.accept_s = True: must be a number from 0.01 to 3600"),
-    ('[terms]\naccept_s = "60"', "FILE: terms.accept_s = '60': must be a number from 0.01 to 3600"),
+    ("[terms]\naccept_s = -1", "FILE: terms.accept_s = -1: must be a number from 0 to 3600"),
+    ("[terms]\naccept_s = true", "FILE: terms.accept_s = True: must be a number from 0 to 3600"),
+    ('[terms]\naccept_s = "60"', "FILE: terms.accept_s = '60': must be a number from 0 to 3600"),
     ("[limits]\nidle_timeout_s = nan", "FILE: limits.idle_timeout_s = nan: must be a number from 1 to 3600"),
     ("[terms]\nacept_s = 60", "FILE: terms.acept_s: unknown key; did you mean accept_s?"),
     ("[term]\naccept_s = 60", "FILE: term: unknown section; did you mean terms?"),
@@ -100,9 +100,9 @@ def test_fault_in_the_file_names_file_key_value_and_what_is_allowed(tmp_path: Pa
 
 
 OTHER_FAULTS: list[tuple[Mapping[str, str], Mapping[str, str], str]] = [
-    ({"JEDEL_TERMS_ACCEPT_S": "soon"}, {}, "JEDEL_TERMS_ACCEPT_S = 'soon': must be a number from 0.01 to 3600"),
+    ({"JEDEL_TERMS_ACCEPT_S": "soon"}, {}, "JEDEL_TERMS_ACCEPT_S = 'soon': must be a number from 0 to 3600"),
     ({"JEDEL_TERM_ACCEPT_S": "60"}, {}, "JEDEL_TERM_ACCEPT_S: unknown variable; did you mean JEDEL_TERMS_ACCEPT_S?"),
-    ({}, {"terms.accept_s": "0"}, "--set terms.accept_s = '0': must be a number from 0.01 to 3600"),
+    ({}, {"terms.accept_s": "-1"}, "--set terms.accept_s = '-1': must be a number from 0 to 3600"),
     ({}, {"terms.acept_s": "60"}, "--set terms.acept_s: unknown key; did you mean accept_s?"),
     ({}, {"trems.accept_s": "60"}, "--set trems.accept_s: unknown key; did you mean terms.accept_s?"),
     ({}, {"sources": "x"}, "--set sources: unknown key; "),
@@ -120,9 +120,9 @@ def test_fault_outside_the_file_names_variable_or_flag(
 
 
 def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
-    file = write(tmp_path, "[terms]\naccept_s = 0\nno_crew_s = 0\n")
+    file = write(tmp_path, "[terms]\naccept_s = -1\nno_crew_s = -1\n")
     with pytest.raises(ConfigError) as caught:
-        load(file, {"JEDEL_TERMS_REVIEW_S": "0"}, {"terms.on_scene_s": "0"})
+        load(file, {"JEDEL_TERMS_REVIEW_S": "-1"}, {"terms.on_scene_s": "-1"})
     assert len(caught.value.lines) == 4
 
 

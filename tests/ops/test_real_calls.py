@@ -32,6 +32,7 @@ from core.recovered import EMPTY
 from core.state import Batch, CentreRules
 from core.vocabulary import IncidentId
 from ops.cad import read_cad
+from ops.scenarios import load_scenarios
 from routing.crew_index import CrewTree
 
 TABLE = load_categories()
@@ -117,7 +118,7 @@ def city(real_data: Path) -> list[Told]:
 
 def correlated(calls: Sequence[Told]) -> dict[IncidentId, list[Told]]:
     """Incident → the calls that the engine has put into it, in order; each incident is closed when its first call is over."""
-    engine = Engine(CentreRules(region="US"), TABLE, NoMap(), NoMap(), CrewTree(), EMPTY)
+    engine = Engine(CentreRules(region="US"), TABLE, load_scenarios(None, TABLE), NoMap(), NoMap(), CrewTree(), EMPTY)
     incidents: defaultdict[IncidentId, list[Told]] = defaultdict(list)
     over: list[tuple[int, IncidentId]] = []
     for seq, told in enumerate(calls, start=1):

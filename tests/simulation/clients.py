@@ -13,6 +13,7 @@ import msgspec
 
 from core.commands import (
     Accept,
+    Acknowledge,
     AddNote,
     AnyCommand,
     ChangePriority,
@@ -24,6 +25,7 @@ from core.commands import (
     Merge,
     OnScene,
     Reassign,
+    SetMode,
     Split,
 )
 from core.incident import Incident, decode_incident
@@ -217,6 +219,12 @@ class DispatchClient:
         incident = decode_incident(self.mirror.incidents[number])
         if self.world.agenda.chance(self.world.faults.nonsense_share * 0.3):
             number = rng.randrange(1, 60)
+        if rng.random() < 0.04:
+            modes: list[Literal["daily", "heightened", "emergency"]] = ["daily", "heightened", "emergency"]
+            return SetMode(command_id=command_id, mode=rng.choice(modes), ground="order 7")
+        if rng.random() < 0.08:
+            kinds: list[Literal["", "accept", "crew", "on_scene", "review"]] = ["", "", "accept", "crew", "on_scene", "review"]
+            return Acknowledge(command_id=command_id, incident=number, term=rng.choice(kinds))
         match rng.randrange(10):
             case 0:
                 return Close(command_id=command_id, incident=number, result="over")

@@ -19,12 +19,14 @@ from core.incident import ACTIVE, Incident, encode_incident
 from core.instant import Micros
 from core.recovered import Recovered
 from core.state import CentreState
+from core.telling import Happened
 from core.vocabulary import AssignmentState, LocationSource
 from routing.crew_index import CrewTree
-from tests.simulation.places import CATEGORIES, DEVICE_IDS, RULES, SPOTS, SUBSCRIBERS, AddressTable, Halves
+from tests.simulation.places import CATEGORIES, DEVICE_IDS, RULES, SCENARIOS, SPOTS, SUBSCRIBERS, AddressTable, Halves
 
 Require = Callable[[int, bool, str], None]
 """Raises unless it holds: the invariant's number, whether it holds, what to say."""
+_PASSED: Final = frozenset({Happened.ACCEPT_PASSED, Happened.NO_CREW, Happened.NOT_ON_SCENE, Happened.REVIEW})
 _REFUSED: Final = frozenset({AssignmentState.DECLINED, AssignmentState.EXPIRED, AssignmentState.WITHDRAWN})
 
 
@@ -39,6 +41,7 @@ def check_decided(engine: Engine, decisions: Decisions | None, require: Require)
         require(6, bool(incident.terms), f"incident {number} has no term")
         due_us = min(term.due_us for term in incident.terms)
         require(6, next_due_us is not None and next_due_us <= due_us, f"nobody looks at incident {number} when it is due")
+        require(6, engine.has_more or due_us > state.now_us, f"incident {number}: what was due at {due_us} has not come")
         for assignment in incident.assignments:
             if assignment.state in ACTIVE:
                 crew = state.crews.get(assignment.crew)  # type: ignore[call-overload]  # plain text in the log
@@ -56,6 +59,12 @@ def check_decided(engine: Engine, decisions: Decisions | None, require: Require)
         require(5, agrees, f"crew {crew.crew_id} has {expected}, its incidents say {found}")
         agrees = (crew.active is not None) == (crew.state in WORKING) and not (crew.held and crew.active is None)
         require(5, agrees, f"crew {crew.crew_id} is {crew.state.value} on {crew.active}, holding {crew.held}")
+    if decisions is not None:
+        told = {
+            (entry.incident_id, entry.version) for entry in decisions.log if entry.fact == "term_fired" and _told(entry.body)
+        }
+        steps = {(one.incident_id, int(one.key.rpartition("/")[2])) for one in decisions.tellings if one.template in _PASSED}
+        require(6, told == steps, f"the log says that {told} were told, the outbox has {steps}")
     if not engine.has_more:
         _check_queue(state, require)
     if decisions is not None:
@@ -64,7 +73,7 @@ def check_decided(engine: Engine, decisions: Decisions | None, require: Require)
 
 def check_recovered(live: CentreState, recovered: Recovered, require: Require) -> None:
     """7: an engine that recovers now equals the live one."""
-    again = Engine(RULES, CATEGORIES, AddressTable(), Halves(), CrewTree(), recovered).state
+    again = Engine(RULES, CATEGORIES, SCENARIOS, AddressTable(), Halves(), CrewTree(), recovered).state
     numbers = (live.batch_no, live.next_incident_id, live.next_assignment_id)
     recovered_numbers = (again.batch_no, again.next_incident_id, again.next_assignment_id)
     require(7, numbers == recovered_numbers, f"recovered numbers {recovered_numbers}, live {numbers}")
@@ -83,6 +92,10 @@ def check_recovered(live: CentreState, recovered: Recovered, require: Require) -
     differing = {number: (queue.get(number), live_queue.get(number)) for number in live_queue.keys() | queue.keys()}
     text = "incident: queue recovered, live: " + str({key: both for key, both in differing.items() if both[0] != both[1]})
     require(7, live_queue == queue, text)
+
+
+def _told(body: bytes) -> bool:
+    return bool(msgspec.json.decode(body)["told"])
 
 
 def _check_queue(state: CentreState, require: Require) -> None:

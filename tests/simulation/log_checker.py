@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from core.decisions import IncidentChange, LogEntry
-from core.facts import AssignmentEnded, AssignmentHeld, AssignmentMoved, CrewAssigned, Opened, TermFired
+from core.facts import Acknowledged, AssignmentEnded, AssignmentHeld, AssignmentMoved, CrewAssigned, Fact, Opened, TermFired
 from core.incident import ACTIVE, IllegalMoveError, Incident, apply, decode_fact, encode_incident
+from tests.simulation.chain_checker import is_over, step_fault
 
 
 class Violation(Exception):  # noqa: N818 - says what has happened
@@ -25,7 +26,7 @@ class LogChecker:
         self._on: dict[str, int] = {}
         """Crew → the assignment it is on."""
         self._crew_of: dict[int, str] = {}
-        self._fired: set[tuple[int, str, int | None, int]] = set()
+        self._fired: set[tuple[int, str, int | None, int, int]] = set()
         self._created_by: set[str] = set()
 
     def take(self, entries: Iterable[LogEntry]) -> None:
@@ -39,11 +40,20 @@ class LogChecker:
                 )
             if entry.at_us < incident.updated_us:
                 raise Violation(7, f"incident {number} v{entry.version}: its log goes back in time")
-            self._check(entry, incident)
+            fact = decode_fact(entry.body)
+            self._check(entry, incident, fact)
+            terms = list(incident.terms)
             try:
-                apply(incident, decode_fact(entry.body), entry.at_us, entry.actor)
+                apply(incident, fact, entry.at_us, entry.actor)
             except IllegalMoveError as error:
                 raise Violation(7, str(error)) from error
+            for term in terms:
+                if term not in incident.terms and not is_over(term, fact, incident):
+                    raise Violation(6, f"incident {number}: {term} is lost by {fact}")
+            if isinstance(fact, Acknowledged) and any(
+                term.moment and term.kind in fact.terms and "acknowledged" in term.until for term in incident.terms
+            ):
+                raise Violation(6, f"incident {number} is acknowledged and {incident.terms} go on")
             if incident.version != entry.version:
                 raise Violation(7, f"incident {number}: version {entry.version} follows {incident.version - 1}")
 
@@ -56,8 +66,7 @@ class LogChecker:
         if (change.state, change.crews, change.closed_us) != (incident.state, crews, incident.closed_us):
             raise Violation(7, f"incident {change.incident_id} v{change.version}: its columns are not its view's")
 
-    def _check(self, entry: LogEntry, incident: Incident) -> None:
-        fact = decode_fact(entry.body)
+    def _check(self, entry: LogEntry, incident: Incident, fact: Fact) -> None:
         number = entry.incident_id
         match fact:
             case Opened():
@@ -83,12 +92,15 @@ class LogChecker:
                 if fact.to not in ACTIVE:
                     self._free(fact.assignment_id)
             case TermFired():
-                term = (number, fact.term.value, fact.assignment_id, fact.due_us)
+                term = (number, fact.term.value, fact.assignment_id, fact.due_us, fact.moment)
                 if term in self._fired:
                     raise Violation(6, f"the term {fact.term.value} of incident {number} fires twice")
                 self._fired.add(term)
                 if fact.due_us > entry.at_us:
                     raise Violation(6, f"the term {fact.term.value} of incident {number} fires before it is due")
+                fault = step_fault(incident, fact, entry.at_us)
+                if fault:
+                    raise Violation(6, f"the term {fact.term.value} of incident {number}: {fault}: {fact}")
             case _:
                 pass
 

@@ -15,9 +15,10 @@ from core.instant import SECOND_US
 from core.plausible import PlausibleRules
 from core.ports import Match, Subscriber
 from core.recovered import Device
+from core.scenario import ByMode, Chain, CrewNeed, Informed, Instructions, LevelAbove, Scenario, ScenarioSet, Step
 from core.signal import SignalRules
 from core.state import CentreRules
-from core.terms import TermLengths
+from core.vocabulary import CategoryCode
 from protocols.ingest.state import SessionLimits
 
 WEST, EAST = "kz/town/west", "kz/town/east"
@@ -29,9 +30,6 @@ ADDRESSES: Final = {f"Abay {2 * number + 1}": spot for number, spot in enumerate
 RULES: Final = CentreRules(
     centre="town",
     territory="kz/town",
-    terms=TermLengths(
-        accept_us=20 * SECOND_US, no_crew_us=10 * SECOND_US, on_scene_us=45 * SECOND_US, review_us=100 * SECOND_US
-    ),
     correlate=CorrelateRules(repeat_window_us=90 * SECOND_US, device_window_us=60 * SECOND_US),
     signal=SignalRules(stale_us=8 * SECOND_US, lost_us=20 * SECOND_US),
     # The town's crews are here and there at once.
@@ -68,6 +66,61 @@ CATEGORIES: Final = CategoryTable(
         _category("other", 4, ("patrol",)),
     )
 )
+
+
+def _chain(within_s: float, *steps: Step, **more: object) -> Chain:
+    return Chain(within_s=ByMode(within_s, within_s * 0.8, within_s / 2), steps=steps, **more)  # type: ignore[arg-type]
+
+
+_NEXT = Step(after_s=0, do="next_crew")
+_TELL = Step(after_s=0, do="tell", to="shift_lead")
+PLAIN: Final = Scenario(
+    code=CategoryCode("other"),
+    version=1,
+    sources=("the town council",),
+    crews=(),
+    accept=_chain(20, _NEXT, _TELL),
+    crew=_chain(10, _NEXT, _TELL),
+    on_scene=_chain(45, _TELL),
+    review=_chain(100, _TELL),
+    instructions=Instructions(kk=("Күтіңіз.",), ru=("Ждите.",), en=("Wait.",)),
+)
+"""One step a chain: the next crew and the shift lead."""
+LONG: Final = msgspec.structs.replace(
+    PLAIN,
+    version=2,
+    accept=_chain(
+        20,
+        _NEXT,
+        Step(after_s=0, do="tell", to="shift_lead", repeat_s=6, repeats=2),
+        Step(after_s=9, do="tell", to="duty_officer"),
+    ),
+    crew=_chain(
+        10,
+        Step(after_s=0, do="next_crew", repeat_s=12, repeats=1),
+        Step(after_s=0, do="tell", to="shift_lead", repeat_s=3, repeats=4),
+        Step(after_s=20, do="ask_level_above"),
+        quiet_s=5,
+    ),
+    on_scene=_chain(45, _TELL, Step(after_s=15, do="next_crew"), Step(after_s=30, do="tell", to="person:chief"), stop=("met",)),
+    review=_chain(100, _TELL, Step(after_s=25, do="tell", to="duty_officer"), stop=("acknowledged",)),
+    informed=(Informed("duty_officer", "opened"), Informed("shift_lead", "closed")),
+    level_above=LevelAbove(priority=1, missing_s=25),
+)
+"""Chains of several steps, with repetitions and a quiet time."""
+
+
+def scenarios(base: Scenario, later: tuple[CrewNeed, ...] = ()) -> ScenarioSet:
+    """The town's scenarios: each category with its crews, everything else as the base has it."""
+    every = [base.serving(CategoryCode(code), CATEGORIES[code].needs) for code in CATEGORIES]
+    every = [msgspec.structs.replace(one, crews=(*one.crews, *later)) for one in every]
+    return ScenarioSet(every, CATEGORIES, {})
+
+
+LATER: Final = ((30.0, "patrol"), (70.0, "rescue"))
+"""Seconds from the opening, and the crew asked for then."""
+SCENARIOS: Final = scenarios(LONG, tuple(CrewNeed(capability, after_s=after_s) for after_s, capability in LATER))
+"""What the simulation goes by."""
 SESSION_LIMITS: Final = SessionLimits(frame_max_bytes=2048, window_events=10, window_bytes=2048, malformed_run_max=20)
 """Small, so that they are reached."""
 WORDS: Final = ("shooting", "fire", "gas leak", "fight", "pain", "burglar", "question", "help", "")

@@ -12,12 +12,16 @@ from typing import Final
 
 import core.assign
 import core.engine
+import core.incident
+import core.watch
 from core.commands import Order
 from core.crew import Crew
 from core.decisions import Decisions
+from core.escalation import Plan
 from core.events import Chunk
+from core.facts import Acknowledged, AssignmentEnded, AssignmentMoved
 from core.incident import Incident, Term, decode_incident
-from core.instant import Micros
+from core.instant import SECOND_US, Micros
 from core.orders import take_order
 from core.state import CentreState
 from core.vocabulary import AssignmentState, CrewState, TermKind
@@ -25,7 +29,7 @@ from core.waiting import Waiting
 from protocols.dispatch.audience import Audience
 from protocols.dispatch.committed import Committed, Held, HeldCrew
 from protocols.ingest.session import IngestSession
-from tests.simulation.places import RULES
+from tests.simulation.places import LONG
 from tests.simulation.process import Life
 from tests.simulation.store import StoreModel, Writer
 
@@ -45,6 +49,8 @@ _decide = Life.decide
 _set_crew_state = CentreState.set_crew_state
 _since = Committed.since
 _queue = CentreState.queue
+_next_moment = Plan.next_moment
+_runs_on = core.incident._runs_on
 
 
 def _acknowledge_early(self: Life, decisions: Decisions) -> None:
@@ -80,7 +86,7 @@ def _start_terms_anew(view: bytes) -> Incident:
         known = any(term.assignment_id == assignment.assignment_id for term in incident.terms)
         if assignment.state in (AssignmentState.ACCEPTED, AssignmentState.EN_ROUTE) and not known:
             accepted_us = assignment.accepted_us or assignment.offered_us
-            due_us = Micros(accepted_us + RULES.terms.on_scene_us)
+            due_us = Micros(accepted_us + round(LONG.on_scene.within_s.daily * SECOND_US))
             incident.terms.append(Term(TermKind.ON_SCENE, due_us, assignment.assignment_id))
     return incident
 
@@ -130,6 +136,23 @@ def _written_twice() -> Iterator[None]:
         yield
 
 
+def _skip_a_moment(self: Plan, kind: TermKind, moment: int, due_us: Micros) -> tuple[int, Micros] | None:
+    coming = _next_moment(self, kind, moment, due_us)
+    return coming if coming is None else _next_moment(self, kind, *coming) or coming
+
+
+def _forget_chain(term: Term, fact: AssignmentMoved | AssignmentEnded) -> bool:
+    return not term.moment and _runs_on(term, fact)
+
+
+def _acknowledge_nothing(incident: Incident, fact: Acknowledged) -> None:
+    del incident, fact
+
+
+def _tell_nobody(state: CentreState, incident: Incident, *_: object) -> None:
+    del state, incident
+
+
 def _has_window(self: IngestSession) -> bool:
     del self
     return True
@@ -151,5 +174,9 @@ PLANTED: Final[dict[str, Callable[[], AbstractContextManager[None]]]] = {
     "a client resumes one batch too late": partial(replaced, Committed, "since", _resume_late),
     "clients are not told of crews": partial(replaced, Audience, "mark_crew", _mark_nothing),
     "a batch in doubt is written twice": _written_twice,
+    "a step of an escalation is left out": partial(replaced, Plan, "next_moment", _skip_a_moment),
+    "an escalation ends with the crew that did not answer": partial(replaced, core.incident, "_runs_on", _forget_chain),
+    "an acknowledgement stops nothing": partial(replaced, core.incident, "_acknowledge", _acknowledge_nothing),
+    "a step is logged and nobody is told": partial(replaced, core.watch, "tell_passed", _tell_nobody),
     "the window is not kept": partial(replaced, IngestSession, "_has_window", property(_has_window)),
 }

@@ -22,7 +22,7 @@ from protocols.ingest.hub import IngestHub
 from routing.crew_index import CrewTree
 from tests.simulation.desk import Desk
 from tests.simulation.network import Link
-from tests.simulation.places import CATEGORIES, RULES, SESSION_LIMITS, SUBSCRIBERS, AddressTable, Halves
+from tests.simulation.places import CATEGORIES, RULES, SCENARIOS, SESSION_LIMITS, SUBSCRIBERS, AddressTable, Halves
 from tests.simulation.store import Writer
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Life:
         self.epoch = world.store.become_active()
         recovered = world.store.recovered()
         self.inlet = SimulatedInlet(INLET_BYTES)
-        self.engine = Engine(RULES, CATEGORIES, AddressTable(), Halves(), CrewTree(), recovered)
+        self.engine = Engine(RULES, CATEGORIES, SCENARIOS, AddressTable(), Halves(), CrewTree(), recovered)
         self.publisher = Publisher(resume_batches=40, part_bytes=2_000, changes_bytes=8_000, step=5)
         self.publisher.restore(recovered.batch_no, recovered.incidents, recovered.crews, recovered.positions)
         self.hub = SimulatedHub(

@@ -10,14 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Container
 from typing import Final
 
+import msgspec
+
 from core.decisions import AssignmentChange, CommandAnswer, CrewChange, Decisions, IncidentChange, LogEntry, PositionRow
 from core.events import AnyEvent, Position, Rejected
 from core.facts import CorrelateReason, EventJoined, Opened
 from core.incident import decode_fact
 from core.instant import SECOND_US, Micros
 from core.recovered import EarlierCall, Recovered
+from core.scenario import Scenario
 from core.telling import Telling
-from core.vocabulary import IncidentId
+from core.vocabulary import IncidentId, Mode
 from tests.simulation.agenda import Agenda
 from tests.simulation.faults import Faults
 from tests.simulation.log_checker import Violation
@@ -57,6 +60,8 @@ class StoreModel:
         self.positions: dict[str, PositionRow] = {}
         self.answers: dict[str, CommandAnswer] = {}
         self.notices = 0
+        self.mode = Mode.DAILY
+        self.scenarios: dict[str, Scenario] = {}
         self.tellings: dict[str, Telling] = {}
         self.batches: list[Decisions] = []
         """All that was committed, batch by batch."""
@@ -109,8 +114,15 @@ class StoreModel:
                 self.positions[row.crew_id] = row
         self.answers.update((one.command_id, one) for one in decisions.commands)
         self.notices += len(decisions.notices)
+        for entry in decisions.centre_log:
+            if entry.fact == "mode_set":
+                self.mode = Mode(msgspec.json.decode(entry.body)["mode"])
+        for scenario in decisions.scenarios:
+            self.scenarios.setdefault(scenario.key, msgspec.json.decode(scenario.body, type=Scenario))
         for telling in decisions.tellings:
-            self.tellings.setdefault(telling.key, telling)
+            if telling.key in self.tellings:
+                raise Violation(6, f"{telling.key} is told twice")
+            self.tellings[telling.key] = telling
         self.batches.append(decisions)
 
     def recovered(self) -> Recovered:
@@ -127,6 +139,8 @@ class StoreModel:
             earlier_calls=self._earlier_calls(),
             answers=sorted(self.answers.values(), key=lambda one: (one.at_us, one.command_id)),
             devices=list(DEVICES),
+            mode=self.mode,
+            scenarios=[self.scenarios[key] for key in sorted(self.scenarios)],
         )
 
     def _earlier_calls(self) -> list[EarlierCall]:

@@ -17,7 +17,7 @@ from tests.simulation.run import SimulationError, simulate
 SEEDS = int(os.environ.get("SEEDS") or 40)
 BLOCK = 10
 """Seeds of one test: few enough to share them among processes."""
-SEEDS_TO_FIND = 25
+SEEDS_TO_FIND = 60
 """A planted bug must show within so many seeds."""
 
 
