@@ -143,7 +143,9 @@ class Outbox:
             rows = await connection.fetch(_DEAD, now_us, others_are_dead)
             for row in rows:
                 fault = DeliveryFault.IN_DOUBT if row["handed"] else DeliveryFault.UNREACHABLE
-                await _settle(connection, _claimed_of(row), Settled(fault, "the process that sent it has died"), now_us)
+                settled = Settled(fault, "the process that sent it has died")
+                # No server has failed: what was not handed over is due at once.
+                await _settle(connection, _claimed_of(row), settled, now_us, pauses=row["handed"])
             return len(rows)
 
     async def expire(self, now_us: Micros) -> None:
@@ -292,13 +294,15 @@ def _deliveries(found: Found) -> list[tuple[str, str, int, str]]:
     return rows
 
 
-async def _settle(connection: asyncpg.Connection, claimed: Claimed, settled: Settled, now_us: Micros) -> DeliveryState | None:
+async def _settle(
+    connection: asyncpg.Connection, claimed: Claimed, settled: Settled, now_us: Micros, *, pauses: bool = True
+) -> DeliveryState | None:
     telling, tries = claimed.telling, claimed.tries
     if settled.fault is None:
         state = DeliveryState.SENT
     else:
         state = after_fault(settled.fault, claimed.channel, telling.priority, tries)
-    due_us = now_us + back_off_us(tries, claimed.message_id)
+    due_us = now_us + (back_off_us(tries, claimed.message_id) if pauses else 0)
     fault = settled.fault.value if settled.fault is not None else ""
     detail = settled.detail.replace("\0", "")[: limits.VALUE_MAX_CHARS]
     receipt = settled.receipt.replace("\0", "")[: limits.VALUE_MAX_CHARS]

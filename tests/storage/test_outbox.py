@@ -169,7 +169,7 @@ def test_try_that_died_before_handing_over_is_made_again_at_once_by_who_takes_ov
         dead = await one_claimed(outbox)
         assert await outbox.reclaim(NOW) == 0
         assert await outbox.reclaim(NOW, others_are_dead=True) == 1
-        again = await one_claimed(outbox, later(10))
+        again = await one_claimed(outbox)
         assert again.tries == 2 and again.message_id == dead.message_id
         # Should the dead one live after all, it neither sends nor says anything.
         assert not await outbox.hand(dead)
