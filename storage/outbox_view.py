@@ -70,7 +70,7 @@ async def read_outbox(connection: asyncpg.Connection, prefix: str, *, failed: bo
     Args:
         connection: from `storage.session.connect`.
         prefix: of their keys, in whole steps; `""` for all.
-        failed: only those of which somebody was not told.
+        failed: only those for which nobody was found, or a channel of somebody's did not go through.
         limit: at most so many.
     """
     rows = await connection.fetch(_READ, prefix.rstrip("/"), failed, limit)

@@ -28,7 +28,7 @@ def show(
     prefix: Prefix = "",
     /,
     *,
-    failed: Annotated[bool, Parameter(negative=(), help="only those of which somebody was not told")] = False,
+    failed: Annotated[bool, Parameter(negative=(), help="only those with something that did not go through")] = False,
     limit: Annotated[PositiveInt, Parameter(help="at most so many, the newest first")] = 50,
     configured: Configured = AS_GIVEN,
 ) -> None:
