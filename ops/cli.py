@@ -16,6 +16,7 @@ from ops.commands import (
     certificate,
     configuration,
     demonstration,
+    outbox,
     places,
     registers,
     replaying,
@@ -43,6 +44,7 @@ app.command(places.map_app)
 app.command(places.territory_app)
 app.command(places.find_address, name="address")
 app.command(certificate.certificate)
+app.command(outbox.app)
 app.command(storage.verify)
 app.command(storage.prune)
 app.command(scenarios.app)

@@ -24,6 +24,13 @@ Address = Annotated[
         description="HOST:PORT, for example 127.0.0.1:7111 or [::1]:7111",
     ),
 ]
+ServerAddress = Annotated[
+    str,
+    Meta(
+        pattern=r"^((\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+):\d{1,5})?$",
+        description="HOST:PORT, for example smtp.example.kz:587, or empty",
+    ),
+]
 Digest = Annotated[
     str, Meta(pattern=r"^([0-9a-f]{64})?$", description="64 lower-case hexadecimal digits (SHA-256 of the token)")
 ]
@@ -37,6 +44,8 @@ TerritoryPath = Annotated[
 Role = Literal["dispatcher", "crew", "observer", "shift_lead"]
 
 MASK: Final = "***"
+SECRETS: Final = frozenset({"token", "token_sha256", "webhook_secret", "mail_password", "sms_password"})
+"""Keys whose values are never shown."""
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -61,6 +70,8 @@ class Centre(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The centre's own table of categories; empty for the one shipped, `core/categories.toml`."""
     scenarios: Annotated[str, Meta(description="a folder of TOML files, one scenario a category, or empty")] = ""
     """The centre's own scenarios; empty for those shipped, `core/scenarios/`."""
+    people: Annotated[str, Meta(description="a TOML file with the people who are told, or empty")] = ""
+    """Who is told what the engine decides that somebody must know (`ops/examples/people.toml`); read again when it changes."""
 
 
 class Database(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -193,6 +204,34 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     client_buffer_bytes: Annotated[int, Meta(ge=64 * 1024, le=1024**3)] = limits.CLIENT_BUFFER_BYTES
 
 
+class Channels(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The servers that messages to people are handed to; a channel without its server tells nobody, and says so."""
+
+    webhook_secret: Annotated[str, Meta(max_length=256, description="text of at most 256 characters")] = ""
+    """Signs every webhook (HMAC-SHA256); shared with the receivers."""
+    mail_server: ServerAddress = ""
+    mail_security: Literal["starttls", "tls", "none"] = "starttls"
+    mail_user: Annotated[str, Meta(max_length=256, description="text of at most 256 characters")] = ""
+    """Empty for a server that asks for no login."""
+    mail_password: Annotated[str, Meta(max_length=256, description="text of at most 256 characters")] = ""
+    mail_from: Annotated[str, Meta(pattern=r"^([^\s@<>,;\"]+@[^\s@<>,;\"]+)?$", description="a mail address, or empty")] = ""
+    sms_server: ServerAddress = ""
+    """The SMSC, by SMPP 3.4."""
+    sms_system_id: Annotated[str, Meta(pattern=r"^[!-~]{0,15}$", description="at most 15 letters and digits (SMPP)")] = ""
+    sms_password: Annotated[str, Meta(pattern=r"^[ -~]{0,8}$", description="at most 8 characters (SMPP)")] = ""
+    sms_system_type: Annotated[str, Meta(pattern=r"^[!-~]{0,12}$", description="at most 12 letters and digits (SMPP)")] = ""
+    sms_from: Annotated[
+        str,
+        Meta(pattern=r"^(\+?\d{1,15}|[A-Za-z0-9 .-]{1,11})?$", description="a number, or at most 11 Latin letters and digits"),
+    ] = ""
+    """Who an SMS comes from, as the operator allows it."""
+    timeout_s: Annotated[float, Meta(ge=1, le=30)] = limits.SEND_TIMEOUT_S
+    """One try of one message."""
+
+    def __repr__(self) -> str:
+        return f"Channels(mail_server={self.mail_server!r}, sms_server={self.sms_server!r})"
+
+
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the process says about itself on standard error."""
 
@@ -212,6 +251,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     positions: Positions = Positions()
     storage: Storage = Storage()
     limits: Limits = Limits()
+    channels: Channels = Channels()
     log: Log = Log()
     sources: tuple[SourceEntry, ...] = ()
     clients: tuple[ClientEntry, ...] = ()
@@ -257,6 +297,7 @@ def problems(config: Config) -> Iterator[Problem]:
         yield Problem(f"listen.{given}", getattr(listen, given), f"needs {other} beside it")
     if config.positions.lost_s < config.positions.stale_s:
         yield Problem("positions.lost_s", config.positions.lost_s, "must not be less than stale_s")
+    yield from _channel_problems(config.channels)
     yield from _entry_problems("sources", config.sources)
     yield from _entry_problems("clients", config.clients)
     yield from _shared_token_problems(config.clients)
@@ -271,6 +312,21 @@ def problems(config: Config) -> Iterator[Problem]:
                 "role crew needs the crew it acts for" if client.role == "crew" else f"role {client.role} acts for no crew"
             )
             yield Problem(f"clients[{number}].crew", client.crew, allowed)
+
+
+def _channel_problems(channels: Channels) -> Iterator[Problem]:
+    for key, needed in (
+        ("mail_server", "mail_from"),
+        ("mail_user", "mail_password"),
+        ("sms_server", "sms_system_id"),
+        ("sms_server", "sms_from"),
+    ):
+        if getattr(channels, key) and not getattr(channels, needed):
+            yield Problem(f"channels.{key}", getattr(channels, key), f"needs {needed} beside it")
+    for key in ("mail_server", "sms_server"):
+        address: str = getattr(channels, key)
+        if address and split_address(address)[1] > 65_535:
+            yield Problem(f"channels.{key}", address, "a port is at most 65535")
 
 
 def _entry_problems(key: str, entries: Sequence[SourceEntry | ClientEntry]) -> Iterator[Problem]:

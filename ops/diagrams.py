@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from core import crew, incident
+from core import crew, delivery, incident
+from core.delivery import DeliveryState
 from core.vocabulary import AssignmentState, CrewState, IncidentState
 from protocols.dispatch import session
 from protocols.ingest import state
@@ -60,6 +61,12 @@ def _crew() -> str:
     return drawn(CrewState.OFF_DUTY.value, [each.value for each in order], moves)
 
 
+def _delivery() -> str:
+    order = list(DeliveryState)
+    moves = [(a.value, b.value, "") for a in order for b in order if b in delivery.MOVES[a]]
+    return drawn(DeliveryState.HELD.value, [each.value for each in order], moves)
+
+
 def _ingest_session() -> str:
     moves = [(a.value, b.value, happening.value) for a, after in state.MOVES.items() for happening, b in after.items()]
     return drawn(state.SessionState.AWAITING_HELLO.value, [each.value for each in state.MOVES], moves)
@@ -78,6 +85,7 @@ DIAGRAMS: Final[dict[str, str]] = {
     "incident": _incident(),
     "assignment": _assignment(),
     "crew": _crew(),
+    "delivery": _delivery(),
     "ingest session": _ingest_session(),
     "dispatch session": _dispatch_session(),
 }

@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 
 from core.toml_reading import allowed, near
-from ops.config import MASK, ClientEntry, Config, SourceEntry, mask_dsn, problems
+from ops.config import MASK, SECRETS, ClientEntry, Config, SourceEntry, mask_dsn, problems
 
 PREFIX: Final = "JEDEL_"
 FILE_VARIABLE: Final = "JEDEL_CONFIG"
@@ -29,7 +29,6 @@ _SECTIONS: Final = {
     field.name: field.type for field in msgspec.structs.fields(Config) if field.name not in ("sources", "clients")
 }
 _ARRAYS: Final[dict[str, type[msgspec.Struct]]] = {"sources": SourceEntry, "clients": ClientEntry}
-_SECRETS: Final = ("token", "token_sha256")
 _SHOWN_MAX: Final = 80
 """Characters of a wrong value that an error repeats."""
 
@@ -183,7 +182,7 @@ def _fault(shown: str, key: str, value: object, wanted: str) -> str:
 def _repeat(key: str, value: object) -> str:
     """A wrong value as an error may repeat it: no secret, and not at any length."""
     name = key.rpartition(".")[2]
-    if name in _SECRETS:
+    if name in SECRETS:
         return MASK
     text = repr(mask_dsn(value) if name == "dsn" and isinstance(value, str) else value)
     return text if len(text) <= _SHOWN_MAX else text[: _SHOWN_MAX - 1] + "…"

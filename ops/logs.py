@@ -18,7 +18,7 @@ import structlog
 if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor, WrappedLogger
 
-PERSONAL: Final = frozenset({"address", "caller", "name", "plate", "subscriber", "token", "words"})
+PERSONAL: Final = frozenset({"address", "caller", "name", "plate", "subscriber", "token", "values", "words"})
 """Keys whose values are never written."""
 WITHHELD: Final = "[withheld]"
 

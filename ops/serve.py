@@ -41,8 +41,10 @@ from ops.certificates import tls_context
 from ops.clock import now_us
 from ops.config import Config, split_address
 from ops.maps import load_map_data, load_territories
+from ops.post import PeopleOfFile
 from ops.rules import centre_rules, session_limits
 from ops.scenarios import centre_scenarios, settled
+from ops.telling import Teller, people_of
 from protocols.dispatch.listener import DispatchHub
 from protocols.dispatch.publisher import Publisher
 from protocols.ingest.hub import IngestHub
@@ -83,7 +85,7 @@ def run(config: Config) -> int:
     """Serves until SIGTERM or SIGINT. Returns the exit status.
 
     Raises:
-        ConfigError, CategoryError, ScenarioError, StorageError: it cannot begin; the text says why.
+        ConfigError, CategoryError, PeopleError, ScenarioError, StorageError: it cannot begin; the text says why.
         OSError: an address cannot be bound.
     """
     _suit_the_process(config)
@@ -108,6 +110,7 @@ class Service:
         self._categories = load_categories(Path(config.centre.categories) if config.centre.categories else None)
         # Read once before anything else, so that a fault in them is told at the start and not by the first life.
         self._read_scenarios()
+        self._people = people_of(config)
         self._tls = tls_context(config.listen)
         self._stop = trio.Event()
         self._quarantine = Quarantine()
@@ -189,7 +192,7 @@ class Service:
             return
         _log.info("active", epoch=epoch)
         await on_host(store.prepare_days(now_us()))
-        life = _Life(self._config, store, self._dsn, self._tls, self._data_dir, self._quarantine)
+        life = _Life(self._config, store, self._dsn, self._tls, self._data_dir, self._quarantine, self._people)
         await life.recover(self._categories, self._read_scenarios())
         self._life = life
         try:
@@ -210,7 +213,14 @@ class _Life:
     """One life of the active centre."""
 
     def __init__(
-        self, config: Config, store: Store, dsn: str, tls: ssl.SSLContext | None, data_dir: Path, quarantine: Quarantine
+        self,
+        config: Config,
+        store: Store,
+        dsn: str,
+        tls: ssl.SSLContext | None,
+        data_dir: Path,
+        quarantine: Quarantine,
+        people: PeopleOfFile,
     ) -> None:
         self._config = config
         self._store = store
@@ -218,6 +228,7 @@ class _Life:
         self._data_dir = data_dir
         self._tls = tls
         self._quarantine = quarantine
+        self._people = people
         self._inlet = Inlet(config.limits.inlet_bytes)
         self._callers = CallerLookup(dsn, config.centre.region)
 
@@ -243,6 +254,7 @@ class _Life:
         publisher.restore(recovered.batch_no, recovered.incidents, recovered.crews, recovered.positions)
         # What has been recovered lives long: the collector need not look at it again and again.
         gc.freeze()
+        self._teller = Teller(config, self._dsn, self._people, categories, now_us)
         self._centre = Centre(
             engine,
             self._inlet,
@@ -293,6 +305,7 @@ class _Life:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_raise_when, lost)
                 nursery.start_soon(self._upkeep)
+                nursery.start_soon(self._teller.run)
                 async with trio.open_nursery() as work:
                     work.start_soon(self._centre.run)
                     await self._listen(bind_patience_s)
@@ -368,6 +381,7 @@ class _Life:
     def _committed(self, decisions: Decisions) -> None:
         self._ingest.committed(decisions)
         self._dispatch.committed(decisions)
+        self._teller.committed(decisions)
 
     def _order(self, order: Order) -> None:
         self._inlet.order(order)

@@ -37,10 +37,11 @@ FROM outbox o WHERE o.key = d.key AND d.delivery_id IN (
     SELECT e.delivery_id FROM delivery e JOIN outbox p ON p.key = e.key
     WHERE e.state = 'waiting' AND e.channel = $3 AND e.due_at <= $1 AND p.expires_at > $1
     ORDER BY p.priority, e.due_at LIMIT $4 FOR UPDATE OF e SKIP LOCKED)
-RETURNING d.delivery_id, d.person, d.channel, d.rank, d.tries, o.*
+RETURNING d.delivery_id, d.person, d.channel, d.rank, d.tries, d.lease_until, o.*
 """
 _DEAD: Final = """
-SELECT d.delivery_id, d.person, d.channel, d.rank, d.tries, d.handed, o.* FROM delivery d JOIN outbox o ON o.key = d.key
+SELECT d.delivery_id, d.person, d.channel, d.rank, d.tries, d.lease_until, d.handed, o.*
+FROM delivery d JOIN outbox o ON o.key = d.key
 WHERE d.state = 'sending' AND (d.lease_until <= $1 OR ($2 AND NOT d.handed)) FOR UPDATE OF d SKIP LOCKED
 """
 _EXPIRE_TELLINGS: Final = "UPDATE outbox SET state = 'expired' WHERE state = 'waiting' AND expires_at <= $1"
@@ -56,9 +57,14 @@ _CANCEL: Final = (
     "UPDATE delivery SET state = 'cancelled', changed_at = $2"
     " WHERE state IN ('held', 'waiting') AND (key = $1 OR (key >= $1 || '/' AND key < $1 || '0'))"
 )
+# Which try it is, is said by its number and its lease: the number alone begins anew when a person orders another try.
+_HAND: Final = (
+    "UPDATE delivery SET handed = true"
+    " WHERE delivery_id = $1 AND tries = $2 AND lease_until = $3 AND state = 'sending' RETURNING 1"
+)
 _SETTLE: Final = (
-    "UPDATE delivery SET state = $3, due_at = $4, lease_until = NULL, fault = $5, detail = $6, receipt = $7, changed_at = $8"
-    " WHERE delivery_id = $1 AND tries = $2 AND state = 'sending' RETURNING 1"
+    "UPDATE delivery SET state = $4, due_at = $5, lease_until = NULL, fault = $6, detail = $7, receipt = $8, changed_at = $9"
+    " WHERE delivery_id = $1 AND tries = $2 AND lease_until = $3 AND state = 'sending' RETURNING 1"
 )
 _FREE_NEXT: Final = (
     "UPDATE delivery SET state = 'waiting', due_at = $4, changed_at = $4"
@@ -97,6 +103,7 @@ class Claimed(msgspec.Struct, frozen=True):
     rank: int
     tries: int
     """With this one."""
+    lease_us: int
     telling: Telling
 
     @property
@@ -143,7 +150,9 @@ class Outbox:
             rows = await connection.fetch(_DEAD, now_us, others_are_dead)
             for row in rows:
                 fault = DeliveryFault.IN_DOUBT if row["handed"] else DeliveryFault.UNREACHABLE
-                await _settle(connection, _claimed_of(row), Settled(fault, "the process that sent it has died"), now_us)
+                settled = Settled(fault, "the process that sent it has died")
+                # No server has failed: what was not handed over is due at once.
+                await _settle(connection, _claimed_of(row), settled, now_us, pauses=row["handed"])
             return len(rows)
 
     async def expire(self, now_us: Micros) -> None:
@@ -202,13 +211,7 @@ class Outbox:
     async def hand(self, claimed: Claimed) -> bool:
         """Records that a try now hands its message over. False where the try is no longer ours: then it must not."""
         async with self._transaction() as connection:
-            return bool(
-                await connection.fetchval(
-                    "UPDATE delivery SET handed = true WHERE delivery_id = $1 AND tries = $2 AND state = 'sending' RETURNING 1",
-                    claimed.delivery_id,
-                    claimed.tries,
-                )
-            )
+            return bool(await connection.fetchval(_HAND, claimed.delivery_id, claimed.tries, claimed.lease_us))
 
     async def settle(self, claimed: Claimed, settled: Settled, now_us: Micros) -> DeliveryState | None:
         """Records what a try came to, and what follows for the person's other channels. None where it was no longer ours."""
@@ -274,7 +277,15 @@ def telling_of(row: asyncpg.Record) -> Telling | None:
 def _claimed_of(row: asyncpg.Record) -> Claimed:
     telling = telling_of(row)
     assert telling is not None  # or it would not have been made into deliveries
-    return Claimed(row["delivery_id"], row["person"], Channel(row["channel"]), row["rank"], row["tries"], telling)
+    return Claimed(
+        delivery_id=row["delivery_id"],
+        person=row["person"],
+        channel=Channel(row["channel"]),
+        rank=row["rank"],
+        tries=row["tries"],
+        lease_us=row["lease_until"],
+        telling=telling,
+    )
 
 
 def _deliveries(found: Found) -> list[tuple[str, str, int, str]]:
@@ -292,17 +303,21 @@ def _deliveries(found: Found) -> list[tuple[str, str, int, str]]:
     return rows
 
 
-async def _settle(connection: asyncpg.Connection, claimed: Claimed, settled: Settled, now_us: Micros) -> DeliveryState | None:
+async def _settle(
+    connection: asyncpg.Connection, claimed: Claimed, settled: Settled, now_us: Micros, *, pauses: bool = True
+) -> DeliveryState | None:
     telling, tries = claimed.telling, claimed.tries
     if settled.fault is None:
         state = DeliveryState.SENT
     else:
         state = after_fault(settled.fault, claimed.channel, telling.priority, tries)
-    due_us = now_us + back_off_us(tries, claimed.message_id)
+    due_us = now_us + (back_off_us(tries, claimed.message_id) if pauses else 0)
     fault = settled.fault.value if settled.fault is not None else ""
     detail = settled.detail.replace("\0", "")[: limits.VALUE_MAX_CHARS]
     receipt = settled.receipt.replace("\0", "")[: limits.VALUE_MAX_CHARS]
-    ours = await connection.fetchval(_SETTLE, claimed.delivery_id, tries, state.value, due_us, fault, detail, receipt, now_us)
+    ours = await connection.fetchval(
+        _SETTLE, claimed.delivery_id, tries, claimed.lease_us, state.value, due_us, fault, detail, receipt, now_us
+    )
     if not ours:
         return None
     if state is DeliveryState.SENT:

@@ -133,7 +133,8 @@ def _fault(error: Exception, handed: bool) -> SendError:
         case aiosmtplib.SMTPResponseException():
             # A server that goes down says 421 to whatever it is told.
             return _by_code(error.code, error.message, DeliveryFault.MESSAGE_REFUSED)
-        case aiosmtplib.SMTPNotSupported():
+        case aiosmtplib.SMTPException() if not isinstance(error, OSError):
+            # Neither a reply nor a lost connection: the library will not go on without what we ask for, STARTTLS or a login.
             return SendError(DeliveryFault.LOGIN_REFUSED, f"the server does not offer what is configured: {error}")
         case _ if handed:
             return SendError(DeliveryFault.IN_DOUBT, f"{type(error).__name__}: {error}")

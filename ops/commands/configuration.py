@@ -10,7 +10,7 @@ import msgspec
 from cyclopts import App, Parameter
 
 from ops.commands.configured import AS_GIVEN, Configured
-from ops.config import MASK, Config, mask_dsn
+from ops.config import MASK, SECRETS, Config, mask_dsn
 from ops.layers import Effective, load
 
 app = App(name="config", help="Shows and checks the configuration.")
@@ -53,8 +53,9 @@ def as_toml(effective: Effective) -> str:
 
 
 def _literal(name: str, value: object) -> str:
-    if name in ("token", "token_sha256"):
-        value = MASK
+    if name in SECRETS:
+        # That a secret is not set is none.
+        value = MASK if value else ""
     elif name == "dsn":
         value = mask_dsn(str(value))
     # A JSON string, number or boolean is a TOML one.

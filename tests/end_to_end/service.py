@@ -12,7 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -45,7 +45,9 @@ token = "token-of-the-dispatcher"
 class Service:
     """The processes of one centre."""
 
-    def __init__(self, folder: Path, dsn: str, *, hello_timeout_s: float = 10.0) -> None:
+    def __init__(
+        self, folder: Path, dsn: str, *, hello_timeout_s: float = 10.0, settings: Mapping[str, str] | None = None
+    ) -> None:
         ports = _free_ports(3)
         self.tcp_url = f"tcp://127.0.0.1:{ports[0]}"
         self.ws_url = f"ws://127.0.0.1:{ports[1]}"
@@ -57,6 +59,7 @@ class Service:
         self._config.write_text(
             CONFIGURATION.format(tcp=ports[0], ws=ports[1], dispatch=ports[2], hello_timeout_s=hello_timeout_s)
         )
+        self._settings = [f"--set={key}={value}" for key, value in (settings or {}).items()]
         self._processes: list[subprocess.Popen[bytes]] = []
         self.log = folder / "serve.log"
 
@@ -75,6 +78,7 @@ class Service:
                     self._dsn,
                     "--set",
                     f"database.data_dir={self._folder}",
+                    *self._settings,
                 ],
                 stdout=log,
                 stderr=log,

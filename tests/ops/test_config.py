@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from ops.config import ClientEntry, Config, Database, Listen, SourceEntry, mask_dsn, problems, split_address
+from ops.config import Channels, ClientEntry, Config, Database, Listen, SourceEntry, mask_dsn, problems, split_address
 
 DIGEST = "0" * 64
 
@@ -26,6 +26,15 @@ def test_defaults_are_valid_and_stay_on_this_machine() -> None:
         (Config(listen=Listen(ingest_tcp="a:1", dispatch="a:1")), "listen.dispatch", "ingest_tcp has this address already"),
         (Config(listen=Listen(tls_certificate="c.pem")), "listen.tls_certificate", "needs tls_key"),
         (Config(listen=Listen(tls_key="k.pem")), "listen.tls_key", "needs tls_certificate"),
+        (Config(channels=Channels(mail_server="a:25")), "channels.mail_server", "needs mail_from"),
+        (Config(channels=Channels(mail_user="a")), "channels.mail_user", "needs mail_password"),
+        (Config(channels=Channels(sms_server="a:1", sms_from="J")), "channels.sms_server", "needs sms_system_id"),
+        (Config(channels=Channels(sms_server="a:1", sms_system_id="i")), "channels.sms_server", "needs sms_from"),
+        (
+            Config(channels=Channels(mail_server="a:65536", mail_from="a@b")),
+            "channels.mail_server",
+            "at most 65535",
+        ),
         (Config(sources=(SourceEntry(id="a"),)), "sources[0]", "one of token and token_sha256"),
         (Config(sources=(SourceEntry(id="a", token="x", token_sha256=DIGEST),)), "sources[0]", "one of token and token_sha256"),
         (
@@ -92,6 +101,7 @@ def test_representation_shows_no_secret() -> None:
     shown = repr(
         Config(
             database=Database(dsn="postgresql://u:hidden-1@h/d"),
+            channels=Channels(webhook_secret="hidden-4", mail_password="hidden-5", sms_password="hidden-6"),
             sources=(SourceEntry(id="a", token="hidden-2"),),
             clients=(ClientEntry(operator="b", role="observer", token="hidden-3"),),
         )

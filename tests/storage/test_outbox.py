@@ -15,6 +15,7 @@ from core.instant import SECOND_US, Micros
 from core.people import Found, PassedOver, PassedReason, Person, Way
 from core.telling import Channel, Role, Telling
 from storage.outbox import Claimed, Outbox, Settled
+from storage.outbox_view import retry
 from storage.session import connect
 from storage.writer import Writer
 from tests.storage import samples
@@ -169,7 +170,7 @@ def test_try_that_died_before_handing_over_is_made_again_at_once_by_who_takes_ov
         dead = await one_claimed(outbox)
         assert await outbox.reclaim(NOW) == 0
         assert await outbox.reclaim(NOW, others_are_dead=True) == 1
-        again = await one_claimed(outbox, later(10))
+        again = await one_claimed(outbox)
         assert again.tries == 2 and again.message_id == dead.message_id
         # Should the dead one live after all, it neither sends nor says anything.
         assert not await outbox.hand(dead)
@@ -282,3 +283,19 @@ def test_bell_of_another_process_is_heard(database: str) -> None:
         await connection.close()
 
     asyncio.run(main())
+
+
+def test_late_word_of_a_try_is_not_heard_when_a_person_has_ordered_another(database: str) -> None:
+    async def body(outbox: Outbox, connection: asyncpg.Connection) -> None:
+        await outbox.resolve(NOW, by(person("aida", SMS)))
+        late = await one_claimed(outbox)
+        assert await outbox.hand(late)
+        now_us = Micros(NOW + limits.SEND_LEASE_US)
+        assert await outbox.reclaim(now_us) == 1
+        assert await retry(connection, late.telling.key, now_us) == 1
+        again = await one_claimed(outbox, now_us)
+        assert again.tries == late.tries
+        assert await outbox.settle(late, SENT, now_us) is None
+        assert await outbox.settle(again, SENT, now_us) is DeliveryState.SENT
+
+    run(database, body, samples.telling(priority=limits.SMS_TWICE_PRIORITY + 1))
