@@ -162,6 +162,13 @@ class ScenarioRow(msgspec.Struct, frozen=True, gc=False):
     """As JSON."""
 
 
+class Acknowledgement(msgspec.Struct, frozen=True, gc=False):
+    """Nobody need be told any more of tellings decided until then whose key is this or lies below it."""
+
+    prefix: str
+    at_us: Micros
+
+
 class Decisions(msgspec.Struct, frozen=True, gc=False):
     """All that one batch changes. `batch_no` rises by one a commit and is the cursor of dispatch clients."""
 
@@ -181,6 +188,8 @@ class Decisions(msgspec.Struct, frozen=True, gc=False):
     """Latest position of every crew that moved in this batch, for clients; not stored."""
     tellings: list[Telling] = msgspec.field(default_factory=list)
     """Who must be told what, by every channel but the notices above; stored in `outbox` and sent after the commit."""
+    acknowledged: list[Acknowledgement] = msgspec.field(default_factory=list)
+    """What of earlier tellings need not be sent any more; it follows from the log and is not stored for itself."""
     centre_log: list[CentreEntry] = msgspec.field(default_factory=list)
     scenarios: list[ScenarioRow] = msgspec.field(default_factory=list)
     """Versions of scenarios that incidents may go by from now on; stored once."""

@@ -146,6 +146,7 @@ class Engine:
             notices=state.notices,
             live_positions=state.live_positions,
             tellings=state.tellings,
+            acknowledged=state.acknowledged,
             centre_log=state.centre_log,
             scenarios=state.keep_scenarios() if state.unkept else [],
         )

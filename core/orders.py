@@ -33,7 +33,7 @@ from core.commands import (
 )
 from core.correlate import distance_m
 from core.crew import AVAILABLE, WORKING
-from core.decisions import CommandAnswer
+from core.decisions import Acknowledgement, CommandAnswer
 from core.events import Call
 from core.facts import (
     Absorbed,
@@ -231,6 +231,7 @@ def _acknowledge(state: CentreState, incident: Incident, command: Acknowledge, a
         review_due_us = state.plan_of(incident).due_us(TermKind.REVIEW, state.now_us, state.mode)
     kinds = tuple(kind for kind in TermKind if kind in passed)
     state.record(incident, Acknowledged(kinds, review_due_us), actor, cause)
+    state.acknowledged += [Acknowledgement(f"incident/{incident.incident_id}/{kind.value}", state.now_us) for kind in kinds]
 
 
 def _set_mode(state: CentreState, command: SetMode, actor: str, cause: str) -> None:

@@ -16,6 +16,7 @@ from core.correlate import CorrelateRules, OpenIncidents
 from core.crew import AVAILABLE, OFF, Crew, Task, encode_crew
 from core.crew import MOVES as CREW_MOVES
 from core.decisions import (
+    Acknowledgement,
     AssignmentChange,
     CentreEntry,
     CommandAnswer,
@@ -169,6 +170,7 @@ class CentreState:
         self.answered: list[CommandAnswer] = []
         self.notices: list[Notice] = []
         self.tellings: list[Telling] = []
+        self.acknowledged: list[Acknowledgement] = []
         self.centre_log: list[CentreEntry] = []
         self.kept_positions: list[PositionRow] = []
         self.live_positions: list[PositionRow] = []

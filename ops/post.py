@@ -20,6 +20,7 @@ from adapters.channels.channel import Message, Sender, SendError
 from adapters.messages.writer import MessageWriter, language_of
 from core import limits
 from core.delivery import DeliveryFault, DeliveryState
+from core.informing import EXPIRES_US
 from core.instant import SECOND_US, Micros
 from core.people import Found, People
 from core.people_file import PeopleError, load_people
@@ -113,6 +114,8 @@ class Post:
         now_us = self._now_us()
         if await self._outbox.reclaim(now_us, others_are_dead=self._is_first):
             _log.warning("tries taken back", consequence="they are made again, or in doubt")
+        if self._is_first:
+            await self._outbox.cancel_acknowledged(Micros(now_us - EXPIRES_US), now_us)
         self._is_first = False
         await self._outbox.expire(now_us)
         people = self._people.now()
@@ -147,9 +150,9 @@ class Post:
                 tries=claimed.tries,
             )
 
-    async def cancel(self, prefix: str) -> int:
+    async def cancel(self, prefix: str, until_us: Micros | None = None) -> int:
         """As `Outbox.cancel`."""
-        return await self._outbox.cancel(prefix, self._now_us())
+        return await self._outbox.cancel(prefix, self._now_us(), until_us)
 
     async def close(self) -> None:
         """Lets go of the channels' connections and of the database's."""

@@ -23,7 +23,7 @@ from adapters.messages.writer import MessageWriter
 from core import limits
 from core.bridge import Wake, on_host
 from core.category import CategoryTable
-from core.decisions import Decisions
+from core.decisions import Acknowledgement, Decisions
 from core.instant import SECOND_US, Micros
 from core.telling import Channel
 from ops.config import Channels, Config, split_address
@@ -84,17 +84,13 @@ class Teller:
         writer = MessageWriter(categories, config.centre.name)
         self._post = Post(outbox, people, writer, senders_of(config.channels, now_us), now_us)
         self._under_way: dict[Channel, int] = dict.fromkeys(SENT_CHANNELS, 0)
-        self._acknowledged: list[str] = []
+        self._acknowledged: list[Acknowledgement] = []
 
     def committed(self, decisions: Decisions) -> None:
         """Says that a batch is committed. Called on the host loop; costs nothing where it tells nobody anything."""
-        if decisions.tellings:
+        self._acknowledged += decisions.acknowledged
+        if decisions.tellings or decisions.acknowledged:
             self._wake.ring()
-
-    def acknowledged(self, prefix: str) -> None:
-        """Says that nobody need be told any more of a key and all below it. Callable from either loop."""
-        self._acknowledged.append(prefix)
-        self._wake.ring()
 
     async def run(self) -> None:
         """Tells people until cancelled; what is under way then is taken up by the next life."""
@@ -111,7 +107,8 @@ class Teller:
         room = {channel: limits.SENDS_AT_ONCE - count for channel, count in self._under_way.items()}
         try:
             while self._acknowledged:
-                await on_host(self._post.cancel(self._acknowledged[0]))
+                known = self._acknowledged[0]
+                await on_host(self._post.cancel(known.prefix, known.at_us))
                 del self._acknowledged[0]
             claimed, due_us = await on_host(self._post.prepare(room))
         except StorageError as error:

@@ -51,13 +51,18 @@ _EXPIRE: Final = (
 )
 # Keys compare by bytes, and after "/" comes "0": what lies between the two is all that stands below.
 _CANCEL_TELLINGS: Final = (
-    "UPDATE outbox SET state = 'cancelled' WHERE state = 'waiting' AND (key = $1 OR (key >= $1 || '/' AND key < $1 || '0'))"
+    "UPDATE outbox SET state = 'cancelled'"
+    " WHERE state = 'waiting' AND at <= $2 AND (key = $1 OR (key >= $1 || '/' AND key < $1 || '0'))"
 )
 _CANCEL: Final = (
     "UPDATE delivery SET state = 'cancelled', changed_at = $2"
-    " WHERE state IN ('held', 'waiting') AND (key = $1 OR (key >= $1 || '/' AND key < $1 || '0'))"
+    " WHERE state IN ('held', 'waiting') AND key IN"
+    " (SELECT key FROM outbox WHERE at <= $3 AND (key = $1 OR (key >= $1 || '/' AND key < $1 || '0')))"
 )
 # Which try it is, is said by its number and its lease: the number alone begins anew when a person orders another try.
+_ACKNOWLEDGED: Final = (
+    "SELECT incident_id, at, body #>> '{terms}' AS terms FROM incident_log WHERE fact = 'acknowledged' AND at >= $1"
+)
 _HAND: Final = (
     "UPDATE delivery SET handed = true"
     " WHERE delivery_id = $1 AND tries = $2 AND lease_until = $3 AND state = 'sending' RETURNING 1"
@@ -218,13 +223,23 @@ class Outbox:
         async with self._transaction() as connection:
             return await _settle(connection, claimed, settled, now_us)
 
-    async def cancel(self, prefix: str, now_us: Micros) -> int:
+    async def cancel(self, prefix: str, now_us: Micros, until_us: Micros | None = None) -> int:
         """Ends what is not sent yet of a key and all below it: `incident/17/accept` when that was acknowledged.
 
-        A prefix is whole steps: `incident/1` is not `incident/17`. Returns how many tellings and deliveries it ended.
+        A prefix is whole steps: `incident/1` is not `incident/17`. What was decided after `until_us`, or else after now, is
+        told all the same: it passed anew. Returns how many tellings and deliveries it ended.
         """
         async with self._transaction() as connection:
-            return await cancel(connection, prefix, now_us)
+            return await cancel(connection, prefix, now_us, until_us)
+
+    async def cancel_acknowledged(self, since_us: Micros, now_us: Micros) -> int:
+        """As `cancel`, of everything acknowledged since an instant: a process that died may not have come to it."""
+        async with self._transaction() as connection:
+            ended = 0
+            for incident_id, at_us, terms in await connection.fetch(_ACKNOWLEDGED, since_us):
+                for term in msgspec.json.decode(terms, type=list[str]):
+                    ended += await cancel(connection, f"incident/{incident_id}/{term}", now_us, at_us)
+            return ended
 
     async def next_due_us(self) -> int | None:
         """When something is to be done next, or None."""
@@ -327,9 +342,10 @@ async def _settle(
     return state
 
 
-async def cancel(connection: asyncpg.Connection, prefix: str, now_us: Micros) -> int:
+async def cancel(connection: asyncpg.Connection, prefix: str, now_us: Micros, until_us: Micros | None = None) -> int:
     """As `Outbox.cancel`, on a connection that is there."""
     whole = prefix.rstrip("/")
-    tellings = await connection.execute(_CANCEL_TELLINGS, whole)
-    deliveries = await connection.execute(_CANCEL, whole, now_us)
+    until_us = now_us if until_us is None else until_us
+    tellings = await connection.execute(_CANCEL_TELLINGS, whole, until_us)
+    deliveries = await connection.execute(_CANCEL, whole, now_us, until_us)
     return sum(int(done.rpartition(" ")[2]) for done in (tellings, deliveries))

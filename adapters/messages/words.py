@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from adapters.certificate.words import Phrase
 from core.telling import Happened
+from core.vocabulary import Mode
 
 
 class Words(NamedTuple):
@@ -154,6 +155,12 @@ WORDS: Final[dict[Happened, Words]] = {
     ),
 }  # fmt: skip
 
+MODES: Final = {
+    Mode.DAILY.value: Phrase("күнделікті", "повседневный", "daily"),
+    Mode.HEIGHTENED.value: Phrase("жоғары дайындық", "повышенной готовности", "heightened readiness"),
+    Mode.EMERGENCY.value: Phrase("төтенше жағдай", "чрезвычайной ситуации", "emergency"),
+}
+"""The legal modes of a centre, by `core.vocabulary.Mode`."""
 UNSAID: Final = "—"
 """Stands for a value that the telling lacks."""
 EVERYWHERE: Final = Phrase("бүкіл орталық", "весь центр", "the whole centre")

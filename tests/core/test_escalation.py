@@ -225,7 +225,7 @@ def test_wave_asks_for_more_crews_at_its_moment_unless_the_incident_is_over() ->
 
 
 def test_informed_are_told_once_as_the_incident_goes_on() -> None:
-    informed = tuple(Informed("duty_officer", when) for when in ("opened", "assigned", "on_scene", "closed"))  # type: ignore[arg-type]
+    informed = tuple(Informed("duty_officer", when) for when in ("opened", "assigned", "on_scene", "closed"))
     here = town(informed=informed, level_above=LevelAbove(priority=1))
     here.crew("P-1", "patrol")
     here.crew("P-2", "patrol", fix=ELSEWHERE)

@@ -13,6 +13,7 @@ import uvloop
 
 from core.bridge import host, on_host
 from core.category import load_categories
+from core.decisions import Acknowledgement
 from core.telling import Channel
 from ops.clock import now_us
 from ops.config import Centre, Channels, Config
@@ -185,7 +186,8 @@ def test_what_was_acknowledged_is_told_nobody_any_more(database: str, tmp_path: 
             return (await on_host(states(database))).get(("sms", "sms"), ("", 0, ""))[2] == "server_busy"
 
         await until(tried)
-        running.teller.acknowledged("incident/1/accept/1")
+        acknowledged = [Acknowledgement("incident/1/accept/1", now_us())]
+        running.teller.committed(msgspec.structs.replace(samples.batch(2), acknowledged=acknowledged))
 
         async def ended() -> bool:
             return (await on_host(states(database)))["sms", "sms"][0] == "cancelled"

@@ -240,6 +240,29 @@ def test_cancel_ends_a_key_and_all_below_it_and_no_other(database: str) -> None:
     run(database, body, *map(samples.telling, keys))
 
 
+def test_cancel_leaves_what_was_decided_after_the_acknowledgement(database: str) -> None:
+    async def body(outbox: Outbox, connection: asyncpg.Connection) -> None:
+        await outbox.resolve(NOW, by(AIDA))
+        assert await outbox.cancel("incident/1/crew", NOW, Micros(NOW - 1)) == 0
+        assert await outbox.cancel("incident/1/crew", NOW, NOW) > 0
+        assert await connection.fetchval("SELECT count(*) FROM delivery WHERE state <> 'cancelled'") == 0
+
+    run(database, body, samples.telling("incident/1/crew/7"))
+
+
+def test_cancel_acknowledged_ends_what_a_dead_process_did_not_come_to(database: str) -> None:
+    async def body(outbox: Outbox, connection: asyncpg.Connection) -> None:
+        await outbox.resolve(NOW, by(AIDA))
+        fact = '{"type":"acknowledged","terms":["crew"],"review_due_us":null}'
+        await connection.execute("INSERT INTO incident_log VALUES (1, 9, $1, 'acknowledged', 'operator:a', 'c', $2)", NOW, fact)
+        assert await outbox.cancel_acknowledged(Micros(NOW + 1), NOW) == 0
+        assert await outbox.cancel_acknowledged(NOW, NOW) > 0
+        rows = await connection.fetch("SELECT DISTINCT key FROM delivery WHERE state = 'cancelled'")
+        assert [row["key"] for row in rows] == ["incident/1/crew/7"]
+
+    run(database, body, *map(samples.telling, ("incident/1/crew/7", "incident/1/accept/8", "incident/2/crew/7")))
+
+
 def test_two_that_ask_at_the_same_time_share_the_work_and_nothing_is_claimed_twice(database: str) -> None:
     async def body(outbox: Outbox, _: asyncpg.Connection) -> None:
         await outbox.resolve(NOW, by(AIDA))
