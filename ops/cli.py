@@ -12,7 +12,20 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
 
-from ops.commands import certificate, configuration, demonstration, places, registers, replaying, service, storage, trying
+from ops.commands import (
+    certificate,
+    configuration,
+    demonstration,
+    duty,
+    handover,
+    places,
+    registers,
+    replaying,
+    roster,
+    service,
+    storage,
+    trying,
+)
 from ops.layers import ConfigError
 
 app = App(
@@ -31,6 +44,9 @@ app.command(registers.devices)
 app.command(places.map_app)
 app.command(places.territory_app)
 app.command(places.find_address, name="address")
+for command in (duty.show, duty.compare, duty.who, handover.handover, handover.act):
+    roster.app.command(command)
+app.command(roster.app)
 app.command(certificate.certificate)
 app.command(storage.verify)
 app.command(storage.prune)

@@ -6,7 +6,9 @@ from __future__ import annotations
 def readable(error: Exception) -> str | None:
     """One line for a person, or None for an exception that only a bug raises."""
     # Here and not above: only a command that has failed pays for these.
+    from adapters.roster.files import RosterFileError
     from core.category import CategoryError
+    from core.roster.change import ChangeError
     from ops.cad import CadError
     from ops.own_service import OwnServiceError
     from ops.push import PushError
@@ -21,7 +23,7 @@ def readable(error: Exception) -> str | None:
             text = f"storage: {error}"
         case CadError() | CategoryError() | OwnServiceError() | MapError() | RegisterFileError() | ImportRunning():
             text = str(error)
-        case PushError() | DispatchError():
+        case RosterFileError() | ChangeError() | PushError() | DispatchError():
             text = str(error)
         case OSError() if error.filename is not None:
             text = f"{error.filename}: {error.strerror}"
