@@ -85,32 +85,40 @@ def check(shifts: Sequence[Sourced], known: Known, zone: ZoneInfo) -> list[RowEr
     return sorted(errors, key=lambda error: (error.table, error.row))
 
 
+class _Held(msgspec.Struct, frozen=True):
+    """Somebody or something in a shift."""
+
+    shift: Shift
+    origin: Origin
+    name: str
+
+
 def _overlap_errors(
     shifts: Sequence[Sourced], zone: ZoneInfo, field: str, names_of: Callable[[Shift], Iterable[tuple[str, str]]]
 ) -> list[RowError]:
-    held: dict[str, list[tuple[Sourced, str]]] = {}
-    for one in shifts:
-        for key, name in names_of(one[0]):
-            held.setdefault(key, []).append((one, name))
+    by_key: dict[str, list[_Held]] = {}
+    for shift, origin in shifts:
+        for key, name in names_of(shift):
+            by_key.setdefault(key, []).append(_Held(shift, origin, name))
     errors: list[RowError] = []
-    for several in held.values():
-        several.sort(key=lambda item: (item[0][0].from_us, item[0][1].row))
-        (latest, _), *rest = several
-        for one, name in rest:
-            if one[0].from_us < latest[0].until_us:
-                new, other = (one, latest) if one[1].row else (latest, one)
-                if new[1].row:
-                    errors.append(_error(new[1], field, name, _conflict(other, zone)))
-            if one[0].until_us > latest[0].until_us:
-                latest = one
+    for several in by_key.values():
+        several.sort(key=lambda held: (held.shift.from_us, held.origin.row))
+        latest, *rest = several
+        for held in rest:
+            if held.shift.from_us < latest.shift.until_us:
+                new, other = (held, latest) if held.origin.row else (latest, held)
+                if new.origin.row:
+                    errors.append(_error(new.origin, field, new.name, _conflict(other, zone)))
+            if held.shift.until_us > latest.shift.until_us:
+                latest = held
     return errors
 
 
-def _conflict(other: Sourced, zone: ZoneInfo) -> str:
-    shift, origin = other
+def _conflict(other: _Held, zone: ZoneInfo) -> str:
+    shift = other.shift
     place = f" at {shift.place}" if shift.place else ""
     span = f"from {local_text(shift.from_us, zone)} until {local_text(shift.until_us, zone)}"
-    return f"must be in one shift at a time: {origin} has it in crew {shift.crew}{place} {span}"
+    return f"must be in one shift at a time: {other.origin} has it in crew {shift.crew}{place} {span}"
 
 
 def _call_sign_errors(shifts: Sequence[Sourced], crews: Collection[str]) -> list[RowError]:

@@ -133,10 +133,10 @@ def find_person(people: Iterable[Person], text: str) -> Person | None:
 
 
 def means(shift: Shift, text: str) -> bool:
-    """Whether a person who types a text means this shift: by call sign, badge, or part of a name."""
+    """Whether a person who types a text means this shift: by call sign, badge, or part of a name, from three letters on."""
     wanted = fold(text)
     return fold(shift.crew) == wanted or any(
-        wanted == fold(person.badge) or (bool(wanted) and wanted in fold(person.name)) for person in shift.people
+        wanted == fold(person.badge) or (len(wanted) > 2 and wanted in fold(person.name)) for person in shift.people
     )
 
 
