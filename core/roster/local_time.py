@@ -10,13 +10,15 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from functools import lru_cache
+from importlib import resources
 from typing import Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from core.instant import Micros, to_datetime, to_micros
 
 YEAR_MIN: Final = 2000
 YEAR_MAX: Final = 2099
+_ZONE: Final = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")
 _DAY: Final = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})")
 _CLOCK: Final = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d{1,6}))?)?")
 _OFFSET: Final = re.compile(r"\s*(?:Z|([+-])(\d{2}):?(\d{2}))$")
@@ -28,10 +30,16 @@ class LocalTimeError(ValueError):
 
 @lru_cache(maxsize=64)
 def zone_of(name: str) -> ZoneInfo:
-    """The zone of an IANA name. Raises `LocalTimeError`."""
+    """The zone of an IANA name. Raises `LocalTimeError`.
+
+    Read from the package `tzdata` and not from the machine's own files: an old machine has Almaty an hour ahead of itself.
+    """
     try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
+        if _ZONE.fullmatch(name) is None:
+            raise ValueError(name)
+        with (resources.files("tzdata") / "zoneinfo" / name).open("rb") as file:
+            return ZoneInfo.from_file(file, key=name)
+    except (ValueError, OSError):
         raise LocalTimeError("must be a time zone of the IANA list, for example Asia/Almaty") from None
 
 
@@ -66,9 +74,9 @@ def read_instant(text: str, zone: ZoneInfo, day: date | None = None) -> Micros:
     offset = _OFFSET.search(text)
     plain = (text[: offset.start()] if offset else text).replace("T", " ").strip()
     head, _, clock = plain.rpartition(" ")
-    if head:
-        day = read_day(head.strip())
     matched = _CLOCK.fullmatch(clock)
+    if matched is not None and head:
+        day = read_day(head.strip())
     if matched is None or day is None:
         raise LocalTimeError("must be a time as 2026-11-27 08:00, or 08:00 where the day stands beside it")
     hours, minutes, seconds = int(matched[1]), int(matched[2]), int(matched[3] or 0)

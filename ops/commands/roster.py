@@ -84,9 +84,8 @@ def import_roster(
     errors, change, number = asyncio.run(run())
     if errors:
         return _tell_errors(errors)
-    counts = (
-        f"{len(change.shifts)} shifts, {len(change.places)} posts and routes new or changed, {len(change.withdrawn)} withdrawn"
-    )
+    counts = f"{len(change.shifts)} shifts and {len(change.places)} posts and routes new or changed"
+    counts += f", {len(change.withdrawn)} shifts withdrawn"
     what = f"revision {number}" if number else "nothing changes" if change.is_empty else "checked, nothing changed yet"
     print(f"roster: {what}: {counts}; {len(found.shifts)} shifts and {len(found.places)} posts and routes in {names}")
     return 0

@@ -85,7 +85,7 @@ BAD = [
     ("crew", with_field("crew", "A" * 65), "must have 1 to 64 characters"),
     ("day", with_field("day", "вчера"), "day = 'вчера': must be a day as 2026-11-27 or 27.11.2026"),
     ("from", with_field("day", ""), "from = '08:00': must be a time as 2026-11-27 08:00, or 08:00 where the day stands beside"),
-    ("from", with_field("from", "8 утра"), "from = '8 утра': must be a day as"),
+    ("from", with_field("from", "8 утра"), "from = '8 утра': must be a time as"),
     ("until", with_field("until", "25:00"), "until = '25:00': must be a time of day from 00:00 to 24:00"),
     ("until", with_field("until", "27.11.2026 07:00"), "'27.11.2026 07:00': must be after the shift's beginning, 08:00"),
     ("until", with_field("until", "27.11.2026 08:00"), "must be after the shift's beginning, 08:00"),
