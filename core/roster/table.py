@@ -133,7 +133,7 @@ def read_tables(tables: Sequence[Table], zone: ZoneInfo) -> Tables:
             _read_places(places, found)
         elif table.rows:
             found.passed_over.append(f"{table.name}: has no header of a roster")
-        row_count += len(table.rows)
+        row_count += sum(1 for _, cells in table.rows if any(cells))
     name = ", ".join(dict.fromkeys(table.name for table in tables))
     if row_count > limits.ROSTER_ROWS_MAX:
         found.errors.append(RowError(name, 0, "", "", f"has {row_count} rows; {limits.ROSTER_ROWS_MAX} are read at once"))

@@ -8,6 +8,7 @@ from datetime import date, datetime, time, timedelta
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from openpyxl import Workbook
 
 from adapters.roster.files import RosterFileError, read_file, write_csv, write_xlsx
@@ -91,9 +92,42 @@ def test_xlsx_cells_come_as_a_person_would_have_written_them() -> None:
     assert table.rows[1] == (2, ["2026-11-27", "2026-11-27 08:00:00", "a  b", "True", "", "", "", ""])
 
 
+def test_xlsx_rows_keep_their_numbers_when_others_are_empty() -> None:
+    (table,) = read_file("x.xlsx", write_xlsx([("sheet", [["a"], [""], ["b"]])]))
+    assert table.rows == [(1, ["a"]), (3, ["b"])]
+
+
 def test_xlsx_is_text_whatever_it_looks_like() -> None:
     (table,) = read_file("x.xlsx", write_xlsx([("sheet", [["Телефон"], ["+77011234567"], ["=1+1"], ["017"]])]))
     assert [cells for _, cells in table.rows] == [["Телефон"], ["+77011234567"], ["=1+1"], ["017"]]
+
+
+WORKBOOK = write_xlsx([("shifts", [["crew", "from"], ["A-1", "8"], ["Ә", "="]]), ("posts", [["a"]])])
+PARTS = {entry: zipfile.ZipFile(io.BytesIO(WORKBOOK)).read(entry) for entry in zipfile.ZipFile(io.BytesIO(WORKBOOK)).namelist()}
+
+
+@given(st.sampled_from(sorted(PARTS)), st.integers(0, 2_000), st.integers(0, 40), st.binary(max_size=20))
+def test_damaged_workbook_gives_tables_or_the_one_error(part: str, place: int, cut: int, put: bytes) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, body in PARTS.items():
+            archive.writestr(name, body[:place] + put + body[place + cut :] if name == part else body)
+    try:
+        tables = read_file("duty.xlsx", packed.getvalue())
+    except RosterFileError as error:
+        assert str(error).startswith("duty.xlsx: ")
+    else:
+        assert all(type(cell) is str for table in tables for _, cells in table.rows for cell in cells)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_give_a_table_or_the_one_error(data: bytes) -> None:
+    try:
+        (table,) = read_file("duty.csv", data)
+    except RosterFileError as error:
+        assert str(error).startswith("duty.csv: ")
+    else:
+        assert read_tables([table], ALMATY).shifts == []
 
 
 @given(rosters())
