@@ -18,12 +18,12 @@ _NEAR_US: Final = 8 * 86_400 * SECOND_US
 """How far back a crew's last mark is looked for first: further back all days would be asked, and few crews are that still."""
 _WITHIN: Final = (
     "SELECT crew_id, at, state, territory, incident_id FROM crew_log"
-    " WHERE at >= $1 AND at < $2 AND ($3::text IS NULL OR crew_id = $3) ORDER BY at, crew_id"
+    " WHERE at >= $1 AND at < $2 AND ($3::text IS NULL OR crew_id = $3) ORDER BY at, batch, crew_id"
 )
 _LAST: Final = (
     "SELECT last.* FROM unnest($1::text[]) AS known (crew_id) CROSS JOIN LATERAL"
     " (SELECT crew_id, at, state, territory, incident_id FROM crew_log"
-    "  WHERE crew_log.crew_id = known.crew_id AND at >= $2 AND at < $3 ORDER BY at DESC LIMIT 1) last"
+    "  WHERE crew_log.crew_id = known.crew_id AND at >= $2 AND at < $3 ORDER BY at DESC, batch DESC LIMIT 1) last"
 )
 
 

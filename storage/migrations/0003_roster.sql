@@ -7,12 +7,13 @@ CREATE TABLE crew_log (
     at timestamptz NOT NULL,
     state text NOT NULL,          -- core.vocabulary.CrewState
     territory text NOT NULL,
-    incident_id bigint
+    incident_id bigint,
+    batch bigint NOT NULL         -- orders rows of one instant: a clock that was set back stands still for the centre
 ) PARTITION BY RANGE (at);
 CREATE INDEX crew_log_crew ON crew_log (crew_id, at);
 CREATE TABLE crew_log_default PARTITION OF crew_log DEFAULT;
 -- What is known of crews so far: their last state.
-INSERT INTO crew_log SELECT crew_id, updated_at, state, territory, incident_id FROM crew;
+INSERT INTO crew_log SELECT crew_id, updated_at, state, territory, incident_id, 0 FROM crew;
 
 -- One change of the roster: an import, or a change in the middle of a shift. Its rows in the tables below carry its number.
 CREATE TABLE roster_revision (
@@ -111,7 +112,7 @@ BEGIN
     END IF;
     IF cardinality(crews) > 0 THEN
         INSERT INTO crew_log
-        SELECT one.crew_id, one.updated_at, one.state, one.territory, one.incident_id
+        SELECT one.crew_id, one.updated_at, one.state, one.territory, one.incident_id, batch
         FROM unnest(crews) one LEFT JOIN crew before ON before.crew_id = one.crew_id
         WHERE before.crew_id IS NULL OR (before.state, before.territory, before.incident_id)
             IS DISTINCT FROM (one.state, one.territory, one.incident_id);

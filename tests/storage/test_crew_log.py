@@ -80,6 +80,21 @@ def test_commit_logs_a_crew_when_its_state_incident_or_territory_has_changed(dat
     run(database, body)
 
 
+def test_marks_of_one_instant_are_in_order_of_their_batches(database: str) -> None:
+    # A clock that was set back stands still for the centre, and batch after batch has the same time.
+    states = [FREE, CrewState.BUSY, OFF_DUTY, FREE, CrewState.OUT_OF_SERVICE]
+
+    async def body(writer: Writer, connection: asyncpg.Connection) -> None:
+        for number, state in enumerate(states, 1):
+            await writer.commit(samples.batch(number, crews=[crew("A-1", state)]))
+        marks = await read_marks(connection, NOW, NOW + 1)
+        assert [mark.state for mark in marks] == [state.value for state in states]
+        (last,) = await read_marks(connection, NOW + 1, NOW + 2)
+        assert last.state == "out_of_service"
+
+    run(database, body)
+
+
 def test_commit_logs_nothing_when_the_batch_is_fenced(database: str) -> None:
     async def body(writer: Writer, connection: asyncpg.Connection) -> None:
         await connection.execute("UPDATE centre SET epoch = 5")
