@@ -152,6 +152,11 @@ class CategoryTable:
     def __contains__(self, code: object) -> bool:
         return code in self._by_code
 
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """Every capability that some category needs."""
+        return frozenset(need for category in self._by_code.values() for need in category.needs)
+
     def classify(
         self, event: Call | CallUpdate | Alarm | VideoEvent | SensorReading, mode: Mode = Mode.DAILY
     ) -> tuple[Category, CategoryReason] | None:

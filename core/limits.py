@@ -112,3 +112,19 @@ SMS_PARTS_MAX: Final = 6
 """Parts of one SMS; what is longer is cut, with an ellipsis: 400 letters of Cyrillic are read, more are not."""
 VALUE_MAX_CHARS: Final = 200
 """One value in a message's words; an address or a reason that is longer is cut."""
+ROSTER_FILE_MAX_BYTES: Final = 32 * 1024 * 1024
+"""One roster file; a city's month is a tenth of it. A larger one is refused before it is read."""
+ROSTER_ROWS_MAX: Final = 50_000
+"""Rows of one import: a thousand crews of four people for twelve days. It is checked as a whole, so it stands in memory."""
+ROSTER_ERRORS_MAX: Final = 200
+"""Errors told of one import; who has more of them has made one mistake in every row."""
+ROSTER_SHIFT_MAX_S: Final = 7 * 24 * 3600
+"""Longest shift: a week's watch at a far post. Longer is a date mistyped; what meets an instant is found by it."""
+ROSTER_CELL_MAX_CHARS: Final = 400
+"""A cell of a roster; nobody reads a longer one."""
+ROSTER_LIST_MAX: Final = 64
+"""People, vehicles, means or capabilities of one shift."""
+HANDOVER_INCIDENTS_MAX: Final = 10_000
+"""Open incidents one act of handover lists, the most urgent first; it says how many there were."""
+HANDOVER_NOTICES_MAX: Final = 1_000
+"""Notices one act of handover lists, the newest first; it says how many there were."""

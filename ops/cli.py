@@ -16,10 +16,13 @@ from ops.commands import (
     certificate,
     configuration,
     demonstration,
+    duty,
+    handover,
     outbox,
     places,
     registers,
     replaying,
+    roster,
     scenarios,
     service,
     storage,
@@ -43,6 +46,9 @@ app.command(registers.devices)
 app.command(places.map_app)
 app.command(places.territory_app)
 app.command(places.find_address, name="address")
+for command in (duty.show, duty.compare, duty.who, handover.handover, handover.act):
+    roster.app.command(command)
+app.command(roster.app)
 app.command(certificate.certificate)
 app.command(outbox.app)
 app.command(storage.verify)

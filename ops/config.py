@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from core import limits
+from core.roster.local_time import LocalTimeError, zone_of
 from protocols.ingest.message import SourceName
 
 Address = Annotated[
@@ -72,6 +73,8 @@ class Centre(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The centre's own scenarios; empty for those shipped, `core/scenarios/`."""
     people: Annotated[str, Meta(description="a TOML file with the people who are told, or empty")] = ""
     """Who is told what the engine decides that somebody must know (`ops/examples/people.toml`); read again when it changes."""
+    time_zone: Name = "Asia/Almaty"
+    """IANA name of the zone whose local times its roster has."""
 
 
 class Database(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -180,7 +183,7 @@ class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     event_days: Annotated[int, Meta(ge=1, le=36_500)] = 30
     """Events and rejected events; those of an incident that is still kept for being open stay with it."""
     incident_days: Annotated[int, Meta(ge=1, le=36_500)] = 1095
-    """Incidents with their log, assignments, commands and notices, counted from the incident's last change."""
+    """Incidents with their log, assignments, commands and notices, counted from its last change; and crews' states."""
     position_days: Annotated[int, Meta(ge=1, le=36_500)] = 30
     """Crews' positions."""
 
@@ -280,7 +283,11 @@ def mask_dsn(dsn: str) -> str:
 
 
 def problems(config: Config) -> Iterator[Problem]:
-    """Every rule that a single value cannot break but several together do."""
+    """Every rule that a type cannot say: of a value that has to be looked up, and of several together."""
+    try:
+        zone_of(config.centre.time_zone)
+    except LocalTimeError as error:
+        yield Problem("centre.time_zone", config.centre.time_zone, str(error))
     listen = config.listen
     taken: dict[str, str] = {}
     for key in ("ingest_tcp", "ingest_ws", "dispatch"):

@@ -33,6 +33,7 @@ TIME_COLUMNS: Final[dict[str, str]] = {
     "incident_log": "at",
     "assignment": "offered_at",
     "position": "at",
+    "crew_log": "at",
     "command": "at",
     "notice": "at",
 }
@@ -47,7 +48,7 @@ class Retention(msgspec.Struct, frozen=True):
     event_days: int = 30
     """Events and rejected events; those of an incident that is kept for being open stay with it."""
     incident_days: int = 1095
-    """Incidents, their log, assignments, commands, notices and tellings, counted from the incident's last change."""
+    """Incidents, their log, assignments, commands, notices and tellings, from the incident's last change; crews' states."""
     position_days: int = 30
 
     def days_of(self, table: str) -> int:

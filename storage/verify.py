@@ -39,6 +39,8 @@ class Check(Enum):
     ASSIGNMENT_WITHOUT_INCIDENT = "assignment_without_incident"
     CREW_TWICE = "crew_twice"
     """A crew has more than one assignment that is neither ended nor held."""
+    CREW_LOG_DIFFERS = "crew_log_differs"
+    """The last line of what a crew did is not what its row says."""
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -67,6 +69,14 @@ _QUERIES: Final = {
     Check.CREW_TWICE: (
         "SELECT crew_id, 'active assignments ' || string_agg(assignment_id::text, ', ' ORDER BY assignment_id)"
         " FROM assignment WHERE ended_at IS NULL AND NOT held GROUP BY crew_id HAVING count(*) > 1 ORDER BY 1 LIMIT $1"
+    ),
+    Check.CREW_LOG_DIFFERS: (
+        # A crew without any line has been as it is for longer than lines are kept.
+        "SELECT crew_id, 'the log ends with ' || last.state || ', the row says ' || crew.state"
+        " FROM crew CROSS JOIN LATERAL (SELECT state, territory, incident_id FROM crew_log"
+        "  WHERE crew_log.crew_id = crew.crew_id ORDER BY at DESC, batch DESC LIMIT 1) last"
+        " WHERE (last.state, last.territory, last.incident_id)"
+        "  IS DISTINCT FROM (crew.state, crew.territory, crew.incident_id) ORDER BY crew_id LIMIT $1"
     ),
 }
 

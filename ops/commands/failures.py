@@ -6,8 +6,10 @@ from __future__ import annotations
 def readable(error: Exception) -> str | None:
     """One line for a person, or None for an exception that only a bug raises."""
     # Here and not above: only a command that has failed pays for these.
+    from adapters.roster.files import RosterFileError
     from core.category import CategoryError
     from core.people_file import PeopleError
+    from core.roster.change import ChangeError
     from core.scenario import ScenarioError
     from ops.cad import CadError
     from ops.own_service import OwnServiceError
@@ -28,7 +30,7 @@ def readable(error: Exception) -> str | None:
             text = str(error)
         case PeopleError():
             text = error.lines[0] + (f" (and {len(error.lines) - 1} more faults)" if len(error.lines) > 1 else "")
-        case PushError() | DispatchError():
+        case RosterFileError() | ChangeError() | PushError() | DispatchError():
             text = str(error)
         case OSError() if error.filename is not None:
             text = f"{error.filename}: {error.strerror}"

@@ -191,7 +191,7 @@ def test_quiet_time_keeps_the_same_recipient_from_being_told_twice() -> None:
         (61, "accept", "duty_officer"),
     ]
     steps = [decode_fact(entry.body) for entry in here.committed.entries(incident) if entry.fact == "term_fired"]
-    assert sum(one.step is StepDone.QUIET for one in steps) == 2  # type: ignore[union-attr]
+    assert sum(one.step is StepDone.QUIET for one in steps) == 2
 
 
 def test_steps_that_passed_while_the_centre_was_down_come_once_in_order_after_the_restart() -> None:

@@ -254,7 +254,9 @@ def test_cancel_acknowledged_ends_what_a_dead_process_did_not_come_to(database: 
     async def body(outbox: Outbox, connection: asyncpg.Connection) -> None:
         await outbox.resolve(NOW, by(AIDA))
         fact = '{"type":"acknowledged","terms":["crew"],"review_due_us":null}'
-        await connection.execute("INSERT INTO incident_log VALUES (1, 9, $1, 'acknowledged', 'operator:a', 'c', $2)", NOW, fact)
+        await connection.execute(
+            "INSERT INTO incident_log VALUES (1, 9, $1, 'acknowledged', 'operator:a', 'c', $2)", NOW, fact.encode()
+        )
         assert await outbox.cancel_acknowledged(Micros(NOW + 1), NOW) == 0
         assert await outbox.cancel_acknowledged(NOW, NOW) > 0
         rows = await connection.fetch("SELECT DISTINCT key FROM delivery WHERE state = 'cancelled'")

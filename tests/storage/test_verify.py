@@ -37,6 +37,7 @@ def findings(database: str, *statements: str) -> list[tuple[Check, str]]:
                 entries=[samples.log(number, version) for number in (1, 2, 3) for version in (1, 2)],
                 incidents=[samples.incident(number, 2) for number in (1, 2, 3)],
                 assignments=[samples.assignment(1, 1, "A-1"), samples.assignment(2, 2, "A-1", ended_us=samples.NOW)],
+                crews=[samples.crew("A-1", 1), samples.crew("A-2")],
             )
         )
         await writer.close()
@@ -67,6 +68,9 @@ CASES: list[tuple[str, list[tuple[Check, str]]]] = [
     ("DELETE FROM source", [(Check.HIGH_WATER_LOW, "tel")]),
     ("INSERT INTO event SELECT * FROM event WHERE seq = 2", [(Check.EVENT_TWICE, "tel/2")]),
     ("UPDATE assignment SET ended_at = NULL", [(Check.CREW_TWICE, "A-1")]),
+    ("UPDATE crew SET state = 'busy' WHERE crew_id = 'A-2'", [(Check.CREW_LOG_DIFFERS, "A-2")]),
+    ("UPDATE crew SET incident_id = NULL", [(Check.CREW_LOG_DIFFERS, "A-1")]),
+    ("DELETE FROM crew_log", []),
 ]
 
 
