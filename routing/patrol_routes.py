@@ -50,6 +50,8 @@ class RouteShapes:
         middle_deg, scale_m = self._middle_deg[route_nos], self._scale_m[route_nos]
         # The shorter way round: a place beyond the antimeridian is near.
         east_deg = (longitude_deg - middle_deg[:, 0] + 180.0) % 360.0 - 180.0
-        points = shapely.points(east_deg * scale_m[:, 0], (latitude_deg - middle_deg[:, 1]) * scale_m[:, 1])
+        north_deg = latitude_deg - middle_deg[:, 1]
+        # No place becomes an empty point, and its distance NaN.
+        points = shapely.points(east_deg * scale_m[:, 0], north_deg * scale_m[:, 1], handle_nan="skip")
         distance_m: Floats = shapely.distance(points, self._shapes[route_nos])
         return distance_m
