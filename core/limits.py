@@ -128,3 +128,17 @@ HANDOVER_INCIDENTS_MAX: Final = 10_000
 """Open incidents one act of handover lists, the most urgent first; it says how many there were."""
 HANDOVER_NOTICES_MAX: Final = 1_000
 """Notices one act of handover lists, the newest first; it says how many there were."""
+PATROL_ROUTES_MAX: Final = 20_000
+"""Patrol routes in a file or at work; a republic's 200 districts with a hundred each."""
+PATROL_VERTICES_MAX: Final = 5_000
+"""Corners of one patrol route: one each 4 m of 20 km. The distance to a route costs by the corner."""
+PATROL_EXTENT_MAX_DEG: Final = 2.0
+"""A patrol route's height and width; across more than that the plane that its distances are measured in is off by percents."""
+PATROL_CREWS_MAX: Final = 200
+"""Crews one patrol route lists."""
+PATROL_SHIFTS_MAX: Final = 32
+"""Shifts of one timetable; three a day with other hours on each day of the week are 21."""
+PATROL_CHECKPOINTS_MAX: Final = 48
+"""Checkpoints of one shift: one each half hour of a whole day."""
+PATROL_WIDTH_MAX_M: Final = 5_000.0
+"""How far from its route a crew may be; a wider route is an area, and drawn as one."""
