@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
+from itertools import islice
 from typing import Final
 
 import asyncpg
@@ -99,6 +100,8 @@ class Contexts:
         """Rung when there is something to do."""
         self._behind = True
         """Whether changes have been forgotten that the log must be read for; so at the beginning of a life."""
+        self._busy = False
+        """Whether a step is under way."""
         self._reading_to_us: Micros | None = None
         """Up to where the log is being read, None while it is not."""
         self._changed: dict[int, int] = {}
@@ -120,7 +123,12 @@ class Contexts:
     @property
     def idle(self) -> bool:
         """Whether there is nothing to do until something is committed or asked."""
-        return not (self._behind or self._reading_to_us is not None or self._changed or self._waiting or self._asked)
+        return not (self._is_behind or self._changed or self._waiting or self._asked or self._busy)
+
+    @property
+    def _is_behind(self) -> bool:
+        """Whether changes are, or are to be, read from the log."""
+        return self._behind or self._reading_to_us is not None
 
     @property
     def held(self) -> tuple[int, int, int, int]:
@@ -179,6 +187,7 @@ class Contexts:
         self.failures += 1
         _log.warning("the past was not looked into", reason=reason, failures=self.failures)
         self._drop()
+        self._busy = False
         # What was being put into the past may not be there.
         self._fall_behind()
         for question in list(self._asked):
@@ -203,11 +212,14 @@ class Contexts:
         loop = asyncio.get_running_loop()
         while True:
             self._bell.clear()
+            self._busy = True
             if self._asked:
                 await self._serve(connection, next(iter(self._asked)))
                 continue
             began_s = loop.time()
-            if await self._step(connection):
+            worked = await self._step(connection)
+            self._busy = False
+            if worked:
                 await self._rest(min(_REST_MAX_S, _REST_SHARE * (loop.time() - began_s)))
             else:
                 await self._bell.wait()
@@ -237,19 +249,23 @@ class Contexts:
             self._behind = False
             self._reading_to_us = await past.begin_changes(connection)
         elif self._changed:
-            newest_us = self._newest_us
-            chunk = dict(item for item, _ in zip(self._changed.items(), range(limits.PAST_CHUNK), strict=False))
-            whole = len(chunk) == len(self._changed)
-            await self._fill(connection, chunk)
-            if whole and not self._behind:
-                self._advance(newest_us)
-                await self._note_progress(connection)
+            await self._fill_changed(connection)
         elif self._waiting:
             incident, _ = self._waiting.popitem()
             await self._find(connection, incident, "")
         else:
             return False
         return True
+
+    async def _fill_changed(self, connection: asyncpg.Connection) -> None:
+        """Puts the changes that have waited longest into the past."""
+        newest_us = self._newest_us
+        chunk = dict(islice(self._changed.items(), limits.PAST_CHUNK))
+        is_all = len(chunk) == len(self._changed)
+        await self._fill(connection, chunk)
+        if is_all and not self._is_behind:
+            self._advance(newest_us)
+            await self._note_progress(connection)
 
     async def _fill(self, connection: asyncpg.Connection, opened: dict[int, int] | dict[int, Micros]) -> None:
         for incident in opened:
@@ -278,7 +294,9 @@ class Contexts:
 
     async def _serve(self, connection: asyncpg.Connection, question: _Asked) -> None:
         incident, territory = question
-        if incident in self._changed:
+        if 0 < len(self._changed) <= limits.PAST_CHUNK:
+            await self._fill_changed(connection)
+        elif incident in self._changed:
             await self._fill(connection, {incident: self._changed[incident]})
         found = await self._find(connection, incident, territory)
         if found is None:
@@ -292,11 +310,11 @@ class Contexts:
         subject = await read_subject(connection, incident)
         if subject is None:
             return None
-        is_whole = not (self._behind or self._reading_to_us is not None or self._changed)
-        through_us = max(self._through_us, self._newest_us) if is_whole else self._through_us
+        was_behind = self._is_behind
+        through_us = self._through_us if was_behind or self._changed else max(self._through_us, self._newest_us)
         found = await read_past(connection, subject, self._scope, territory, now_us=self._now_us(), through_us=through_us)
         self.computed += 1
-        if not territory:
+        if not territory and not was_behind:
             self._waiting.pop(incident, None)
             self._keep(found)
         return found
