@@ -12,7 +12,18 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
 
-from ops.commands import certificate, configuration, demonstration, places, registers, replaying, service, storage, trying
+from ops.commands import (
+    certificate,
+    configuration,
+    context,
+    demonstration,
+    places,
+    registers,
+    replaying,
+    service,
+    storage,
+    trying,
+)
 from ops.layers import ConfigError
 
 app = App(
@@ -32,6 +43,7 @@ app.command(places.map_app)
 app.command(places.territory_app)
 app.command(places.find_address, name="address")
 app.command(certificate.certificate)
+app.command(context.context)
 app.command(storage.verify)
 app.command(storage.prune)
 app.command(configuration.app)
