@@ -142,3 +142,31 @@ PATROL_CHECKPOINTS_MAX: Final = 48
 """Checkpoints of one shift: one each half hour of a whole day."""
 PATROL_WIDTH_MAX_M: Final = 5_000.0
 """How far from its route a crew may be; a wider route is an area, and drawn as one."""
+CONTEXT_LISTED: Final = 20
+"""Earlier incidents that one list of a context shows, newest first; a dispatcher reads no more. The counts go on."""
+CONTEXT_READ: Final = 200
+"""Earlier incidents read for one list: some milliseconds of the thread that decides. Where there are more, the context says
+that its counts are at least so many."""
+CONTEXT_NUMBERS: Final = 4
+"""Callers of one incident whose past is looked up, the first ones."""
+CONTEXT_RESULT_CHARS: Final = 200
+"""Of an earlier incident's result, as contexts show it; the whole stands with the incident."""
+PAST_PHONES: Final = 100
+"""Numbers under which one incident is found again: as many as its view tells of (`VIEW_EVENTS_MAX`)."""
+PAST_WAITING: Final = 65_536
+"""Changed incidents that wait to be put into the past, some 10 MB; beyond it they are forgotten and read back from the log."""
+PAST_CHUNK: Final = 64
+"""Incidents put into the past at once: about a millisecond of the thread that decides."""
+CONTEXTS_WAITING: Final = 1_024
+"""Incidents whose context waits to be computed beforehand; the newest are kept, and the context of one dropped is computed when
+somebody asks for it."""
+CONTEXTS_KEPT: Final = 1_024
+"""Contexts computed beforehand and kept; the one computed longest ago goes first."""
+CONTEXT_ROWS_KEPT: Final = 100_000
+"""Earlier incidents in all contexts kept, some 50 MB; beyond it contexts go as above."""
+CONTEXTS_ASKED: Final = 1_024
+"""Contexts that dispatch clients wait for; one more is refused as `too_many`."""
+CLIENT_CONTEXTS: Final = 20
+"""Contexts that one dispatch client may ask for at once, after a pause: a screen of incidents."""
+CLIENT_CONTEXTS_PER_S: Final = 5.0
+"""Contexts that one dispatch client may ask for in the long run: faster than anybody reads. More is refused as `too_many`."""

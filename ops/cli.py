@@ -15,6 +15,7 @@ from cyclopts import App, CycloptsError
 from ops.commands import (
     certificate,
     configuration,
+    context,
     demonstration,
     duty,
     handover,
@@ -51,6 +52,7 @@ for command in (duty.show, duty.compare, duty.who, handover.handover, handover.a
 app.command(roster.app)
 app.command(certificate.certificate)
 app.command(outbox.app)
+app.command(context.context)
 app.command(storage.verify)
 app.command(storage.prune)
 app.command(scenarios.app)

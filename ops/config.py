@@ -164,6 +164,22 @@ class Correlate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A sensor that repeats itself within it adds no line to its incident's log."""
 
 
+class Context(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How far around an incident its context looks for earlier ones."""
+
+    near_m: Annotated[float, Meta(ge=1, le=2000)] = 250.0
+    """Earlier incidents within it are nearby."""
+    near_days: Annotated[int, Meta(ge=1, le=366)] = 30
+    road_m: Annotated[float, Meta(ge=1, le=2000)] = 500.0
+    """Road accidents on the same street within it are on the same stretch of road."""
+    road_days: Annotated[int, Meta(ge=1, le=3660)] = 365
+    road_categories: Annotated[
+        str,
+        Meta(pattern=r"^[a-z][a-z0-9_]*(,[a-z][a-z0-9_]*){0,15}$", description="codes of categories with commas between them"),
+    ] = "accident"
+    """The categories that are road accidents."""
+
+
 class Positions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How crews' positions are kept."""
 
@@ -251,6 +267,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     listen: Listen = Listen()
     terms: Terms = Terms()
     correlate: Correlate = Correlate()
+    context: Context = Context()
     positions: Positions = Positions()
     storage: Storage = Storage()
     limits: Limits = Limits()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.context import Scope
 from core.correlate import CorrelateRules
 from core.instant import SECOND_US
 from core.plausible import PlausibleRules
@@ -53,6 +54,17 @@ def session_limits(config: Config) -> SessionLimits:
         window_events=bounds.window_events,
         window_bytes=bounds.window_bytes,
         events_per_s=bounds.events_per_s or None,
+    )
+
+
+def context_scope(config: Config) -> Scope:
+    """How far an incident's context looks."""
+    return Scope(
+        near_m=config.context.near_m,
+        near_days=config.context.near_days,
+        road_m=config.context.road_m,
+        road_days=config.context.road_days,
+        road_categories=tuple(config.context.road_categories.split(",")),
     )
 
 

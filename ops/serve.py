@@ -35,14 +35,16 @@ from core.ports import Gazetteer
 from core.quarantine import EngineFaultError, Quarantine
 from core.recovered import Recovered
 from core.scenario import Scenario, ScenarioError, ScenarioSet
+from ops.addresses import AddressReader
 from ops.authenticator import Authenticator
 from ops.callers import CallerLookup
 from ops.certificates import tls_context
 from ops.clock import now_us
 from ops.config import Config, split_address
+from ops.contexts import Contexts
 from ops.maps import load_map_data, load_territories
 from ops.post import PeopleOfFile
-from ops.rules import centre_rules, session_limits
+from ops.rules import centre_rules, context_scope, session_limits
 from ops.scenarios import centre_scenarios, settled
 from ops.telling import Teller, people_of
 from protocols.dispatch.listener import DispatchHub
@@ -267,6 +269,7 @@ class _Life:
             batch_events=config.limits.batch_events,
             quarantine=self._quarantine,
         )
+        self._contexts = Contexts(self._dsn, AddressReader(gazetteer), context_scope(config), now_us)
         authenticator = Authenticator.of(config)
         self._ingest = IngestHub(
             self._inlet,
@@ -285,6 +288,7 @@ class _Life:
             authenticator.authenticate_client,
             self._order,
             now_us,
+            contexts=self._contexts,
             clients_max=config.limits.clients_max,
             buffer_bytes=config.limits.client_buffer_bytes,
             hello_timeout_s=config.limits.hello_timeout_s,
@@ -306,6 +310,7 @@ class _Life:
                 nursery.start_soon(_raise_when, lost)
                 nursery.start_soon(self._upkeep)
                 nursery.start_soon(self._teller.run)
+                nursery.start_soon(self._look_back)
                 async with trio.open_nursery() as work:
                     work.start_soon(self._centre.run)
                     await self._listen(bind_patience_s)
@@ -382,10 +387,15 @@ class _Life:
         self._ingest.committed(decisions)
         self._dispatch.committed(decisions)
         self._teller.committed(decisions)
+        self._contexts.committed(decisions)
 
     def _order(self, order: Order) -> None:
         self._inlet.order(order)
         self._centre.wake()
+
+    async def _look_back(self) -> None:
+        """Finds out, beside everything else, what was before each incident."""
+        await on_host(self._contexts.run())
 
     async def _upkeep(self) -> None:
         """Makes the coming days' partitions, so that no batch has to at midnight."""

@@ -134,10 +134,21 @@ async def prune(connection: asyncpg.Connection, now_us: Micros, retention: Reten
             first_day * DAY_US,
             await _kept_incidents(connection, first_day),
         )
+        await _forget_past(connection, day_of(now_us) - retention.incident_days)
     finally:
         if not connection.is_closed():
             await connection.execute("RESET lock_timeout")
     return dropped
+
+
+async def _forget_past(connection: asyncpg.Connection, first_day: int) -> None:
+    """Takes from the past what is no longer kept of incidents (`storage.past`)."""
+    kept = await _kept_incidents(connection, first_day)
+    for statement in (
+        "DELETE FROM incident_caller WHERE opened_at < $1 AND incident_id <> ALL($2)",
+        "DELETE FROM incident_past WHERE opened_at < $1 AND incident_id <> ALL($2)",
+    ):
+        await connection.execute(statement, first_day * DAY_US, kept)
 
 
 async def _kept_incidents(connection: asyncpg.Connection, first_day: int) -> list[int]:

@@ -17,6 +17,7 @@ import msgspec
 from picows import WSFrame, WSHandshakeError, WSListener, WSMsgType, WSProtocolError, WSTransport, ws_connect
 
 from core.commands import AnyCommand
+from core.context import Context
 from protocols.dispatch import message as m
 from protocols.dispatch.codec import decode_centre, encode, text_of
 from protocols.dispatch.mirror import Mirror, Update
@@ -143,6 +144,7 @@ class DispatchClient:
         self._transport: WSTransport | None = None
         self._feeds: dict[str, Feed] = {}
         self._asked: dict[str, tuple[AnyCommand, asyncio.Future[m.Answer]]] = {}
+        self._looked: dict[int, asyncio.Future[Context]] = {}
         self._welcomed = asyncio.Event()
         self._fatal: DispatchError | None = None
         self._task: asyncio.Task[None] | None = None
@@ -203,6 +205,23 @@ class DispatchClient:
         finally:
             self._asked.pop(command.command_id, None)
 
+    async def context(self, incident: int) -> Context:
+        """What happened before an incident, as far as this client may see it; over breaks of the connection too.
+
+        Raises:
+            DispatchError: the centre does not tell it (`ContextReason`), or refuses the client for good.
+        """
+        if self._fatal is not None:
+            raise self._fatal
+        waiting = self._looked.get(incident)
+        if waiting is None:
+            waiting = self._looked[incident] = asyncio.get_running_loop().create_future()
+            waiting.add_done_callback(lambda _: self._looked.pop(incident, None))
+            if self.welcome is not None:
+                self._send(m.AskContext(incident=incident))
+        # Several may wait for one answer: who stops waiting must not take it from the others.
+        return await asyncio.shield(waiting)
+
     def cut(self) -> None:
         """Breaks the connection without a word, as a network would; the client then comes back by itself."""
         if self._transport is not None:
@@ -241,6 +260,8 @@ class DispatchClient:
                 asked = self._asked.get(message.command_id)
                 if asked is not None and not asked[1].done():
                     asked[1].set_result(message)
+            case m.ContextAnswer():
+                self._found(message)
             case m.Welcome():
                 self._greeted(message)
             case m.Error():
@@ -258,8 +279,19 @@ class DispatchClient:
             self._send(msgspec.structs.replace(feed.request, cursor=cursor))
         for command, _ in self._asked.values():
             self._send(m.CommandMessage(body=command))
+        for incident in self._looked:
+            self._send(m.AskContext(incident=incident))
         self._beat(welcome.limits.idle_timeout_s / 3.0)
         self._welcomed.set()
+
+    def _found(self, answer: m.ContextAnswer) -> None:
+        waiting = self._looked.get(answer.incident)
+        if waiting is None or waiting.done():
+            return
+        if answer.context is not None:
+            waiting.set_result(answer.context)
+        else:
+            waiting.set_exception(DispatchError(answer.reason, f"incident {answer.incident}"))
 
     def _refused(self, error: m.Error) -> None:
         refused = DispatchError(error.code.value, error.text, error.field)
@@ -312,6 +344,9 @@ class DispatchClient:
         for _, answer in self._asked.values():
             if not answer.done():
                 answer.set_exception(error or DispatchError("closed", "the client was closed"))
+        for context in self._looked.values():
+            if not context.done():
+                context.set_exception(error or DispatchError("closed", "the client was closed"))
 
     def _send(self, message: m.ClientMessage) -> None:
         if self._transport is not None:

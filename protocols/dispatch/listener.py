@@ -19,13 +19,15 @@ from picows import WSCloseCode, WSMsgType, WSUpgradeRequest, WSUpgradeResponse, 
 
 from core import limits
 from core.commands import Order
+from core.context import Context
 from core.decisions import CommandAnswer, Decisions
 from protocols.dispatch import message as m
 from protocols.dispatch.codec import HEADROOM, encode
 from protocols.dispatch.connection import Peer
-from protocols.dispatch.message import GoodbyeReason
+from protocols.dispatch.contexts import Contexts, NoContexts
+from protocols.dispatch.message import ContextReason, GoodbyeReason
 from protocols.dispatch.publisher import Publisher
-from protocols.dispatch.session import Authenticate, Give, Instruction, Leave, Say, Session, Watch
+from protocols.dispatch.session import Authenticate, Give, Instruction, Leave, Look, Say, Session, Watch
 from protocols.dispatch.subscription import Subscription
 
 _TURN_PARTS: Final = 4
@@ -47,6 +49,7 @@ class DispatchHub:
         authenticate: whom a token stands for, None for nobody. Called once a hello; must not block.
         order: hands a command to the centre, which will answer it in `Decisions.commands`.
         now_us: the centre's clock, told to clients.
+        contexts: knows what happened before an incident; nobody does if None.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class DispatchHub:
         order: Callable[[Order], None],
         now_us: Callable[[], int],
         *,
+        contexts: Contexts | None = None,
         clients_max: int = limits.CLIENTS_MAX,
         commands_max: int = limits.COMMANDS_WAITING,
         buffer_bytes: int = limits.CLIENT_BUFFER_BYTES,
@@ -73,6 +77,7 @@ class DispatchHub:
         self.goodbyes: dict[GoodbyeReason, int] = dict.fromkeys(GoodbyeReason, 0)
         self._authenticate = authenticate
         self._order = order
+        self._contexts = contexts or NoContexts()
         self._now_us = now_us
         self._clients_max = clients_max
         self._commands_max = commands_max
@@ -180,6 +185,8 @@ class DispatchHub:
                     self._flush(instruction.subscription, self._time_s())
                 case Give():
                     self._give(peer, instruction.order)
+                case Look():
+                    self._look(peer, instruction.incident)
                 case Leave():
                     self._close(peer, instruction.reason, instruction.text)
 
@@ -288,6 +295,14 @@ class DispatchHub:
             self._order(order)
         if peer.session.session_no not in waiting:
             waiting.append(peer.session.session_no)
+
+    def _look(self, peer: Peer, incident: int) -> None:
+        def answer(found: Context | ContextReason) -> None:
+            if not peer.closing:
+                self._say(peer, peer.session.looked(incident, found))
+
+        assert peer.session.client is not None
+        self._contexts.ask(incident, peer.session.client.territory, answer)
 
     def _answer(self, answer: CommandAnswer) -> None:
         for session_no in self._asked.pop(answer.command_id, ()):

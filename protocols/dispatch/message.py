@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from core import limits
 from core.commands import AnyCommand, Priority
+from core.context import Context
 from core.decisions import Notice, PositionRow
 from core.events import Key, Latitude, Longitude, OptionalKey
 
@@ -60,6 +61,19 @@ class GoodbyeReason(Enum):
     MESSAGE_TOO_LARGE = "message_too_large"
     SHUTDOWN = "shutdown"
     """The centre drains. The client comes back later and resumes."""
+
+
+class ContextReason(Enum):
+    """Why a client was told no context."""
+
+    UNKNOWN_INCIDENT = "unknown_incident"
+    """There is none of that number, it was merged into another one, or it is no longer kept."""
+    FORBIDDEN = "forbidden"
+    """It lies outside the client's territory, and the client's crew is not on it."""
+    TOO_MANY = "too_many"
+    """The client asks faster than it may, or too many clients wait: ask again later."""
+    UNAVAILABLE = "unavailable"
+    """The centre cannot look into the past now: ask again later."""
 
 
 FATAL: Final = frozenset(
@@ -126,6 +140,12 @@ class CommandMessage(Message, tag="command", kw_only=True, frozen=True):
     body: AnyCommand
 
 
+class AskContext(Message, tag="context", kw_only=True, frozen=True):
+    """Asks what happened before an incident: at its address, from its numbers, near it, on its road (CITY-11)."""
+
+    incident: Annotated[int, Meta(ge=1, le=2**62)]
+
+
 class Heartbeat(Message, tag="heartbeat", kw_only=True, frozen=True):
     """Sent by both sides when they have nothing else to say; the centre tells its time."""
 
@@ -139,7 +159,7 @@ class Goodbye(Message, tag="goodbye", kw_only=True, frozen=True):
     text: str = ""
 
 
-ClientMessage = Hello | Subscribe | Unsubscribe | CommandMessage | Heartbeat | Goodbye
+ClientMessage = Hello | Subscribe | Unsubscribe | CommandMessage | AskContext | Heartbeat | Goodbye
 
 
 class Limits(msgspec.Struct, kw_only=True, frozen=True):
@@ -206,6 +226,14 @@ class Answer(Message, tag="answer", kw_only=True, frozen=True, omit_defaults=Fal
     text: str
 
 
+class ContextAnswer(Message, tag="context", kw_only=True, frozen=True, omit_defaults=False):
+    """The context of an incident, or why not: `reason` is empty, or a `ContextReason`."""
+
+    incident: int
+    reason: str
+    context: Context | None
+
+
 class Error(Message, tag="error", kw_only=True, frozen=True, omit_defaults=False):
     """A message was refused. `ref` is the subscription's or the command's id, `""` where none could be read."""
 
@@ -216,4 +244,4 @@ class Error(Message, tag="error", kw_only=True, frozen=True, omit_defaults=False
     text: str
 
 
-CentreMessage = Welcome | Snapshot | Changes | Answer | Error | Heartbeat | Goodbye
+CentreMessage = Welcome | Snapshot | Changes | Answer | ContextAnswer | Error | Heartbeat | Goodbye

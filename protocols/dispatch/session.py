@@ -15,13 +15,15 @@ import msgspec
 
 from core import limits
 from core.commands import Order
+from core.context import Context
 from core.decisions import CommandAnswer
+from core.instant import SECOND_US
 from protocols.dispatch import message as m
 from protocols.dispatch.authority import hindrance, operator_of
 from protocols.dispatch.codec import RefusedError, decode, encode
-from protocols.dispatch.message import ErrorCode, GoodbyeReason
+from protocols.dispatch.message import ContextReason, ErrorCode, GoodbyeReason
 from protocols.dispatch.publisher import Publisher
-from protocols.dispatch.subscription import Client, Subscription
+from protocols.dispatch.subscription import Client, Subscription, sees
 
 Authenticate = Callable[[str], Client | None]
 
@@ -40,6 +42,7 @@ MOVES: Final[dict[State, dict[type[m.ClientMessage], State]]] = {
         m.Subscribe: State.OPEN,
         m.Unsubscribe: State.OPEN,
         m.CommandMessage: State.OPEN,
+        m.AskContext: State.OPEN,
         m.Heartbeat: State.OPEN,
         m.Goodbye: State.CLOSED,
     },
@@ -66,6 +69,12 @@ class Give(msgspec.Struct, frozen=True):
     order: Order
 
 
+class Look(msgspec.Struct, frozen=True):
+    """Ask for the context of this incident; what comes of it goes to `Session.looked`."""
+
+    incident: int
+
+
 class Leave(msgspec.Struct, frozen=True):
     """Say goodbye with this reason and close the connection."""
 
@@ -73,7 +82,7 @@ class Leave(msgspec.Struct, frozen=True):
     text: str = ""
 
 
-Instruction = Say | Watch | Give | Leave
+Instruction = Say | Watch | Give | Look | Leave
 
 
 class Session:
@@ -97,6 +106,10 @@ class Session:
         self.subscriptions: dict[str, Subscription] = {}
         self.asked: set[str] = set()
         """Ids of commands that wait for their answer."""
+        self.looking: set[int] = set()
+        """Incidents whose context is awaited."""
+        self._looks_left = float(limits.CLIENT_CONTEXTS)
+        self._looked_us = 0
         self._publisher = publisher
         self._authenticate = authenticate
         self._now_us = now_us
@@ -145,6 +158,20 @@ class Session:
         text = "too many commands wait for their answers at this centre; send it again later"
         return encode(m.Error(ref=command_id, code=ErrorCode.TOO_MANY_COMMANDS, field="$.body.command_id", text=text))
 
+    def looked(self, incident: int, found: Context | ContextReason) -> bytearray:
+        """The frame that tells the context of an incident, or why not.
+
+        Args:
+            incident: the one that was asked for.
+            found: its context as far as the client may see it, or why there is none.
+        """
+        self.looking.discard(incident)
+        if isinstance(found, ContextReason):
+            return encode(m.ContextAnswer(incident=incident, reason=found.value, context=None))
+        if not self._sees(incident, found.territory):
+            return encode(m.ContextAnswer(incident=incident, reason=ContextReason.FORBIDDEN.value, context=None))
+        return encode(m.ContextAnswer(incident=incident, reason="", context=found))
+
     def close(self) -> None:
         """The connection is gone or going: everything it held is let go."""
         self.state = State.CLOSED
@@ -180,6 +207,8 @@ class Session:
                 return []
             case m.CommandMessage():
                 return self._command(message)
+            case m.AskContext():
+                return self._look(message.incident)
             case m.Heartbeat():
                 return []
             case m.Goodbye():
@@ -232,3 +261,26 @@ class Session:
             raise RefusedError(ErrorCode.TOO_MANY_COMMANDS, "$.body.command_id", text, command.command_id)
         self.asked.add(command.command_id)
         return [Give(Order(operator_of(self.client), command))]
+
+    def _look(self, incident: int) -> list[Instruction]:
+        if incident in self.looking:
+            return []  # answered once
+        now_us = self._now_us()
+        refill = max(0, now_us - self._looked_us) / SECOND_US * limits.CLIENT_CONTEXTS_PER_S
+        self._looks_left = min(float(limits.CLIENT_CONTEXTS), self._looks_left + refill)
+        self._looked_us = now_us
+        if self._looks_left < 1.0:
+            return [Say(self.looked(incident, ContextReason.TOO_MANY))]
+        self._looks_left -= 1.0
+        if not self._sees(incident, None):
+            return [Say(self.looked(incident, ContextReason.FORBIDDEN))]
+        self.looking.add(incident)
+        return [Look(incident)]
+
+    def _sees(self, incident: int, territory: str | None) -> bool:
+        """Whether the client may know of an incident, which lies in this territory where the newest state is not known."""
+        assert self.client is not None
+        known = self._publisher.incident(incident)
+        if known is not None:
+            return sees(self.client, known.territory, known.crews)
+        return territory is None or sees(self.client, territory, ())

@@ -7,6 +7,7 @@ does not read costs the centre the same few bytes as one that does (invariant 8)
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
@@ -50,6 +51,11 @@ def served(territory: str, roots: tuple[str, ...]) -> bool:
 def within(territory: str, root: str) -> bool:
     """Whether a territory is `root` or lies below it; the root of everything is `""`."""
     return not root or territory == root or territory.startswith(root + "/")
+
+
+def sees(client: Client, territory: str, crews: Collection[str]) -> bool:
+    """Whether some subscription of a client could show it an incident of this territory with these crews on it."""
+    return within(territory, client.territory) or (bool(client.crew) and client.crew in crews)
 
 
 class Selection(msgspec.Struct, frozen=True):

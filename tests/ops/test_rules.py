@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import msgspec
 
+from core.context import Scope
 from core.correlate import CorrelateRules
 from core.plausible import PlausibleRules
 from core.signal import SignalRules
 from core.state import CentreRules
 from core.terms import TermLengths
-from ops.config import Centre, Config, Correlate, Limits, Positions, Storage, Terms
-from ops.rules import centre_rules, retention, session_limits
+from ops.config import Centre, Config, Context, Correlate, Limits, Positions, Storage, Terms
+from ops.rules import centre_rules, context_scope, retention, session_limits
 from protocols.ingest.state import SessionLimits
 from storage.partitions import Retention
 
@@ -19,6 +20,7 @@ def test_defaults_are_those_of_the_engine_and_the_sessions() -> None:
     assert centre_rules(Config()) == CentreRules()
     assert session_limits(Config()) == SessionLimits()
     assert retention(Config()) == Retention()
+    assert context_scope(Config()) == Scope()
 
 
 def test_every_value_arrives() -> None:
@@ -49,6 +51,13 @@ def test_every_value_arrives() -> None:
 def test_days_of_each_kind_arrive() -> None:
     kept = retention(Config(storage=Storage(event_days=2, incident_days=3, position_days=4)))
     assert kept == Retention(event_days=2, incident_days=3, position_days=4)
+
+
+def test_scope_of_a_context_arrives() -> None:
+    scope = context_scope(
+        Config(context=Context(near_m=1, near_days=2, road_m=3, road_days=4, road_categories="crash,road_fire"))
+    )
+    assert scope == Scope(near_m=1, near_days=2, road_m=3, road_days=4, road_categories=("crash", "road_fire"))
 
 
 def test_rate_of_zero_is_no_bound() -> None:

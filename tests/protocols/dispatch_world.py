@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from core.context import Context, Earlier, Group, NumberHistory, Outcome, Relation
 from core.decisions import CommandAnswer, CrewChange, Decisions, IncidentChange, Notice, PositionRow
 from core.instant import Micros
 from core.vocabulary import CategoryCode, CrewId, CrewState, IncidentId, IncidentState
@@ -110,6 +111,25 @@ def batch(
         notices=list(notices),
         live_positions=list(positions),
     )
+
+
+NO_GROUP = Group((), 0, 0, 0, 0, more=False)
+
+
+def context(number: int = 1, territory: str = CITY) -> Context:
+    """What was before an incident: one earlier one at its address, with every field that a context can have."""
+    before = Earlier(
+        IncidentId(number - 1),
+        Micros(5),
+        CategoryCode("fire"),
+        Outcome.FALSE_CALL,
+        (Relation.SAME_ADDRESS, Relation.NEARBY),
+        "false_call",
+        12.5,
+    )
+    one = Group((before,), 1, 1, 1, 1, more=True)
+    history = NumberHistory("+77010000001", 3, 1, more=False, first_us=Micros(5), last_us=Micros(5))
+    return Context(IncidentId(number), territory, Micros(9), Micros(8), one, NO_GROUP, one, NO_GROUP, (history,))
 
 
 class Watcher:

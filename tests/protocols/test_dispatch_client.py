@@ -10,8 +10,8 @@ import uvloop
 
 from core.commands import Accept, Close
 from protocols.dispatch.client import DispatchClient, DispatchError
-from protocols.dispatch.message import Answer, Filter
-from tests.protocols.dispatch_world import answer, batch, crew, incident, position
+from protocols.dispatch.message import Answer, ContextReason, Filter
+from tests.protocols.dispatch_world import answer, batch, context, crew, incident, position
 from tests.protocols.test_dispatch_listener import Centre, until
 
 
@@ -89,6 +89,27 @@ def test_command_waits_for_its_answer_over_a_break() -> None:
     run(story)
 
 
+def test_context_is_waited_for_over_a_break_and_by_several() -> None:
+    async def story(centre: Centre) -> None:
+        async with client_of(centre) as client:
+            waiting = [asyncio.create_task(client.context(2)) for _ in range(3)]
+            await until(lambda: len(centre.questions) == 1)
+            client.cut()
+            await until(lambda: len(centre.questions) == 2)
+            waiting.pop().cancel()
+            centre.questions[1][2](context(2))
+            assert await asyncio.gather(*waiting) == [context(2)] * 2
+            # What was told is not kept: who asks again is told anew.
+            again = asyncio.create_task(client.context(2))
+            await until(lambda: len(centre.questions) == 3)
+            centre.questions[2][2](ContextReason.UNKNOWN_INCIDENT)
+            with pytest.raises(DispatchError, match="unknown_incident") as raised:
+                await again
+            assert raised.value.reason == ContextReason.UNKNOWN_INCIDENT.value
+
+    run(story)
+
+
 def test_refusals_are_raised_where_they_belong() -> None:
     async def story(centre: Centre) -> None:
         async with client_of(centre, "o") as client:
@@ -135,10 +156,12 @@ def test_closing_ends_what_waits() -> None:
         async with client_of(centre) as client:
             feed = client.subscribe("map")
             waiting = asyncio.create_task(client.command(Accept(command_id="c1", incident=1, crew="P-1")))
+            looking = asyncio.create_task(client.context(1))
             await feed.synced()
-            await until(lambda: len(centre.orders) == 1)
-        with pytest.raises(DispatchError, match="closed"):
-            await waiting
+            await until(lambda: len(centre.orders) == len(centre.questions) == 1)
+        for task in (waiting, looking):
+            with pytest.raises(DispatchError, match="closed"):
+                await task
         assert [update.reset async for update in feed] == [True]
         await until(lambda: centre.hub.clients == 0)
 

@@ -22,15 +22,19 @@ from core.decisions import Decisions
 from core.instant import Micros
 from protocols.dispatch.client import DispatchClient
 from protocols.dispatch.codec import decode_centre, encode, text_of
+from protocols.dispatch.contexts import Answer as Answerer
 from protocols.dispatch.listener import DispatchHub
 from protocols.dispatch.message import (
     PATH,
     PROTOCOL,
     Answer,
+    AskContext,
     CentreMessage,
     Changes,
     ClientMessage,
     CommandMessage,
+    ContextAnswer,
+    ContextReason,
     Error,
     ErrorCode,
     Goodbye,
@@ -44,9 +48,9 @@ from protocols.dispatch.message import (
 from protocols.dispatch.mirror import Mirror
 from protocols.dispatch.publisher import Publisher
 from protocols.dispatch.subscription import Client
-from tests.protocols.dispatch_world import answer, batch, incident
+from tests.protocols.dispatch_world import CITY, answer, batch, context, incident
 
-TOKENS = {"d": Client(operator="aigul", role="dispatcher"), "o": Client(operator="eye", role="observer")}
+TOKENS = {"d": Client(operator="aigul", role="dispatcher"), "o": Client(operator="eye", role="observer", territory=CITY)}
 HELLO = Hello(protocol=PROTOCOL, token="d")
 
 
@@ -56,7 +60,15 @@ class Centre:
     def __init__(self, publisher: Publisher | None = None, **options: float) -> None:
         self.publisher = publisher or Publisher()
         self.orders: list[Order] = []
-        self.hub = DispatchHub(self.publisher, TOKENS.get, self.orders.append, lambda: 1_000, **options)  # type: ignore[arg-type]
+        self.questions: list[tuple[int, str, Answerer]] = []
+        self.hub = DispatchHub(
+            self.publisher,
+            TOKENS.get,
+            self.orders.append,
+            lambda: 1_000,
+            contexts=self,
+            **options,  # type: ignore[arg-type]
+        )
         self.port = 0
 
     async def __aenter__(self) -> Centre:
@@ -72,6 +84,10 @@ class Centre:
 
     def commit(self, decisions: Decisions) -> None:
         self.hub.committed(decisions)
+
+    def ask(self, incident: int, territory: str, answer: Answerer) -> None:
+        """Keeps the question until the test answers it."""
+        self.questions.append((incident, territory, answer))
 
 
 class Peer(WSListener):
@@ -175,6 +191,54 @@ def test_conversation_from_hello_to_goodbye() -> None:
             assert await peer.get() == Goodbye(reason="bye")
             assert await peer.get() is None
             assert centre.hub.clients == 0
+
+    run(story)
+
+
+def test_context_goes_to_who_asked_with_what_it_may_see() -> None:
+    async def story() -> None:
+        async with Centre() as centre:
+            whole, limited = await connect(centre, HELLO), await connect(centre, Hello(protocol=PROTOCOL, token="o"))
+            for peer in (whole, limited):
+                assert isinstance(await peer.get(), Welcome)
+                peer.send(AskContext(incident=2))
+            await until(lambda: len(centre.questions) == 2)
+            assert sorted(question[:2] for question in centre.questions) == [(2, ""), (2, CITY)]
+            for _, territory, tell in centre.questions:
+                tell(context(2) if territory else ContextReason.UNAVAILABLE)
+            assert await whole.get() == ContextAnswer(incident=2, reason="unavailable", context=None)
+            assert await limited.get() == ContextAnswer(incident=2, reason="", context=context(2))
+
+    run(story)
+
+
+def test_context_that_comes_when_its_client_has_gone_is_nobodys() -> None:
+    async def story() -> None:
+        async with Centre() as centre:
+            peer, other = await greeted(centre), await greeted(centre)
+            peer.send(AskContext(incident=2))
+            await until(lambda: len(centre.questions) == 1)
+            assert peer.transport is not None
+            peer.transport.disconnect()
+            await until(lambda: centre.hub.clients == 1)
+            centre.questions[0][2](context(2))
+            other.send(Goodbye())
+            assert await other.get() == Goodbye(reason="bye")
+
+    run(story)
+
+
+def test_hub_that_knows_nobody_to_ask_says_so() -> None:
+    async def story() -> None:
+        hub = DispatchHub(Publisher(), TOKENS.get, lambda order: None, lambda: 0)
+        _, port = await hub.start("127.0.0.1", 0)
+        _, peer = await ws_connect(Peer, f"ws://127.0.0.1:{port}{PATH}")
+        assert isinstance(peer, Peer)
+        for message in (HELLO, AskContext(incident=2)):
+            peer.send(message)
+        assert isinstance(await peer.get(), Welcome)
+        assert await peer.get() == ContextAnswer(incident=2, reason="unavailable", context=None)
+        await hub.drain()
 
     run(story)
 

@@ -10,10 +10,22 @@ import msgspec
 import pytest
 
 from core.commands import AnyCommand
-from core.limits import CLIENT_COMMANDS, CLIENT_SUBSCRIPTIONS, FILTER_ITEMS, FRAME_MAX_BYTES, IDLE_TIMEOUT_S
+from core.context import FALSE_CALL_WORDS, Context, Earlier, Group, NumberHistory, Outcome, Relation, Scope
+from core.limits import (
+    CLIENT_COMMANDS,
+    CLIENT_CONTEXTS,
+    CLIENT_CONTEXTS_PER_S,
+    CLIENT_SUBSCRIPTIONS,
+    CONTEXT_LISTED,
+    CONTEXT_NUMBERS,
+    FILTER_ITEMS,
+    FRAME_MAX_BYTES,
+    IDLE_TIMEOUT_S,
+)
 from protocols.dispatch import message as m
 from protocols.dispatch.codec import decode, decode_centre
 from protocols.dispatch.session import MOVES, State
+from tests.protocols.dispatch_world import context
 
 TEXT = (Path(__file__).parents[2] / "protocols/dispatch/PROTOCOL.md").read_text(encoding="utf-8")
 
@@ -56,6 +68,12 @@ def test_states_are_the_table() -> None:
         ("snapshot", m.Snapshot),
         ("changes", m.Changes),
         ("answer", m.Answer),
+        ("context", m.AskContext),
+        ("context, as told", m.ContextAnswer),
+        ("context, as told", Context),
+        ("context, as told", Group),
+        ("context, as told", Earlier),
+        ("context, as told", NumberHistory),
     ],
 )
 def test_fields_are_documented(title: str, message: type[msgspec.Struct]) -> None:
@@ -73,6 +91,27 @@ def test_codes_and_reasons_are_documented() -> None:
     rows = dict(re.findall(r"^\| `(\w+)` \|.*\| ?(.*?) ?\|$", section("goodbye"), re.MULTILINE))
     assert set(rows) == {reason.value for reason in m.GoodbyeReason}
     assert {reason for reason, back in rows.items() if back.startswith("no")} == {reason.value for reason in m.FATAL}
+
+
+def test_contexts_are_documented() -> None:
+    asked, told = section("context"), section("context, as told")
+    scope = Scope()
+    assert f"{CLIENT_CONTEXTS} at once and {CLIENT_CONTEXTS_PER_S:g} a second" in asked
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|$", told, re.MULTILINE))
+    assert {reason.value for reason in m.ContextReason} <= set(rows)
+    assert {relation.value for relation in Relation} <= set(rows)
+    assert f"first {('no', 'one', 'two', 'three', 'four')[CONTEXT_NUMBERS]} callers" in rows["same_number"]
+    assert f"{scope.near_m:g} m and {scope.near_days} days" in rows["nearby"]
+    assert f"{scope.road_m:g} m" in rows["same_road"]
+    assert f"the newest {CONTEXT_LISTED};" in told
+    assert {outcome.value for outcome in Outcome} <= named(told)
+    assert all(f"`{words}`" in told for words in FALSE_CALL_WORDS)
+    examples = re.findall(r'`(\{"kind":"context".*?\})`', asked + told)
+    assert decode(examples[0].encode()) == m.AskContext(incident=17)
+    whole = msgspec.json.encode(context(17)).decode()
+    assert decode_centre(examples[1].replace("{…}", whole).encode()) == m.ContextAnswer(
+        incident=17, reason="", context=context(17)
+    )
 
 
 def test_examples_are_messages() -> None:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 import pytest
 
+from core import limits
 from core.commands import (
     Accept,
     AddNote,
@@ -29,8 +30,11 @@ from protocols.dispatch.codec import decode_centre, text_of
 from protocols.dispatch.message import (
     PROTOCOL,
     Answer,
+    AskContext,
     ClientMessage,
     CommandMessage,
+    ContextAnswer,
+    ContextReason,
     Error,
     ErrorCode,
     Filter,
@@ -44,15 +48,16 @@ from protocols.dispatch.message import (
     Welcome,
 )
 from protocols.dispatch.publisher import Publisher
-from protocols.dispatch.session import MOVES, Give, Instruction, Leave, Say, Session, State, Watch
+from protocols.dispatch.session import MOVES, Give, Instruction, Leave, Look, Say, Session, State, Watch
 from protocols.dispatch.subscription import Client
-from tests.protocols.dispatch_world import CITY, answer, batch, crew, incident
+from tests.protocols.dispatch_world import CITY, answer, batch, context, crew, incident
 
 DISPATCHER = Client(operator="aigul", role="dispatcher", territory=CITY)
 SHIFT_LEAD = Client(operator="marat", role="shift_lead")
 OBSERVER = Client(operator="eye", role="observer")
 CREW = Client(operator="p1", role="crew", crew="P-1")
-TOKENS = {"d": DISPATCHER, "l": SHIFT_LEAD, "o": OBSERVER, "c": CREW}
+FAR_CREW = Client(operator="p7", role="crew", crew="P-7", territory=CITY)
+TOKENS = {"d": DISPATCHER, "l": SHIFT_LEAD, "o": OBSERVER, "c": CREW, "f": FAR_CREW}
 ALLOWED = Limits(message_max_bytes=1_000, subscriptions=2, commands=2, idle_timeout_s=60.0)
 HELLO = Hello(protocol=PROTOCOL, token="d")
 ACCEPT = Accept(command_id="c1", incident=1, crew="P-1")
@@ -96,6 +101,7 @@ MESSAGES: list[ClientMessage] = [
     Subscribe(id="map"),
     Unsubscribe(id="map"),
     CommandMessage(body=ACCEPT),
+    AskContext(incident=1),
     Heartbeat(),
     Goodbye(),
 ]
@@ -320,3 +326,99 @@ def test_forbidden_command_is_refused_and_does_not_leave() -> None:
     assert [type(step) for step in instructions] == [Say]
     refused = error_in(instructions)
     assert (refused.code, refused.ref, refused.field) == (ErrorCode.FORBIDDEN, "c1", "$.body.command")
+
+
+def answer_in(frame: bytearray) -> ContextAnswer:
+    told = decode_centre(text_of(frame))
+    assert isinstance(told, ContextAnswer)
+    return told
+
+
+def refusal_in(instructions: list[Instruction]) -> str:
+    (said,) = instructions
+    assert isinstance(said, Say)
+    told = answer_in(said.frame)
+    assert told.context is None
+    return told.reason
+
+
+def test_context_is_asked_for_and_told() -> None:
+    publisher = Publisher()
+    publisher.publish(batch(1, [incident(1)]))
+    one = opened("d", publisher)
+    assert say(one, AskContext(incident=1)) == [Look(1)]
+    # Asked twice, answered once.
+    assert say(one, AskContext(incident=1)) == []
+    found = context(1, CITY)
+    assert answer_in(one.looked(1, found)) == ContextAnswer(incident=1, reason="", context=found)
+    assert say(one, AskContext(incident=1)) == [Look(1)]
+    refused = one.looked(1, ContextReason.UNKNOWN_INCIDENT)
+    assert answer_in(refused) == ContextAnswer(incident=1, reason="unknown_incident", context=None)
+
+
+class Sight(NamedTuple):
+    token: str
+    territory: str
+    crews: tuple[str, ...]
+    seen: bool
+
+
+SIGHTS = [
+    Sight("d", CITY, (), True),
+    Sight("d", f"{CITY}/medeu", (), True),
+    Sight("d", "kz", (), False),
+    Sight("d", "kz/almatyobl", (), False),
+    Sight("d", "", (), False),
+    Sight("l", "kz/astana", (), True),
+    Sight("f", "kz/astana", ("P-7",), True),
+    Sight("f", "kz/astana", ("P-1",), False),
+]
+
+
+@pytest.mark.parametrize("case", SIGHTS)
+def test_context_is_for_those_who_may_subscribe_to_the_incident(case: Sight) -> None:
+    publisher = Publisher()
+    publisher.publish(batch(1, [incident(1, territory=case.territory, crews=case.crews)]))
+    asked = say(opened(case.token, publisher), AskContext(incident=1))
+    if case.seen:
+        assert asked == [Look(1)]
+    else:
+        assert refusal_in(asked) == "forbidden"
+
+
+@pytest.mark.parametrize("case", SIGHTS[:-2])
+def test_context_of_an_incident_of_long_ago_is_for_those_of_its_territory(case: Sight) -> None:
+    one = opened(case.token)
+    assert say(one, AskContext(incident=1)) == [Look(1)]
+    told = answer_in(one.looked(1, context(1, case.territory)))
+    assert (told.reason, told.context is not None) == (("", True) if case.seen else ("forbidden", False))
+
+
+def test_context_that_may_no_longer_be_seen_when_it_comes_is_not_told() -> None:
+    publisher = Publisher()
+    publisher.publish(batch(1, [incident(1, territory=CITY)]))
+    one = opened("d", publisher)
+    assert say(one, AskContext(incident=1)) == [Look(1)]
+    publisher.publish(batch(2, [incident(1, 2, territory="kz/astana")]))
+    assert answer_in(one.looked(1, context(1, CITY))).reason == "forbidden"
+
+
+def test_contexts_are_asked_for_at_a_bounded_rate() -> None:
+    clock = [1_000_000_000]
+    one = Session(7, Publisher(), TOKENS.get, now_us=lambda: clock[0], allowed=ALLOWED)
+    say(one, HELLO)
+
+    def taken(first: int) -> int:
+        """How many of a hundred questions are handed on."""
+        asked = [say(one, AskContext(incident=first + number)) for number in range(100)]
+        assert {refusal_in(refused) for refused in asked if not isinstance(refused[0], Look)} <= {"too_many"}
+        return sum(isinstance(instructions[0], Look) for instructions in asked)
+
+    assert taken(1) == limits.CLIENT_CONTEXTS
+    assert taken(200) == 0
+    clock[0] += 1_000_000
+    assert taken(300) == limits.CLIENT_CONTEXTS_PER_S
+    clock[0] += 3_600_000_000
+    assert taken(400) == limits.CLIENT_CONTEXTS
+    clock[0] -= 10_000_000
+    assert taken(500) == 0
