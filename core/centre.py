@@ -22,6 +22,7 @@ from core.instant import SECOND_US, Micros
 from core.phone import read_phone
 from core.ports import Subscriber
 from core.quarantine import EngineFaultError, Quarantine
+from core.roster.model import Roster
 from core.scenario import ScenarioSet
 from core.state import Batch
 
@@ -91,15 +92,16 @@ class Centre:
         self._quarantine = Quarantine() if quarantine is None else quarantine
         self._wake = Wake()
         self._finishing = False
-        self._scenarios: ScenarioSet | None = None
+        self._news: list[Batch] = []
+        """Scenarios and rosters to go by, each as a batch of its own."""
 
     def wake(self) -> None:
         """Says that the inlet is not empty. Callable from either loop."""
         self._wake.ring()
 
-    def load(self, scenarios: ScenarioSet) -> None:
-        """Lets incidents that open from now on go by other scenarios."""
-        self._scenarios = scenarios
+    def load(self, *, scenarios: ScenarioSet | None = None, roster: Roster | None = None) -> None:
+        """Lets incidents that open from now on go by other scenarios, or the centre by another roster."""
+        self._news.append(Batch([], [], {}, scenarios=scenarios, roster=roster))
         self._wake.ring()
 
     def finish(self) -> None:
@@ -121,13 +123,12 @@ class Centre:
     async def _decide(self, decided: trio.MemorySendChannel[Decisions]) -> None:
         async with decided:
             while True:
-                if not self._inlet and not self._engine.has_more and self._scenarios is None:
+                if not self._inlet and not self._engine.has_more and not self._news:
                     if self._finishing:
                         return
                     await self._wake.wait(self._sleep_s())
-                if self._scenarios is not None:
-                    scenarios, self._scenarios = self._scenarios, None
-                    await self._handle(Batch([], [], {}, scenarios=scenarios), decided)
+                while self._news:
+                    await self._handle(self._news.pop(0), decided)
                 chunks, orders = self._inlet.take(self._batch_events)
                 subscribers = await self._subscribers(list(phones_of(chunks, self._region)))
                 if self._quarantine.is_careful:

@@ -127,6 +127,15 @@ class Acknowledge(Command, tag="acknowledge", kw_only=True, frozen=True):
     term: Literal["", "accept", "crew", "on_scene", "review"] = ""
 
 
+class HandOver(Command, tag="hand_over", kw_only=True, frozen=True):
+    """Another person answers from now on for every open incident of a territory: the shift is handed over (OCC-3)."""
+
+    territory: Annotated[str, Meta(max_length=200)] = ""
+    """And all below it; `""` for the whole centre."""
+    to: Key
+    """The person, as the roster names them."""
+
+
 class SetMode(Command, tag="set_mode", kw_only=True, frozen=True):
     """The centre works in another of its legal modes: terms that begin from now on and sensors' limits are that mode's."""
 
@@ -149,6 +158,7 @@ AnyCommand = (
     | Split
     | ChangePriority
     | Acknowledge
+    | HandOver
     | SetMode
 )
 

@@ -25,7 +25,8 @@ from core.facts import (
     Opened,
     TermFired,
 )
-from core.incident import Assignment, Term, replay
+from core.incident import Assignment, replay
+from core.incident_terms import Term
 from core.instant import Micros
 from core.vocabulary import AssignmentId, AssignmentState, IncidentId, IncidentState, TermKind
 

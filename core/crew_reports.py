@@ -49,8 +49,9 @@ def take_status(state: CentreState, source: str, event: CrewStatus) -> IncidentI
     crew_id = CrewId(event.crew)
     crew = state.crews.get(crew_id)
     if crew is None:
-        if event.capabilities is None:
-            text = "this crew is not known; its first status must give its capabilities"
+        planned = state.planned.get(crew_id)
+        if event.capabilities is None and (planned is None or not planned.capabilities):
+            text = "this crew is not known, nor planned; its first status must give its capabilities"
             return Rejected(event.seq, RejectCode.UNKNOWN_CREW, "$.capabilities", text)
         crew = Crew(crew_id=crew_id, updated_us=state.now_us)
     actor, cause = f"crew:{crew_id}", f"event:{source}/{event.seq}"
@@ -212,6 +213,11 @@ def _take_profile(state: CentreState, crew: Crew, event: CrewStatus) -> None:
         crew.territory = event.territory
     if event.outside is not None:
         crew.outside = event.outside
+    planned = state.planned.get(crew.crew_id)
+    if planned is not None:
+        # The duty officer's plan says where the crew serves and as what; where it leaves the latter open, the terminal does.
+        crew.capabilities = planned.capabilities or crew.capabilities
+        crew.territory = planned.territory
     if not is_new and profile == (crew.capabilities, crew.territory, crew.outside):
         return
     crew.updated_us = state.now_us

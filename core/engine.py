@@ -14,6 +14,7 @@ from core.category import CategoryTable
 from core.crew import OFF, decode_crew
 from core.crew_reports import Moved, note_latest, note_positions, note_silence, restore_positions, take_status
 from core.decisions import Decisions, Taken
+from core.duty_watch import DutyWatch
 from core.events import (
     Alarm,
     Call,
@@ -68,6 +69,7 @@ class Engine:
     ) -> None:
         self._state = CentreState(rules, categories, scenarios, gazetteer, territories, crew_index)
         self._state.muted = muted
+        self._duty = DutyWatch()
         self._terms_left = False
         self._unmatched = True
         """Whether the recovered crews have yet to be matched with the recovered queue."""
@@ -81,8 +83,8 @@ class Engine:
     @property
     def next_due_us(self) -> Micros | None:
         """When `handle` must be called even without a batch, or None."""
-        due = [each for each in (self._state.running.next_due_us, self._state.signals.next_due_us) if each is not None]
-        return min(due, default=None)
+        watches = (self._state.running, self._state.signals, self._duty)
+        return min((watch.next_due_us for watch in watches if watch.next_due_us is not None), default=None)
 
     @property
     def has_more(self) -> bool:
@@ -97,6 +99,7 @@ class Engine:
             now_us: the centre's time; never earlier than in the call before.
         """
         state = self._state
+        last_us = state.now_us
         state.now_us = max(now_us, state.now_us)
         state.clear_changes()
         if self._unmatched:
@@ -109,6 +112,9 @@ class Engine:
         self._terms_left |= note_silence(state, TERMS_A_BATCH_MAX)
         if batch.scenarios is not None:
             _load_scenarios(state, batch.scenarios)
+        if batch.roster is not None:
+            self._duty.load(state, batch.roster, last_us)
+        self._duty.look(state)
         skips = [_skip(chunk, state.high_water.get(chunk.source, 0)) for chunk in batch.chunks]
         telling = (
             (chunk.source, item)
@@ -129,7 +135,15 @@ class Engine:
 
     def _decisions(self, taken: list[Taken]) -> Decisions | None:
         state = self._state
-        if not (taken or state.log or state.changed_crews or state.answered or state.kept_positions or state.centre_log):
+        if not (
+            taken
+            or state.log
+            or state.changed_crews
+            or state.answered
+            or state.kept_positions
+            or state.centre_log
+            or state.notices
+        ):
             return None
         state.batch_no += 1
         return Decisions(

@@ -239,6 +239,12 @@ class PersonTold(msgspec.Struct, frozen=True, tag="person_told", gc=False):
     """`opened`, `assigned`, `on_scene`, `closed`."""
 
 
+class OwnerSet(msgspec.Struct, frozen=True, tag="owner_set", gc=False):
+    """Somebody else answers for the incident from now on: a shift has been handed over (OCC-3)."""
+
+    owner: str
+
+
 class Noted(msgspec.Struct, frozen=True, tag="noted", gc=False):
     """A dispatcher has added words (CITY-10)."""
 
@@ -287,6 +293,7 @@ Fact = (
     | TermFired
     | Acknowledged
     | PersonTold
+    | OwnerSet
     | Noted
     | Absorbed
     | MergedInto

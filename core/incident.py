@@ -16,7 +16,6 @@ import msgspec
 from core import limits
 from core.decisions import LogEntry
 from core.facts import (
-    STOPS,
     Absorbed,
     Acknowledged,
     AssignmentEnded,
@@ -35,12 +34,14 @@ from core.facts import (
     NeedsRaised,
     Noted,
     Opened,
+    OwnerSet,
     PersonTold,
     PrioritySet,
     Queued,
     Recategorised,
     TermFired,
 )
+from core.incident_terms import Term, acknowledge, await_wave, keep_awaited, runs_on
 from core.instant import Micros
 from core.locate import best_place
 from core.vocabulary import AssignmentId, AssignmentState, CategoryCode, IncidentId, IncidentState, TermKind
@@ -97,18 +98,6 @@ class Assignment(msgspec.Struct, omit_defaults=True, gc=False):
     ended_us: Micros | None = None
     held: bool = False
     """Whether its crew works on another of its assignments meanwhile."""
-
-
-class Term(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """A running deadline of the incident or of one of its assignments, or the next moment of the chain of a passed one."""
-
-    kind: TermKind
-    due_us: Micros
-    assignment_id: AssignmentId | None = None
-    moment: int = 0
-    """0 while the term itself runs; afterwards the moment of its chain that comes next (`core.escalation`)."""
-    until: tuple[str, ...] = STOPS
-    """What ends the chain early."""
 
 
 class Note(msgspec.Struct, frozen=True, gc=False):
@@ -197,7 +186,7 @@ def apply(incident: Incident, fact: Fact, at_us: Micros, actor: str) -> None:
             incident.scenario = fact.scenario
             incident.needs = fact.needs
             incident.terms = [Term(TermKind.REVIEW, fact.review_due_us)]
-            _await_wave(incident, fact.wave_due_us)
+            await_wave(incident, fact.wave_due_us)
             _join(incident, fact.joined)
             incident.told_us = at_us
         case EventJoined():
@@ -211,7 +200,7 @@ def apply(incident: Incident, fact: Fact, at_us: Micros, actor: str) -> None:
             incident.needs = fact.needs
             if fact.scenario:
                 incident.scenario = fact.scenario
-                _await_wave(incident, fact.wave_due_us)
+                await_wave(incident, fact.wave_due_us)
             _settle(incident)
         case NeedsRaised():
             incident.needs += fact.needs
@@ -253,9 +242,11 @@ def apply(incident: Incident, fact: Fact, at_us: Micros, actor: str) -> None:
             if fact.quiet_until_us is not None:
                 incident.quiet[f"{fact.term.value}:{fact.told}"] = fact.quiet_until_us
         case Acknowledged():
-            _acknowledge(incident, fact)
+            acknowledge(incident, fact)
         case PersonTold():
             pass
+        case OwnerSet():
+            incident.owner = fact.owner
         case Noted():
             incident.notes.append(Note(at_us, actor, fact.words))
             if len(incident.notes) > limits.VIEW_NOTES_MAX:
@@ -368,63 +359,15 @@ def _move_assignment(incident: Incident, fact: AssignmentMoved | AssignmentEnded
     else:
         assignment.ended_us = at_us
         assignment.held = False
-    incident.terms = [term for term in incident.terms if term.assignment_id != fact.assignment_id or _runs_on(term, fact)]
+    incident.terms = [term for term in incident.terms if term.assignment_id != fact.assignment_id or runs_on(term, fact)]
     if isinstance(fact, AssignmentMoved) and fact.on_scene_due_us is not None:
         incident.terms.append(Term(TermKind.ON_SCENE, fact.on_scene_due_us, fact.assignment_id))
-
-
-def _runs_on(term: Term, fact: AssignmentMoved | AssignmentEnded) -> bool:
-    """Whether a term of an assignment, or the chain of one that has passed, runs on when the assignment moves."""
-    if term.kind is TermKind.ON_SCENE:
-        if fact.to is _A.ON_SCENE:
-            return term.moment > 0 and "met" not in term.until
-        return fact.to is _A.EN_ROUTE and isinstance(fact, AssignmentMoved) and fact.on_scene_due_us is None
-    # A crew that did not answer is let go; the chain goes on until another one answers in its place (`_settle`).
-    return term.moment > 0 and (fact.to is _A.EXPIRED or "met" not in term.until)
-
-
-def _await_wave(incident: Incident, due_us: Micros | None) -> None:
-    incident.terms = [term for term in incident.terms if term.kind is not TermKind.WAVE]
-    if due_us is not None:
-        incident.terms.append(Term(TermKind.WAVE, due_us))
-
-
-def _acknowledge(incident: Incident, fact: Acknowledged) -> None:
-    """Ends the chains of what has passed; what has not passed yet runs on."""
-    incident.terms = [
-        term for term in incident.terms if term.kind not in fact.terms or not term.moment or "acknowledged" not in term.until
-    ]
-    if fact.review_due_us is not None:
-        incident.terms.append(Term(TermKind.REVIEW, fact.review_due_us))
-
-
-def _is_awaited(incident: Incident, term: Term, unmet: list[str]) -> bool:
-    """Whether the chain of an accept term that has passed waits for a crew in place of the one that did not answer."""
-    late = next((one for one in incident.assignments if one.assignment_id == term.assignment_id), None)
-    if late is None or term.assignment_id is None:
-        return False
-    return late.capability in unmet or any(
-        one.state is _A.OFFERED and one.capability == late.capability and one.assignment_id >= term.assignment_id
-        for one in incident.assignments
-    )
 
 
 def _settle(incident: Incident) -> None:
     """Brings state, the crew term and passed accept terms in line with the assignments and needs."""
     unmet = incident.unmet()
-    if not unmet:
-        incident.terms = [
-            term for term in incident.terms if term.kind is not TermKind.CREW or (term.moment > 0 and "met" not in term.until)
-        ]
-    if any(term.kind is TermKind.ACCEPT and term.moment for term in incident.terms):
-        incident.terms = [
-            term
-            for term in incident.terms
-            if term.kind is not TermKind.ACCEPT
-            or not term.moment
-            or "met" not in term.until
-            or _is_awaited(incident, term, unmet)
-        ]
+    keep_awaited(incident, unmet)
     states = [assignment.state for assignment in incident.assignments]
     if _A.ON_SCENE in states:
         target = _S.ON_SCENE

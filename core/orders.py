@@ -24,6 +24,7 @@ from core.commands import (
     CreateIncident,
     Decline,
     EnRoute,
+    HandOver,
     Merge,
     OnScene,
     Order,
@@ -47,6 +48,7 @@ from core.facts import (
     Joined,
     MergedInto,
     Noted,
+    OwnerSet,
     PrioritySet,
 )
 from core.incident import ACTIVE, Assignment, Incident
@@ -102,6 +104,9 @@ def _decide(state: CentreState, order: Order) -> IncidentId | Refusal | None:
         return _create(state, command, actor, cause)
     if isinstance(command, Accept | EnRoute | OnScene | Clear | Decline):
         return _report(state, command, actor, cause)
+    if isinstance(command, HandOver):
+        _hand_over(state, command, actor, cause)
+        return None
     if isinstance(command, SetMode):
         _set_mode(state, command, actor, cause)
         return None
@@ -232,6 +237,22 @@ def _acknowledge(state: CentreState, incident: Incident, command: Acknowledge, a
     kinds = tuple(kind for kind in TermKind if kind in passed)
     state.record(incident, Acknowledged(kinds, review_due_us), actor, cause)
     state.acknowledged += [Acknowledgement(f"incident/{incident.incident_id}/{kind.value}", state.now_us) for kind in kinds]
+
+
+def _hand_over(state: CentreState, command: HandOver, actor: str, cause: str) -> None:
+    owner = f"person:{command.to}"
+    own = command.territory
+    handed = [
+        incident
+        for incident in state.incidents.values()
+        if incident.owner != owner and (not own or incident.territory == own or incident.territory.startswith(own + "/"))
+    ]
+    for incident in handed:
+        state.record(incident, OwnerSet(owner), actor, cause)
+    what = {"territory": own, "to": command.to, "incidents": len(handed)}
+    state.log_centre(Occasion.SHIFT_HANDED_OVER, actor, cause, what)
+    text = f"{command.to} answers for {len(handed)} open incidents{f' of {own}' if own else ''}"
+    tell_centre(state, Occasion.SHIFT_HANDED_OVER, None, text, {}, "")
 
 
 def _set_mode(state: CentreState, command: SetMode, actor: str, cause: str) -> None:

@@ -44,6 +44,8 @@ from core.instant import SECOND_US, Micros
 from core.plausible import Doubt, PlausibleRules
 from core.ports import CrewIndex, Gazetteer, Subscriber, Territories
 from core.recovered import Device
+from core.roster.duty import DutyProfile
+from core.roster.model import Roster
 from core.scenario import Scenario, ScenarioSet
 from core.signal import SignalRules, SignalWatch
 from core.telling import Telling
@@ -92,6 +94,8 @@ class Batch(msgspec.Struct, frozen=True):
     """Orders on which the engine has failed before; they are answered and change nothing."""
     scenarios: ScenarioSet | None = None
     """Scenarios by which new incidents go from now on."""
+    roster: Roster | None = None
+    """The plan for the days around now."""
 
 
 class LastPosition(msgspec.Struct):
@@ -143,6 +147,8 @@ class CentreState:
         """Versions of scenarios that are not stored yet; the next batch with anything in it stores them."""
         self.running = RunningTerms()
         self.signals = SignalWatch(rules.signal)
+        self.planned: dict[CrewId, DutyProfile] = {}
+        """Crew → what it serves as now by the roster."""
         self._silent = 0
         """How many crews are silent."""
         self.waiting = Waiting(self._still_waits)
@@ -235,6 +241,14 @@ class CentreState:
         self.crew_index.put(crew_no, crew.capabilities, crew.territory, outside=crew.outside, silent=crew.is_silent)
         self.crew_index.set_availability(crew_no, crew.hindrance)
         return crew_no
+
+    def change_profile(self, crew: Crew) -> None:
+        """Says that a known crew's capabilities or territory are others than before."""
+        crew.updated_us = self.now_us
+        self.know_crew(crew)
+        self.changed_crews[crew.crew_id] = crew
+        if crew.state in AVAILABLE:
+            self.freed[crew.crew_id] = None
 
     def set_crew_state(self, crew: Crew, state: CrewState, active: Task | None) -> None:
         """Moves a crew to a state, with the assignment that goes with it. Raises `IllegalMoveError` for what no crew does."""

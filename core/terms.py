@@ -11,7 +11,8 @@ from typing import assert_never
 
 import msgspec
 
-from core.incident import Incident, Term
+from core.incident import Incident
+from core.incident_terms import Term
 from core.instant import Micros
 from core.vocabulary import IncidentId, TermKind
 

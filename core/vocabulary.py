@@ -117,6 +117,11 @@ class Occasion(Word):
     SIGNAL_LOST = "signal_lost"
     TWO_POSITIONS = "two_positions"
     """Two devices report under one crew's call sign."""
+    DUTY_NOT_BEGUN = "duty_not_begun"
+    """By the roster a crew should be on duty, and it has not said that it is."""
+    DUTY_OVER = "duty_over"
+    """By the roster a crew's duty has ended, and it is still on duty."""
+    SHIFT_HANDED_OVER = "shift_handed_over"
     MODE_SET = "mode_set"
     SCENARIOS_LOADED = "scenarios_loaded"
 

@@ -12,7 +12,8 @@ from typing import assert_never
 
 from core.escalation import Moment, Plan
 from core.facts import NeedsRaised, StepDone, TermFired
-from core.incident import ACTIVE, Assignment, Incident, Term
+from core.incident import ACTIVE, Assignment, Incident
+from core.incident_terms import Term
 from core.informing import LEVEL_ABOVE, tell_passed
 from core.instant import SECOND_US, Micros
 from core.progress import move

@@ -42,6 +42,7 @@ from ops.certificates import tls_context
 from ops.clock import now_us
 from ops.config import Config, split_address
 from ops.contexts import Contexts
+from ops.duty import follow_roster
 from ops.maps import load_map_data, load_territories
 from ops.post import PeopleOfFile
 from ops.rules import centre_rules, context_scope, session_limits
@@ -310,6 +311,7 @@ class _Life:
                 nursery.start_soon(_raise_when, lost)
                 nursery.start_soon(self._upkeep)
                 nursery.start_soon(self._teller.run)
+                nursery.start_soon(follow_roster, self._dsn, now_us, lambda roster: self._centre.load(roster=roster))
                 nursery.start_soon(self._look_back)
                 async with trio.open_nursery() as work:
                     work.start_soon(self._centre.run)
@@ -329,7 +331,7 @@ class _Life:
 
     def load(self, scenarios: ScenarioSet) -> None:
         """Lets new incidents go by these scenarios, as far as no version was changed without being raised."""
-        self._centre.load(self._settle(scenarios))
+        self._centre.load(scenarios=self._settle(scenarios))
 
     def _settle(self, scenarios: ScenarioSet) -> ScenarioSet:
         settled_set, faults = settled(scenarios, self._stored.values(), self._categories)

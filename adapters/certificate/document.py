@@ -31,6 +31,7 @@ from core.facts import (
     NeedsRaised,
     Noted,
     Opened,
+    OwnerSet,
     PersonTold,
     PrioritySet,
     Queued,
@@ -185,6 +186,8 @@ class Writer:
                 named = {"terms": ", ".join(TERMS[kind.value].in_language(self._language) for kind in fact.terms)}
             case PersonTold():
                 named = {"told": self._actor(fact.to), "when": STATES[fact.when].in_language(self._language)}
+            case OwnerSet():
+                named = {"owner": self._actor(fact.owner)}
             case Noted():
                 named = {"words": fact.words}
             case Absorbed():

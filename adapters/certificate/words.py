@@ -150,6 +150,7 @@ FACTS: Final[dict[str, Phrase]] = {
     "needs_raised": Phrase("қосымша жасақтар қажет: {needs}", "нужны ещё наряды: {needs}", "more crews are wanted: {needs}"),
     "acknowledged": Phrase("жауапкершілікке алды: {terms}", "принято под контроль: {terms}", "acknowledged: {terms}"),
     "person_told": Phrase("хабарланды: {told} ({when})", "уведомлён: {told} ({when})", "told: {told} ({when})"),
+    "owner_set": Phrase("жауапты: {owner}", "ответственный: {owner}", "answers from now on: {owner}"),
     "noted": Phrase("жазба: {words}", "запись: {words}", "note: {words}"),
     "absorbed": Phrase("№ {other} оқиғасы қосылды", "присоединено происшествие № {other}", "incident {other} merged in"),
     "merged_into": Phrase(

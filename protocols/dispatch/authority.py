@@ -24,6 +24,7 @@ from core.commands import (
     CreateIncident,
     Decline,
     EnRoute,
+    HandOver,
     Merge,
     OnScene,
     Reassign,
@@ -82,7 +83,17 @@ def _of_crew(client: Client, command: AnyCommand, incident: Lookup) -> tuple[str
             if known is not None and client.crew not in known.crews:
                 return "$.body.incident", "this crew is not on that incident"
             return None
-        case Close() | Reassign() | CreateIncident() | Merge() | Split() | ChangePriority() | Acknowledge() | SetMode():
+        case (
+            Close()
+            | Reassign()
+            | CreateIncident()
+            | Merge()
+            | Split()
+            | ChangePriority()
+            | Acknowledge()
+            | HandOver()
+            | SetMode()
+        ):
             return "$.body.command", "a crew may not command this"
         case _:
             assert_never(command)
@@ -96,6 +107,11 @@ def _of_dispatcher(client: Client, command: AnyCommand, incident: Lookup) -> tup
             if client.role != "shift_lead":
                 return "$.body.command", "only a shift lead sets the centre's mode"
             return ("$.body.command", f"this client is limited to {client.territory!r}") if client.territory else None
+        case HandOver():
+            if client.role != "shift_lead":
+                return "$.body.command", "only a shift lead hands over a shift"
+            outside = not within(command.territory, client.territory)
+            return ("$.body.territory", f"lies outside {client.territory!r}") if outside else None
         case CreateIncident():
             numbers = ()
         case Merge():

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.incident import Incident, Term
+from core.incident import Incident
+from core.incident_terms import Term
 from core.instant import Micros
 from core.terms import RunningTerms, due_terms
 from core.vocabulary import AssignmentId, IncidentId, TermKind

@@ -6,7 +6,8 @@ Written anew from what a scenario's chain means, and not from the engine's way o
 from __future__ import annotations
 
 from core.facts import Acknowledged, Fact, Recategorised, StepDone, TermFired
-from core.incident import ACTIVE, FINAL, Incident, Term
+from core.incident import ACTIVE, FINAL, Incident
+from core.incident_terms import Term
 from core.instant import SECOND_US
 from core.scenario import Chain, Scenario
 from core.vocabulary import AssignmentState, TermKind

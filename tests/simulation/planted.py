@@ -20,7 +20,8 @@ from core.decisions import Decisions
 from core.escalation import Plan
 from core.events import Chunk
 from core.facts import Acknowledged, AssignmentEnded, AssignmentMoved
-from core.incident import Incident, Term, decode_incident
+from core.incident import Incident, decode_incident
+from core.incident_terms import Term, runs_on
 from core.instant import SECOND_US, Micros
 from core.orders import take_order
 from core.state import CentreState
@@ -50,7 +51,6 @@ _set_crew_state = CentreState.set_crew_state
 _since = Committed.since
 _queue = CentreState.queue
 _next_moment = Plan.next_moment
-_runs_on = core.incident._runs_on
 
 
 def _acknowledge_early(self: Life, decisions: Decisions) -> None:
@@ -142,7 +142,7 @@ def _skip_a_moment(self: Plan, kind: TermKind, moment: int, due_us: Micros) -> t
 
 
 def _forget_chain(term: Term, fact: AssignmentMoved | AssignmentEnded) -> bool:
-    return not term.moment and _runs_on(term, fact)
+    return not term.moment and runs_on(term, fact)
 
 
 def _acknowledge_nothing(incident: Incident, fact: Acknowledged) -> None:
@@ -175,8 +175,8 @@ PLANTED: Final[dict[str, Callable[[], AbstractContextManager[None]]]] = {
     "clients are not told of crews": partial(replaced, Audience, "mark_crew", _mark_nothing),
     "a batch in doubt is written twice": _written_twice,
     "a step of an escalation is left out": partial(replaced, Plan, "next_moment", _skip_a_moment),
-    "an escalation ends with the crew that did not answer": partial(replaced, core.incident, "_runs_on", _forget_chain),
-    "an acknowledgement stops nothing": partial(replaced, core.incident, "_acknowledge", _acknowledge_nothing),
+    "an escalation ends with the crew that did not answer": partial(replaced, core.incident, "runs_on", _forget_chain),
+    "an acknowledgement stops nothing": partial(replaced, core.incident, "acknowledge", _acknowledge_nothing),
     "a step is logged and nobody is told": partial(replaced, core.watch, "tell_passed", _tell_nobody),
     "the window is not kept": partial(replaced, IngestSession, "_has_window", property(_has_window)),
 }

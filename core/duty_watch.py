@@ -1,0 +1,102 @@
+"""The roster in the live centre: what crews serve as by the plan, and what is noticed where plan and fact part (OCC-3, OCC-4).
+
+Place in the flow: time passes, or another roster comes. The plan's territory is the crew's, and its capabilities where it names
+any, whatever the terminal says. Nobody is sent or dropped by the plan alone: a crew is on duty when it says so. But one that
+has not come `late_us` after its duty began, and one that is still on duty when it has ended, are told of to the shift lead,
+once; over a restart too, since what the plan said at the last moment before it is compared with what it says now.
+"""
+
+from __future__ import annotations
+
+import heapq
+from typing import Final
+
+from core.crew import OFF, Crew
+from core.decisions import Notice
+from core.informing import SHIFT_LEAD
+from core.instant import SECOND_US, Micros
+from core.roster.duty import DutyProfile, changes, next_change_us, on_duty
+from core.roster.model import Roster
+from core.state import CentreState
+from core.vocabulary import CrewId, Occasion
+
+LATE_US: Final = 600 * SECOND_US
+"""A crew that has not said that it is on duty so long after its duty began is told of: a briefing takes ten minutes."""
+
+
+class DutyWatch:
+    """The plan as the centre goes by it now. Without a roster nothing is planned and nothing noticed."""
+
+    def __init__(self) -> None:
+        self._roster: Roster | None = None
+        self._next_us: Micros | None = None
+        self._expected: list[tuple[int, CrewId]] = []
+        """When to look whether a crew has come."""
+
+    @property
+    def next_due_us(self) -> Micros | None:
+        """When the plan should be looked at next, or None."""
+        due = [each for each in (self._next_us, self._expected[0][0] if self._expected else None) if each is not None]
+        return Micros(min(due)) if due else None
+
+    def load(self, state: CentreState, roster: Roster, last_us: Micros) -> None:
+        """Goes by another roster from now on.
+
+        Args:
+            state: the centre.
+            roster: the plan for the days around now.
+            last_us: the centre's time before this batch; 0 where it has none yet.
+        """
+        if self._roster is None and last_us:
+            state.planned = on_duty(roster, last_us)
+            self._expect(state.planned, last_us)
+        self._roster = roster
+        self._turn(state, notice=bool(last_us))
+
+    def look(self, state: CentreState) -> None:
+        """Does what has come due."""
+        if self._next_us is not None and self._next_us <= state.now_us:
+            self._turn(state, notice=True)
+        while self._expected and self._expected[0][0] <= state.now_us:
+            _, crew_id = heapq.heappop(self._expected)
+            crew = state.crews.get(crew_id)
+            if crew_id in state.planned and (crew is None or crew.state in OFF):
+                _notice(state, crew_id, state.planned[crew_id].territory, Occasion.DUTY_NOT_BEGUN, "has not come on duty")
+
+    def _turn(self, state: CentreState, *, notice: bool) -> None:
+        assert self._roster is not None
+        before, state.planned = state.planned, on_duty(self._roster, state.now_us)
+        self._next_us = next_change_us(self._roster, state.now_us)
+        found = changes(before, state.planned)
+        for profile in (*found.came, *found.changed):
+            crew = state.crews.get(profile.crew)
+            if crew is not None:
+                take_plan(state, crew)
+        for profile in found.went if notice else ():
+            crew = state.crews.get(profile.crew)
+            if crew is not None and crew.state not in OFF:
+                text = f"is {crew.state.value} and its duty is over"
+                _notice(state, crew.crew_id, crew.territory, Occasion.DUTY_OVER, text)
+        self._expect({profile.crew: profile for profile in found.came}, state.now_us)
+
+    def _expect(self, came: dict[CrewId, DutyProfile], now_us: int) -> None:
+        for profile in came.values():
+            # Whoever should have come before has been looked for, or was nobody's concern when the centre began.
+            if profile.from_us + LATE_US > now_us:
+                heapq.heappush(self._expected, (profile.from_us + LATE_US, profile.crew))
+
+
+def take_plan(state: CentreState, crew: Crew) -> None:
+    """Gives a crew the capabilities and the territory that the plan has for it now."""
+    profile = state.planned.get(crew.crew_id)
+    if profile is None:
+        return
+    wanted = (profile.capabilities or crew.capabilities, profile.territory)
+    if wanted != (crew.capabilities, crew.territory):
+        crew.capabilities, crew.territory = wanted
+        state.change_profile(crew)
+
+
+def _notice(state: CentreState, crew_id: CrewId, territory: str, occasion: Occasion, text: str) -> None:
+    notice = Notice(None, state.now_us, SHIFT_LEAD, occasion.value, territory, f"crew {crew_id} {text}", crew_id)
+    state.notices.append(notice)
