@@ -12,7 +12,18 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
 
-from ops.commands import certificate, configuration, demonstration, places, registers, replaying, service, storage, trying
+from ops.commands import (
+    certificate,
+    configuration,
+    demonstration,
+    patrolling,
+    places,
+    registers,
+    replaying,
+    service,
+    storage,
+    trying,
+)
 from ops.layers import ConfigError
 
 app = App(
@@ -28,6 +39,7 @@ app.command(trying.watch)
 app.command(trying.order)
 app.command(registers.subscribers)
 app.command(registers.devices)
+app.command(patrolling.patrol)
 app.command(places.map_app)
 app.command(places.territory_app)
 app.command(places.find_address, name="address")
