@@ -115,7 +115,8 @@ def test_import_when_for_a_day_to_come_begins_at_its_midnight_by_the_route_s_clo
         planned = [("abay", 1, MONDAY, midnight, 100.0), ("abay", 2, midnight, None, 300.0)]
         assert await versions(connection) == planned
         # What was planned gives way to another plan, and to what begins before it.
-        await take(connection, msgspec.structs.replace(ABAY, width_m=400.0), since=date(2026, 6, 1))
+        again = await take(connection, msgspec.structs.replace(ABAY, width_m=400.0), since=date(2026, 6, 1))
+        assert (again.added, again.changed) == (0, 1)
         assert await versions(connection) == [planned[0], ("abay", 2, midnight, None, 400.0)]
         report = await take(connection, ABAY, now_us=TUESDAY)
         assert (report.unchanged, report.row_count) == (1, 1)
