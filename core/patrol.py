@@ -123,7 +123,7 @@ class PatrolRoute(msgspec.Struct, frozen=True, kw_only=True):
 
     route_id: RouteId
     version: int = 1
-    valid_from_us: Micros
+    valid_from_us: Micros = Micros(0)
     valid_until_us: Micros | None = None
     """Shifts that begin at or after `valid_from_us` and before this are this version's; None: until another one."""
     name: str

@@ -6,10 +6,21 @@ Place in the flow: under `core.patrol_watch`. A route's timetable is read once a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 
 from core.patrol import PatrolRoute, RouteId
-from core.timetable import DueCheckpoint, Window, windows
+from core.timetable import DueCheckpoint, Window, windows, windows_of_day
 from core.vocabulary import CrewId
+
+
+def windows_on(route: PatrolRoute, day: date) -> list[Window]:
+    """The windows of a version of a route that begin on a day by its own clock, as far as it is in force."""
+    return [window for window in windows_of_day(route.timetable, day) if _is_valid(route, window)]
+
+
+def _is_valid(route: PatrolRoute, window: Window) -> bool:
+    is_open = route.valid_until_us is None or window.from_us < route.valid_until_us
+    return is_open and route.valid_from_us <= window.from_us
 
 
 class Shifts:
@@ -56,8 +67,7 @@ class Shifts:
         route = self._routes[number]
         for window in windows(route.timetable, max(after_us, route.valid_from_us)):
             if window.from_us >= route.valid_from_us:
-                is_valid = route.valid_until_us is None or window.from_us < route.valid_until_us
-                return window if is_valid else None
+                return window if _is_valid(route, window) else None
         return None
 
     def checkpoints(self, number: int, from_us: int) -> tuple[DueCheckpoint, ...]:

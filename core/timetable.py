@@ -154,6 +154,17 @@ def windows(timetable: Timetable, after_us: int) -> list[Window]:
     return sorted(found, key=lambda window: window.from_us)
 
 
+def windows_of_day(timetable: Timetable, day: date) -> list[Window]:
+    """Windows that begin on a day by the timetable's clock, in order."""
+    begins_us, ends_us = midnight_us(timetable, day), midnight_us(timetable, day + timedelta(days=1))
+    return [window for window in windows(timetable, begins_us) if begins_us <= window.from_us < ends_us]
+
+
+def midnight_us(timetable: Timetable, day: date) -> Micros:
+    """When a day begins by the timetable's clock."""
+    return _instant(ZoneInfo(timetable.zone), day, "00:00")
+
+
 def _window(zone: ZoneInfo, shift: Shift, day: date) -> Window:
     from_us = _instant(zone, day, shift.begins)
     until_us = _instant(zone, day + timedelta(days=minutes(shift.ends) <= minutes(shift.begins)), shift.ends)

@@ -20,6 +20,7 @@ from ops.commands import (
     duty,
     handover,
     outbox,
+    patrolling,
     places,
     registers,
     replaying,
@@ -44,6 +45,7 @@ app.command(trying.watch)
 app.command(trying.order)
 app.command(registers.subscribers)
 app.command(registers.devices)
+app.command(patrolling.patrol)
 app.command(places.map_app)
 app.command(places.territory_app)
 app.command(places.find_address, name="address")

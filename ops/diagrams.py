@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from core import crew, delivery, incident
+from core import crew, delivery, incident, patrol
 from core.delivery import DeliveryState
 from core.vocabulary import AssignmentState, CrewState, IncidentState
 from protocols.dispatch import session
@@ -67,6 +67,12 @@ def _delivery() -> str:
     return drawn(DeliveryState.HELD.value, [each.value for each in order], moves)
 
 
+def _patrol() -> str:
+    order = list(patrol.PatrolPhase)
+    moves = [(a.value, b.value, "") for a in order for b in order if b in patrol.MOVES[a]]
+    return drawn(patrol.PatrolPhase.OFF_TIMETABLE.value, [each.value for each in order], moves)
+
+
 def _ingest_session() -> str:
     moves = [(a.value, b.value, happening.value) for a, after in state.MOVES.items() for happening, b in after.items()]
     return drawn(state.SessionState.AWAITING_HELLO.value, [each.value for each in state.MOVES], moves)
@@ -86,6 +92,7 @@ DIAGRAMS: Final[dict[str, str]] = {
     "assignment": _assignment(),
     "crew": _crew(),
     "delivery": _delivery(),
+    "patrol": _patrol(),
     "ingest session": _ingest_session(),
     "dispatch session": _dispatch_session(),
 }

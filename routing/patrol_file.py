@@ -24,7 +24,6 @@ from msgspec import Meta
 
 from core import limits
 from core.events import Key
-from core.instant import Micros
 from core.patrol import PatrolRoute, RouteId
 from core.timetable import Timetable, fault_of, first_clash
 from core.vocabulary import CrewId
@@ -67,13 +66,12 @@ class _Collection(msgspec.Struct):
     features: list[msgspec.Raw]
 
 
-def routes_of_geojson(text: bytes, source: str, valid_from_us: Micros) -> list[PatrolRoute]:
-    """The routes of a GeoJSON feature collection, in its order, valid from an instant.
+def routes_of_geojson(text: bytes, source: str = "GeoJSON") -> list[PatrolRoute]:
+    """The routes of a GeoJSON feature collection, in its order, as versions valid for ever; the register knows better.
 
     Args:
         text: the file.
         source: its name, for errors.
-        valid_from_us: put into every route.
 
     Raises:
         MapError: names the feature by number and name, the field, and what is wrong with it.
@@ -88,7 +86,7 @@ def routes_of_geojson(text: bytes, source: str, valid_from_us: Micros) -> list[P
         raise MapError(
             f"{source}: $.features has {len(collection.features)} routes, at most {limits.PATROL_ROUTES_MAX} are taken"
         )
-    routes = [_route(raw, f"{source}: feature {number}", valid_from_us) for number, raw in enumerate(collection.features)]
+    routes = [_route(raw, f"{source}: feature {number}") for number, raw in enumerate(collection.features)]
     known: dict[RouteId, int] = {}
     by_crew: dict[CrewId, list[int]] = {}
     for number, route in enumerate(routes):
@@ -113,7 +111,7 @@ def _check_crew(crew: CrewId, numbers: list[int], routes: list[PatrolRoute], sou
             raise MapError(f"{source}: feature {other} ({routes[other].name}): {what}")
 
 
-def _route(raw: msgspec.Raw, where: str, valid_from_us: Micros) -> PatrolRoute:
+def _route(raw: msgspec.Raw, where: str) -> PatrolRoute:
     where += _named(raw)
     try:
         feature = msgspec.json.decode(raw, type=_Feature)
@@ -132,7 +130,6 @@ def _route(raw: msgspec.Raw, where: str, valid_from_us: Micros) -> PatrolRoute:
         raise MapError(f"{where}: properties.crews names a crew twice")
     return PatrolRoute(
         route_id=RouteId(told.id or told.name[:64]),
-        valid_from_us=valid_from_us,
         name=told.name,
         width_m=told.width_m,
         timetable=told.timetable,

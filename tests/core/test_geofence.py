@@ -123,6 +123,26 @@ def test_position_from_the_future_makes_no_time_pass() -> None:
     assert len(follow(stop([], 120, 0), ahead_s=200.0)) == 1
 
 
+def test_clock_that_was_ahead_and_is_put_right_costs_no_arrival() -> None:
+    known = np.zeros(1, APPROACH)
+    place = Places(np.array([LATITUDE_DEG]), np.array([LONGITUDE_DEG]), np.zeros(1))
+    told = []
+    for step in range(8):
+        now_us = Micros(NOW_US + step * 5 * SECOND_US)
+        at_us = np.array([now_us + (250 * SECOND_US if step < 2 else 0)], np.int64)
+        fix = Fixes(place.latitude_deg, place.longitude_deg, np.zeros(1), np.zeros(1), at_us)
+        known, found = arrivals(RULES, known, place, fix, now_us)
+        told += found
+    (arrival,) = told
+    assert arrival.since_us == NOW_US
+    assert arrival.at_us == NOW_US + 15 * SECOND_US
+
+
+def test_stop_and_go_is_not_slow() -> None:
+    seen = [(5.0 * step, 10.0, 0.0 if step % 3 == 0 else 8.0) for step in range(12)]
+    assert follow(seen) == []
+
+
 def test_late_and_repeated_positions_make_no_time_pass() -> None:
     known = np.zeros(1, APPROACH)
     place = Places(np.array([LATITUDE_DEG]), np.array([LONGITUDE_DEG]), np.zeros(1))

@@ -230,6 +230,9 @@ def test_crew_that_comes_back_in_grace_is_on_route() -> None:
     assert town.stay(5_000, 600) == []
     assert town.stay(0, 5) == []
     assert town.is_in(P.ON_ROUTE)
+    town.hold(lost=True)
+    town.hold()
+    assert town.is_in(P.ON_ROUTE)
     assert town.stay(300, 80) == ["off_route"]  # no grace is left over
 
 
@@ -330,13 +333,17 @@ def test_device_clock_that_jumps_ahead_an_hour_makes_no_hour() -> None:
 
 def test_centre_clock_that_jumps_back_undoes_nothing() -> None:
     town = off_route()
+    before_us = town.now_us
     town.now_us = Micros(START_US - 3600 * SECOND_US)
     assert town.seen(300) == []
     assert town.is_in(P.OFF_ROUTE)
+    (told,) = town.patrols.hold(CrewNo(0), assigned=True, lost=False, now_us=town.now_us)
+    assert told.at_us == before_us
 
 
 def test_centre_clock_that_jumps_ahead_makes_nobody_stand_or_leave() -> None:
     town = patrolling()
+    assert town.stay(0, SECONDS["stand"] - 120) == []
     town.now_us = Micros(town.now_us + 3 * 3600 * SECOND_US)
     assert words(town.patrols.fire_due(town.now_us)) == []
     assert town.seen(300) == []
@@ -423,12 +430,20 @@ def test_fault_of_a_route_that_is_no_more_ends_once() -> None:
     town = off_route()
     states = town.patrols.changes()
     routes = [street("other", crews=None)]
-    for told in (["off_route: route_changed"], []):
+    for told, left in ((["off_route: route_changed"], [(P.OFF_TIMETABLE, None)]), ([], [])):
         patrols = Patrols(routes, RouteShapes(routes))
         patrols.know(CrewNo(0), CREWS[0], town.now_us)
         assert words(patrols.restore(states, town.now_us)) == told
         states = patrols.changes()
-        assert [(state.phase, state.fault) for state in states] in ([(P.OFF_TIMETABLE, None)], [])
+        assert [(state.phase, state.fault) for state in states] == left
+
+
+def test_checkpoint_that_passed_while_nobody_watched_is_not_missed() -> None:
+    points = timetable("08:00", "20:00", checkpoint("09:00", 800), checkpoint("10:00", -800, "school"))
+    town, told = restarted(patrolling(street(timetable=points)), now_us=instant("2026-05-04 09:30"))
+    assert told == []
+    assert town.walk(60) == []
+    assert town.wait(3600) == ["checkpoint_missed"]
 
 
 def test_changes_are_given_once_and_only_of_crews_that_have_changed() -> None:

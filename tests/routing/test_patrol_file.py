@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core import limits
-from core.instant import Micros
 from core.timetable import Shift, Timetable
 from routing.map_data import MapError
 from routing.patrol_file import routes_of_geojson
@@ -28,7 +27,7 @@ def walk(geometry: object = LINE, **changed: object) -> dict[str, object]:
 
 
 def read(*features: object) -> list[Any]:
-    return list(routes_of_geojson(geojson(*features), "routes.geojson", Micros(7)))
+    return list(routes_of_geojson(geojson(*features), "routes.geojson"))
 
 
 def test_routes_when_file_is_good_are_as_it_says() -> None:
@@ -44,7 +43,7 @@ def test_routes_when_file_is_good_are_as_it_says() -> None:
     )
     assert line.timetable == Timetable("Asia/Almaty", (Shift(days=("mon", "tue"), begins="20:00", ends="08:00"),))
     assert shapely.from_wkb(line.wkb) == shapely.LineString([(76.90, 43.25), (76.92, 43.25), (76.92, 43.26)])
-    assert (line.valid_from_us, line.valid_until_us, line.version) == (7, None, 1)
+    assert (line.valid_from_us, line.valid_until_us, line.version) == (0, None, 1)
     assert (area.route_id, area.crews, area.stand_s) == ("park", None, 0)
     assert shapely.from_wkb(area.wkb).geom_type == "Polygon"
 
@@ -114,14 +113,14 @@ WRONG: list[tuple[Any, str]] = [
 @pytest.mark.parametrize(("text", "message"), WRONG)
 def test_file_is_refused_with_feature_and_field_when_it_is_wrong(text: bytes, message: str) -> None:
     with pytest.raises(MapError, match=message) as raised:
-        routes_of_geojson(text, "routes.geojson", Micros(0))
+        routes_of_geojson(text, "routes.geojson")
     assert len(str(raised.value).splitlines()) == 1
 
 
 def test_file_is_refused_when_it_has_too_many_routes() -> None:
     many = msgspec.json.encode({"type": "FeatureCollection", "features": [{}] * (limits.PATROL_ROUTES_MAX + 1)})
     with pytest.raises(MapError, match="at most 20000 are taken"):
-        routes_of_geojson(many, "routes.geojson", Micros(0))
+        routes_of_geojson(many, "routes.geojson")
 
 
 def test_crew_may_be_on_two_routes_one_after_the_other() -> None:
@@ -132,4 +131,4 @@ def test_crew_may_be_on_two_routes_one_after_the_other() -> None:
 @given(st.binary(max_size=100))
 def test_file_is_refused_with_the_one_error_when_bytes_are_any(text: bytes) -> None:
     with pytest.raises(MapError):
-        routes_of_geojson(text, "any", Micros(0))
+        routes_of_geojson(text, "any")
