@@ -154,7 +154,9 @@ def _decide(state: CentreState, needs: list[_Need]) -> list[tuple[Incident, str]
     for choice in state.crew_index.choose(demands):
         incident, capability, how = asked[choice.key]
         if choice.crew_no is not None:
-            explanation = Explanation(choice.reason, round(choice.distance_m, 1), _passed_over(state, choice))
+            explanation = Explanation(
+                choice.reason, round(choice.distance_m, 1), _passed_over(state, choice), rounded(choice.travel_s)
+            )
             assign(state, incident, capability, choice.crew_no, explanation, "engine", how.value)
         else:
             if how is Asked.NEW:
@@ -182,5 +184,11 @@ def _excluded(state: CentreState, incident: Incident) -> frozenset[CrewNo]:
 
 def _passed_over(state: CentreState, choice: Choice) -> tuple[PassedOver, ...]:
     return tuple(
-        PassedOver(state.crew_ids[nearer.crew_no], round(nearer.distance_m, 1), nearer.reason) for nearer in choice.passed_over
+        PassedOver(state.crew_ids[nearer.crew_no], round(nearer.distance_m, 1), nearer.reason, rounded(nearer.travel_s))
+        for nearer in choice.passed_over
     )
+
+
+def rounded(travel_s: float | None) -> float | None:
+    """A driving time as an explanation keeps it, to a tenth of a second."""
+    return None if travel_s is None else round(travel_s, 1)

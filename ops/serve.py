@@ -31,7 +31,7 @@ from core.commands import Order
 from core.decisions import Decisions
 from core.engine import Engine
 from core.inlet import Inlet
-from core.ports import Gazetteer
+from core.ports import Gazetteer, TravelTimes
 from core.quarantine import EngineFaultError, Quarantine
 from core.recovered import Recovered
 from ops.authenticator import Authenticator
@@ -39,7 +39,7 @@ from ops.callers import CallerLookup
 from ops.certificates import tls_context
 from ops.clock import now_us
 from ops.config import Config, split_address
-from ops.maps import load_map_data, load_territories
+from ops.maps import load_map_data, load_territories, travel_times_of
 from ops.rules import centre_rules, session_limits
 from protocols.dispatch.listener import DispatchHub
 from protocols.dispatch.publisher import Publisher
@@ -199,10 +199,11 @@ class _Life:
     async def recover(self, categories: CategoryTable) -> None:
         """Reads the map and the committed state, and makes the parts of the centre of them."""
         config = self._config
-        gazetteer, territories = await on_host(_load_maps(self._dsn, config.centre.territory))
+        gazetteer, territories, travel = await on_host(_load_maps(self._dsn, config.centre.territory))
         recovered: Recovered = await on_host(self._store.recover())
         began_us = now_us()
-        engine = Engine(centre_rules(config), categories, gazetteer, territories, CrewTree(), recovered, self._quarantine.muted)
+        crew_index = CrewTree(travel=travel)
+        engine = Engine(centre_rules(config), categories, gazetteer, territories, crew_index, recovered, self._quarantine.muted)
         publisher = Publisher()
         publisher.restore(recovered.batch_no, recovered.incidents, recovered.crews, recovered.positions)
         # What has been recovered lives long: the collector need not look at it again and again.
@@ -357,7 +358,7 @@ def _bury() -> None:
     gc.collect()
 
 
-async def _load_maps(dsn: str, territory: str) -> tuple[Gazetteer, TerritoryIndex]:
+async def _load_maps(dsn: str, territory: str) -> tuple[Gazetteer, TerritoryIndex, TravelTimes | None]:
     try:
         connection = await session.connect(dsn, "maps")
         try:
@@ -367,7 +368,8 @@ async def _load_maps(dsn: str, territory: str) -> tuple[Gazetteer, TerritoryInde
             connection.terminate()
     except DRIVER_ERRORS as error:
         raise translate(error) from error
-    return Unmapped() if map_data is None else MapGazetteer(map_data), TerritoryIndex(territories)
+    gazetteer = Unmapped() if map_data is None else MapGazetteer(map_data)
+    return gazetteer, TerritoryIndex(territories), travel_times_of(map_data)
 
 
 def _suit_the_process(config: Config) -> None:
