@@ -12,6 +12,7 @@ from itertools import pairwise
 from math import cos, inf, radians
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from core.arrival import straight_line_s
 from routing.map_data import DEGREE
@@ -60,6 +61,14 @@ def seconds_of(times: RoadTimes, origins: list[Place], destination: Place) -> li
     latitude_deg, longitude_deg = np.array([degrees(origin) for origin in origins]).T
     found: list[float] = times.travel_s(latitude_deg, longitude_deg, *degrees(destination)).tolist()
     return found
+
+
+def whole_network(roads: RoadGraph) -> csr_array:
+    """An arc for each way a road is driven, between its junctions."""
+    both = roads.road_oneway == 0
+    rows = np.concatenate((roads.road_from, roads.road_to[both]))
+    columns = np.concatenate((roads.road_to, roads.road_from[both]))
+    return csr_array((np.ones(len(rows)), (rows, columns)), shape=(roads.junctions, roads.junctions))
 
 
 def kmh_s(distance_m: float, speed_kmh: float) -> float:

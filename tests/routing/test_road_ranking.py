@@ -150,10 +150,10 @@ def test_crews_of_a_later_group_count_as_no_faster_than_those_before_them() -> N
     assert (len(short.rows), short.complete) == (ROAD_CANDIDATES, False)
     (longer,) = ranking.rank([0], ROAD_CANDIDATES + 1)
     assert (list(longer.rows[:ROAD_CANDIDATES]), list(longer.costs[:ROAD_CANDIDATES])) == before
-    assert list(longer.rows[ROAD_CANDIDATES:]) == [16, 17]
+    assert list(longer.rows[ROAD_CANDIDATES:]) == [ROAD_CANDIDATES, ROAD_CANDIDATES + 1]
     assert longer.complete
     assert list(longer.costs) == sorted(longer.costs)
-    choice = ranking.choice(0, Grant(16, longer.costs[-1]), ())
+    choice = ranking.choice(0, Grant(ROAD_CANDIDATES, longer.costs[-1]), ())
     assert choice.reason is AssignReason.FASTEST_BY_ROAD
     assert choice.travel_s == pytest.approx(400 / (25 * 1.05 / 3.6), abs=10)
 
