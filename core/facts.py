@@ -68,7 +68,7 @@ class PassedOver(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     distance_m: float
     reason: AssignReason
     travel_s: float | None = None
-    """By road, where that was compared."""
+    """By road, where that was found out."""
 
 
 class Explanation(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

@@ -13,7 +13,7 @@ free crews, the fastest of all is the nearest for 68 to 70 needs of a hundred, o
 than the best of all (of the 16, up to 0.5 s), and they cost a seventh more than 16."""
 ROAD_DEMANDS_MAX: Final = 64
 """Needs of one batch that are compared by road, the most urgent first; what is beyond is compared by straight line. Each costs
-about a millisecond, and the other calls of a storm must not wait longer for it than for a commit."""
+about half a millisecond, and the other calls of a storm must not wait longer for it than for a commit."""
 ROAD_TREES_BYTES: Final = 32 * 1024 * 1024
 """Searches to recent destinations that are kept, for an incident that needs several crews or asks again."""
 ROAD_TREES_MAX: Final = 256

@@ -7,6 +7,7 @@ batch (`Subscriber`): the engine never waits.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from typing import Protocol
 
 import msgspec
@@ -71,10 +72,12 @@ class TravelTimes(Protocol):
         from_longitude_deg: npt.NDArray[np.float64],
         to_latitude_deg: float,
         to_longitude_deg: float,
+        within_s: float = inf,
     ) -> npt.NDArray[np.float64]:
-        """Seconds from each of many places, shape (n,), to one: shape (n,), finite. One call a destination.
+        """Seconds from each of many places, shape (n,), to one: shape (n,), infinite where it takes longer than `within_s`.
 
-        From a place with no road near it a drive takes what its straight line would.
+        One call a destination; the less is asked for, the less it costs. From a place with no road near it a drive takes what
+        its straight line would.
         """
 
 
@@ -99,7 +102,7 @@ class PassedOver(msgspec.Struct, frozen=True, gc=False):
     distance_m: float
     reason: AssignReason
     travel_s: float | None = None
-    """By road, of those that could have gone."""
+    """By road, of those that could have gone; None where it was enough to know that the chosen crew is faster."""
 
 
 class Choice(msgspec.Struct, frozen=True, gc=False):

@@ -33,6 +33,8 @@ MANY: Final = 2048
 """Comparing more than this costs more than a second, deeper look."""
 DEEPER: Final = 6
 """How much deeper it is."""
+LEEWAY: Final = 16
+"""Neighbours beyond those wanted that a look takes at most, where all may be sent: of many, chance misses a smaller share."""
 UNRANKED: Final = Ranked((), (), False)
 FEW_DEMANDS: Final = 12
 """Demands of one capability that are judged one by one, without arrays."""
@@ -213,7 +215,7 @@ class Candidates:
         for capability, alike in by_capability.items():
             # The share of eligible crews decides how deep to look: with four times the expected rank, a look misses in one of
             # fifty where crews are mixed evenly.
-            depth = (2 * want + 2) * len(points.members(capability)) * stretch
+            depth = min(2 * want + 2, want + LEEWAY) * len(points.members(capability)) * stretch
             looked = []
             most = HOPE_MIN
             for demand in alike:

@@ -125,27 +125,34 @@ class RoadTimes:
         return bool(len(self._search_to(latitude_deg, longitude_deg).road))
 
     def travel_s(
-        self, from_latitude_deg: Floats, from_longitude_deg: Floats, to_latitude_deg: float, to_longitude_deg: float
+        self,
+        from_latitude_deg: Floats,
+        from_longitude_deg: Floats,
+        to_latitude_deg: float,
+        to_longitude_deg: float,
+        within_s: float = inf,
     ) -> Floats:
         """As the port has it. Complexity: a search of what lies as near as the origins, unless one is remembered."""
         origins = unit_vectors(from_latitude_deg, from_longitude_deg)
         destination = np.array(unit_vector(to_latitude_deg, to_longitude_deg))
         apart_m = metres(chords_squared(origins, destination))
         search = self._search_to(to_latitude_deg, to_longitude_deg)
+        straight_s = straight_lines_s(origins, destination)
         if not len(search.road) or not len(origins):
-            return straight_lines_s(origins, destination)
+            return np.where(straight_s <= within_s, straight_s, inf)
         access = self._access(origins)
         at_hand_s = np.where(apart_m <= ACCESS_SLACK_M, apart_m / OFF_ROAD_MPS, inf)
         unlimited = np.fmin(self._on_one_road(access, search), at_hand_s)
-        limit_s = LIMIT_LEAST_S + LIMIT_S_A_METRE * float(apart_m.max())
+        limit_s = min(within_s, LIMIT_LEAST_S + LIMIT_S_A_METRE * float(apart_m.max()))
         on_map = access.off_s[:, 0] < inf
         for look in range(LOOKS_MAX + 1):
-            reached_s, known_s = self._through_junctions(access, search, limit_s if look < LOOKS_MAX else inf)
+            reached_s, known_s = self._through_junctions(access, search, limit_s if look < LOOKS_MAX else within_s)
             seconds: Floats = np.fmin(reached_s, unlimited)
-            if known_s == inf or bool((seconds[on_map] <= known_s).all()):
+            if known_s >= within_s or bool((seconds[on_map] <= known_s).all()):
                 break
-            limit_s *= LIMIT_GROWTH
-        return np.where(on_map, seconds, straight_lines_s(origins, destination))
+            limit_s = min(within_s, LIMIT_GROWTH * limit_s)
+        seconds = np.where(on_map, seconds, straight_s)
+        return np.where(seconds <= within_s, seconds, inf)
 
     def _access(self, places: Floats) -> _Access:
         found = self._samples.query(places, ACCESSES, distance_upper_bound=chord_of(ACCESS_MAX_M))

