@@ -34,7 +34,7 @@ SOON_AMONG: Final = 4
 """One of the so many nearest crews is the fastest for 19 demands of 20."""
 SOON_S: Final = 60.0
 SOON_S_A_METRE: Final = 0.2
-"""When one of them should be there, by the distance of the last: in 97 of 100 calls one is, and so short a search costs half."""
+"""When one of them should be there, by the distance of the last: in 97 of 100 calls one is, and the search costs half."""
 
 
 class _List:
