@@ -188,7 +188,7 @@ def _decide(state: CentreState, needs: list[_Need]) -> list[tuple[Incident, str]
             nobody[choice.key] = choice
             continue
         incident, capability, how = asked[choice.key]
-        explanation = Explanation(choice.reason, round(choice.distance_m, 1), _passed_over(state, choice))
+        explanation = _explanation(state, choice, choice.reason)
         assign(state, incident, capability, choice.crew_no, explanation, "engine", how.value)
     if nobody and state.silent:
         again = [msgspec.structs.replace(demands[key], silent=True) for key in nobody]
@@ -196,8 +196,7 @@ def _decide(state: CentreState, needs: list[_Need]) -> list[tuple[Incident, str]
             if choice.crew_no is not None:
                 del nobody[choice.key]
                 incident, capability, how = asked[choice.key]
-                reason = AssignReason.LAST_KNOWN_POSITION
-                explanation = Explanation(reason, round(choice.distance_m, 1), _passed_over(state, choice))
+                explanation = _explanation(state, choice, AssignReason.LAST_KNOWN_POSITION)
                 assign(state, incident, capability, choice.crew_no, explanation, "engine", how.value)
     for key, choice in nobody.items():
         incident, capability, how = asked[key]
@@ -205,6 +204,10 @@ def _decide(state: CentreState, needs: list[_Need]) -> list[tuple[Incident, str]
             _tell_queued(state, incident, capability, _passed_over(state, choice), "no_crew")
         unserved.append((incident, capability))
     return unserved
+
+
+def _explanation(state: CentreState, choice: Choice, reason: AssignReason) -> Explanation:
+    return Explanation(reason, round(choice.distance_m, 1), _passed_over(state, choice), rounded(choice.travel_s))
 
 
 def _tell_queued(
@@ -226,5 +229,11 @@ def _excluded(state: CentreState, incident: Incident) -> frozenset[CrewNo]:
 
 def _passed_over(state: CentreState, choice: Choice) -> tuple[PassedOver, ...]:
     return tuple(
-        PassedOver(state.crew_ids[nearer.crew_no], round(nearer.distance_m, 1), nearer.reason) for nearer in choice.passed_over
+        PassedOver(state.crew_ids[nearer.crew_no], round(nearer.distance_m, 1), nearer.reason, rounded(nearer.travel_s))
+        for nearer in choice.passed_over
     )
+
+
+def rounded(travel_s: float | None) -> float | None:
+    """A driving time as an explanation keeps it, to a tenth of a second."""
+    return None if travel_s is None else round(travel_s, 1)

@@ -78,20 +78,25 @@ class Evidence(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     event: str = ""
 
 
-class PassedOver(msgspec.Struct, frozen=True, gc=False):
+class PassedOver(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """A nearer crew that was not sent, and why."""
 
     crew: str
     distance_m: float
     reason: AssignReason
+    travel_s: float | None = None
+    """By road, where that was found out."""
 
 
-class Explanation(msgspec.Struct, frozen=True, gc=False):
+class Explanation(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Why this crew: stored with the assignment and shown to the dispatcher."""
 
     reason: AssignReason
     distance_m: float
+    """In a straight line."""
     passed_over: tuple[PassedOver, ...]
+    travel_s: float | None = None
+    """Expected driving time by road; None where no road is known, and in logs older than roads (`core.arrival.expected_s`)."""
 
 
 class Joined(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

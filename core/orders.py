@@ -12,7 +12,7 @@ from typing import assert_never
 import msgspec
 import numpy as np
 
-from core.assign import assign
+from core.assign import assign, rounded
 from core.category import Category
 from core.commands import (
     Accept,
@@ -210,8 +210,9 @@ def _reassign(state: CentreState, incident: Incident, command: Reassign, actor: 
     capability = next((need for need in unmet if need in crew.capabilities), None)
     if capability is None:
         capability = leaving.capability if leaving is not None else next(iter(crew.capabilities), "")
-    explanation = Explanation(AssignReason.ORDERED, _distance_m(state, incident, crew.crew_id), ())
-    crew_no = state.crew_nos[crew.crew_id]
+    crew_no, place = state.crew_nos[crew.crew_id], incident.place
+    travel_s = None if place is None else state.crew_index.travel_s(crew_no, place.latitude_deg, place.longitude_deg)
+    explanation = Explanation(AssignReason.ORDERED, _distance_m(state, incident, crew.crew_id), (), travel_s=rounded(travel_s))
     assign(state, incident, capability, crew_no, explanation, actor, cause, after=command.when == "next")
     return None
 

@@ -7,6 +7,7 @@ batch (`Subscriber`): the engine never waits.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from typing import Protocol
 
 import msgspec
@@ -59,6 +60,27 @@ class Territories(Protocol):
         """Deepest territory that holds each point, `""` where none does. One call a batch."""
 
 
+class TravelTimes(Protocol):
+    """Expected driving times by road (OCC-4)."""
+
+    def has_roads_at(self, latitude_deg: float, longitude_deg: float) -> bool:
+        """Whether a road leads near a place. Where none does, times to it are what its straight lines would take."""
+
+    def travel_s(
+        self,
+        from_latitude_deg: npt.NDArray[np.float64],
+        from_longitude_deg: npt.NDArray[np.float64],
+        to_latitude_deg: float,
+        to_longitude_deg: float,
+        within_s: float = inf,
+    ) -> npt.NDArray[np.float64]:
+        """Seconds from each of many places, shape (n,), to one: shape (n,), infinite where it takes longer than `within_s`.
+
+        One call a destination; the less is asked for, the less it costs. From a place with no road near it a drive takes what
+        its straight line would.
+        """
+
+
 class Demand(msgspec.Struct, frozen=True, gc=False):
     """One crew wanted for one incident."""
 
@@ -81,6 +103,8 @@ class PassedOver(msgspec.Struct, frozen=True, gc=False):
     crew_no: CrewNo
     distance_m: float
     reason: AssignReason
+    travel_s: float | None = None
+    """By road, of those that could have gone; None where it was enough to know that the chosen crew is faster."""
 
 
 class Choice(msgspec.Struct, frozen=True, gc=False):
@@ -96,6 +120,8 @@ class Choice(msgspec.Struct, frozen=True, gc=False):
     With `NO_CREW` the three nearest, for the first four such demands of a call; empty for the others, so that being asked
     costs next to nothing when hundreds find nobody. A `NO_CREW` demand without a finite place names nobody.
     """
+    travel_s: float | None = None
+    """Expected driving time by road; None where the straight line decided."""
 
 
 class CrewIndex(Protocol):
@@ -125,6 +151,10 @@ class CrewIndex(Protocol):
     def choose(self, demands: Sequence[Demand]) -> list[Choice]:
         """One choice a demand, in the order given, all decided together.
 
-        More urgent priorities choose first; among demands of one priority the total distance is least. No crew is chosen
-        twice. The index itself is not changed: the caller marks the chosen crews as taken with `set_availability`.
+        More urgent priorities choose first; among demands of one priority the total distance is least, or the total time by
+        road where roads are known. No crew is chosen twice. The index itself is not changed: the caller marks the chosen crews
+        as taken with `set_availability`.
         """
+
+    def travel_s(self, crew_no: CrewNo, latitude_deg: float, longitude_deg: float) -> float | None:
+        """Seconds by road from where a crew is; None where no road is known, or where nobody knows where it is."""

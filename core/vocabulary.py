@@ -152,8 +152,11 @@ class AssignReason(Word):
 
     NEAREST_CAPABLE = "nearest_capable"
     """No eligible crew is nearer."""
+    FASTEST_BY_ROAD = "fastest_by_road"
+    """Of the nearest eligible crews none is there sooner by road."""
     BEST_FOR_ALL = "best_for_all"
-    """Not the nearest, but the choice with which all incidents decided together have the least total distance."""
+    """Not the nearest, but the choice with which all incidents decided together have the least total distance, or total time
+    where roads are known."""
     NO_CREW = "no_crew"
     ORDERED = "ordered"
     """A dispatcher named this crew."""
@@ -169,6 +172,8 @@ class AssignReason(Word):
     """It goes to another incident decided in the same batch."""
     STALE_POSITION = "stale_position"
     """Nobody knows where it is now; a crew that is heard goes first."""
+    SLOWER_BY_ROAD = "slower_by_road"
+    """It could have gone, and would have been there later."""
 
 
 class RejectCode(Word):

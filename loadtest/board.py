@@ -35,6 +35,7 @@ class ExplanationView(msgspec.Struct, frozen=True):
     reason: str
     distance_m: float
     passed_over: tuple[PassedOverView, ...] = ()
+    travel_s: float | None = None
 
 
 class AssignmentView(msgspec.Struct, frozen=True):

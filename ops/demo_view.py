@@ -20,7 +20,7 @@ from rich.text import Text
 
 from core.decisions import Notice
 from core.vocabulary import CrewState, IncidentState
-from loadtest.board import Board, Offered
+from loadtest.board import Board, ExplanationView, Offered
 from loadtest.ledger import Ledger, Result
 
 STATE_STYLES: Mapping[IncidentState, str] = {
@@ -205,10 +205,15 @@ def _assignments(frame: Frame) -> RenderableType:
             str(offered.incident.incident_id),
             f"{offered.incident.category} · {offered.incident.priority}",
             offered.assignment.crew,
-            f"{explanation.distance_m:,.0f} m",
+            _way(explanation),
             Text(why, no_wrap=True, overflow="ellipsis"),
         )
     return table
+
+
+def _way(explanation: ExplanationView) -> str:
+    by_road = "" if explanation.travel_s is None else f", {explanation.travel_s / 60:.1f} min"
+    return f"{explanation.distance_m:,.0f} m{by_road}"
 
 
 def _notices(frame: Frame) -> RenderableType:

@@ -13,6 +13,7 @@ import msgspec
 
 from core.instant import Micros
 from routing.map_data import MapData
+from routing.road_times import RoadTimes
 from routing.territory import Territory, TerritoryIndex, territories_of_boundaries, territories_of_geojson
 from storage.map_layers import load_map, save_map
 
@@ -66,6 +67,11 @@ async def load_territories(connection: asyncpg.Connection, map_data: MapData | N
         layer, geojson = found
         return territories_of_geojson(geojson, layer.source_name)
     return [] if map_data is None else territories_of_map(map_data, centre)
+
+
+def travel_times_of(map_data: MapData | None) -> RoadTimes | None:
+    """Driving times over the map's roads; None where there is no map, or one imported before maps had roads."""
+    return None if map_data is None or not len(map_data.roads) else RoadTimes(map_data.roads)
 
 
 def territories_of_map(map_data: MapData, centre: str) -> list[Territory]:

@@ -31,7 +31,7 @@ from core.commands import Order
 from core.decisions import Decisions
 from core.engine import Engine
 from core.inlet import Inlet
-from core.ports import Gazetteer
+from core.ports import Gazetteer, TravelTimes
 from core.quarantine import EngineFaultError, Quarantine
 from core.recovered import Recovered
 from core.scenario import Scenario, ScenarioError, ScenarioSet
@@ -43,7 +43,7 @@ from ops.clock import now_us
 from ops.config import Config, split_address
 from ops.contexts import Contexts
 from ops.duty import follow_roster
-from ops.maps import load_map_data, load_territories
+from ops.maps import load_map_data, load_territories, travel_times_of
 from ops.post import PeopleOfFile
 from ops.rules import centre_rules, context_scope, session_limits
 from ops.scenarios import centre_scenarios, settled
@@ -238,7 +238,7 @@ class _Life:
     async def recover(self, categories: CategoryTable, scenarios: ScenarioSet) -> None:
         """Reads the map and the committed state, and makes the parts of the centre of them."""
         config = self._config
-        gazetteer, territories = await on_host(_load_maps(self._dsn, config.centre.territory))
+        gazetteer, territories, travel = await on_host(_load_maps(self._dsn, config.centre.territory))
         recovered: Recovered = await on_host(self._store.recover())
         began_us = now_us()
         self._categories = categories
@@ -249,7 +249,7 @@ class _Life:
             self._settle(scenarios),
             gazetteer,
             territories,
-            CrewTree(),
+            CrewTree(travel=travel),
             recovered,
             self._quarantine.muted,
         )
@@ -430,7 +430,7 @@ def _bury() -> None:
     gc.collect()
 
 
-async def _load_maps(dsn: str, territory: str) -> tuple[Gazetteer, TerritoryIndex]:
+async def _load_maps(dsn: str, territory: str) -> tuple[Gazetteer, TerritoryIndex, TravelTimes | None]:
     try:
         connection = await session.connect(dsn, "maps")
         try:
@@ -440,7 +440,8 @@ async def _load_maps(dsn: str, territory: str) -> tuple[Gazetteer, TerritoryInde
             connection.terminate()
     except DRIVER_ERRORS as error:
         raise translate(error) from error
-    return Unmapped() if map_data is None else MapGazetteer(map_data), TerritoryIndex(territories)
+    gazetteer = Unmapped() if map_data is None else MapGazetteer(map_data)
+    return gazetteer, TerritoryIndex(territories), travel_times_of(map_data)
 
 
 def _suit_the_process(config: Config) -> None:

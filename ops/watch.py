@@ -69,4 +69,5 @@ def _assignment(assignment: Assignment) -> str:
     why = assignment.explanation
     sent = f"{assignment.crew} {assignment.state.value}"
     passed = f", passed over {len(why.passed_over)}" if why.passed_over else ""
-    return f"{sent} ({assignment.capability}, {why.distance_m:.0f} m, {why.reason.value}{passed})"
+    by_road = "" if why.travel_s is None else f" and {why.travel_s / 60:.1f} min by road"
+    return f"{sent} ({assignment.capability}, {why.distance_m:.0f} m{by_road}, {why.reason.value}{passed})"

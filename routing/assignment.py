@@ -1,6 +1,7 @@
-"""Who goes where when several demands are decided together: each priority at its least total distance, exactly.
+"""Who goes where when several demands are decided together: each priority at its least total cost, exactly.
 
-Place in the flow: the heart of assign. It knows rows and metres only; `rank` tells it the nearest eligible crews of a demand.
+Place in the flow: the heart of assign. It knows rows and what they cost only: metres, or seconds where roads are known; "near"
+is what costs little. `rank` tells it the nearest eligible crews of a demand.
 
 Rules (CITY-16):
 - A more urgent priority chooses first; what it takes is gone for the others.
@@ -39,7 +40,7 @@ class Ranked(NamedTuple):
     """A demand's nearest eligible crews, nearest first, ties to the lower row."""
 
     rows: Sequence[int]
-    distances_m: Sequence[float]
+    costs: Sequence[float]
     complete: bool
     """Whether these are all eligible crews there are."""
 
@@ -52,7 +53,7 @@ class Grant(NamedTuple):
     """The crew a demand gets."""
 
     row: int
-    distance_m: float
+    cost: float
 
 
 def assign(
@@ -122,12 +123,12 @@ class _Round:
             if nearest is None or nearest.row in self._taken:
                 bereft.append(demand)
             else:
-                self._list(demand, Ranked((nearest.row,), (nearest.distance_m,), False))
+                self._list(demand, Ranked((nearest.row,), (nearest.cost,), False))
                 grants[demand] = nearest
         for demand, ranked in zip(bereft, self._untaken(bereft, 1), strict=True):
             if ranked.rows:
                 self._list(demand, ranked)
-                grants[demand] = Grant(ranked.rows[0], ranked.distances_m[0])
+                grants[demand] = Grant(ranked.rows[0], ranked.costs[0])
         return {demand for alike in self._holders.values() if len(alike) > 1 for demand in alike}
 
     def _extend(self, wanting: set[int]) -> None:
@@ -178,12 +179,12 @@ class _Round:
             return self._try(party, lists, grants)
         solution = _Solution(lists)
         for demand, ranked, place in zip(party, lists, solution.places, strict=True):
-            grants[demand] = None if place is None else Grant(ranked.rows[place], ranked.distances_m[place])
-        worth_m = solution.worth_m()
+            grants[demand] = None if place is None else Grant(ranked.rows[place], ranked.costs[place])
+        worths = solution.worths()
         return {
             demand
-            for demand, ranked, worth in zip(party, lists, worth_m, strict=True)
-            if not ranked.complete and worth > ranked.distances_m[-1]
+            for demand, ranked, worth in zip(party, lists, worths, strict=True)
+            if not ranked.complete and worth > ranked.costs[-1]
         }
 
     def _try(self, party: list[int], lists: list[Ranked], grants: list[Grant | None]) -> set[int]:
@@ -193,7 +194,7 @@ class _Round:
         if short:
             return short
         for demand, ranked, place in zip(party, lists, _best_places(lists), strict=True):
-            grants[demand] = None if place is None else Grant(ranked.rows[place], ranked.distances_m[place])
+            grants[demand] = None if place is None else Grant(ranked.rows[place], ranked.costs[place])
         return set()
 
     def _untaken(self, demands: Sequence[int], want: int) -> list[Ranked]:
@@ -204,14 +205,14 @@ class _Round:
         while missing:
             short = []
             for place, ranked in zip(missing, self._rank([demands[place] for place in missing], ask), strict=True):
-                rows, distances_m, complete = ranked
+                rows, costs, complete = ranked
                 if self._taken and not self._taken.isdisjoint(rows):
                     left = [at for at, row in enumerate(rows) if row not in self._taken]
-                    rows, distances_m = [rows[at] for at in left], [distances_m[at] for at in left]
+                    rows, costs = [rows[at] for at in left], [costs[at] for at in left]
                 if len(rows) < want and not complete:
                     short.append(place)
                 else:
-                    lists[place] = Ranked(rows[:want], distances_m[:want], complete and len(rows) <= want)
+                    lists[place] = Ranked(rows[:want], costs[:want], complete and len(rows) <= want)
             missing = short
             ask *= 2
         return [ranked for ranked in lists if ranked is not None]
@@ -224,31 +225,31 @@ def _best_places(lists: list[Ranked]) -> list[int | None]:
     prefers the lower rows.
     """
     size = len(lists)
-    unserved_m = 1.0 + sum([ranked.distances_m[-1] for ranked in lists])
-    best_m = inf
+    unserved = 1.0 + sum([ranked.costs[-1] for ranked in lists])
+    least = inf
     best: list[int | None] = []
     rows: list[int] = []
     places: list[int | None] = []
 
-    def go_on(total_m: float) -> None:
-        nonlocal best_m, best
+    def go_on(total: float) -> None:
+        nonlocal least, best
         if len(places) == size:
-            best_m, best = total_m, places.copy()
+            least, best = total, places.copy()
             return
         ranked = lists[len(places)]
         for place, row in enumerate(ranked.rows[:size]):
-            with_m = total_m + ranked.distances_m[place]
-            if with_m >= best_m:
+            together = total + ranked.costs[place]
+            if together >= least:
                 return
             if row not in rows:
                 rows.append(row)
                 places.append(place)
-                go_on(with_m)
+                go_on(together)
                 rows.pop()
                 places.pop()
-        if len(ranked.rows) < size and total_m + unserved_m < best_m:
+        if len(ranked.rows) < size and total + unserved < least:
             places.append(None)
-            go_on(total_m + unserved_m)
+            go_on(total + unserved)
             places.pop()
 
     go_on(0.0)
@@ -263,19 +264,19 @@ class _Solution:
 
     def __init__(self, lists: list[Ranked]) -> None:
         listed = np.concatenate([np.asarray(ranked.rows, dtype=np.int64) for ranked in lists])
-        distances_m = np.concatenate([np.asarray(ranked.distances_m) for ranked in lists])
+        costs = np.concatenate([np.asarray(ranked.costs) for ranked in lists])
         lines = np.repeat(np.arange(len(lists)), [len(ranked.rows) for ranked in lists])
         crews, columns = np.unique(listed, return_inverse=True)
         # Going unserved costs more than every way of serving all, so no total distance can buy it.
-        self._unserved_m = 1.0 + sum(ranked.distances_m[-1] for ranked in lists)
-        self.costs: Floats = np.full((len(lists), len(crews)), self._unserved_m)
+        self._unserved = 1.0 + sum(ranked.costs[-1] for ranked in lists)
+        self.costs: Floats = np.full((len(lists), len(crews)), self._unserved)
         self.places: list[int | None] = [None] * len(lists)
-        self.costs[lines, columns] = distances_m
+        self.costs[lines, columns] = costs
         self._columns = np.full(len(lists), -1)
         """The column of each line's crew, -1 for none."""
         lines, columns = linear_sum_assignment(self.costs)
         for line, column in zip(lines.tolist(), columns.tolist(), strict=True):
-            if self.costs[line, column] < self._unserved_m:
+            if self.costs[line, column] < self._unserved:
                 self._columns[line] = column
                 self.places[line] = lists[line].rows.index(crews[column])
         self._prefer_lower(lists, crews)
@@ -295,7 +296,7 @@ class _Solution:
                     self._columns[line] = np.searchsorted(crews, ranked.rows[before])
                     changed = True
 
-    def worth_m(self) -> list[float]:
+    def worths(self) -> list[float]:
         """What each member's crew costs it, distance and price together; for one unserved, more than any crew.
 
         A crew's price is the most that another member would save by having it, directly or by handing on its own: the least
@@ -303,15 +304,15 @@ class _Solution:
         """
         served = self._columns >= 0
         lines = np.flatnonzero(served)
-        worth_m = np.full(len(self.costs), self._unserved_m)
-        own_m = self.costs[lines, self._columns[lines]]
-        prices_m = np.zeros(self.costs.shape[1])
+        worths = np.full(len(self.costs), self._unserved)
+        own = self.costs[lines, self._columns[lines]]
+        prices = np.zeros(self.costs.shape[1])
         for _ in range(len(self.costs) + 1):
-            worth_m[lines] = own_m + prices_m[self._columns[lines]]
-            bids_m = (worth_m[:, None] - self.costs).max(axis=0)
-            raised_m = np.maximum(prices_m, bids_m)
-            if (raised_m <= prices_m).all():
+            worths[lines] = own + prices[self._columns[lines]]
+            bids = (worths[:, None] - self.costs).max(axis=0)
+            raised = np.maximum(prices, bids)
+            if (raised <= prices).all():
                 break
-            prices_m = raised_m
-        result: list[float] = worth_m.tolist()
+            prices = raised
+        result: list[float] = worths.tolist()
         return result

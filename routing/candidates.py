@@ -9,7 +9,7 @@ eligible, and the last resort where a look met none. Both are exact and agree.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from itertools import compress
 from math import inf
 from typing import Final, NamedTuple
@@ -33,6 +33,8 @@ MANY: Final = 2048
 """Comparing more than this costs more than a second, deeper look."""
 DEEPER: Final = 6
 """How much deeper it is."""
+LEEWAY: Final = 16
+"""Neighbours beyond those wanted that a look takes at most, where all may be sent: of many, chance misses a smaller share."""
 UNRANKED: Final = Ranked((), (), False)
 FEW_DEMANDS: Final = 12
 """Demands of one capability that are judged one by one, without arrays."""
@@ -62,8 +64,11 @@ def name_nearest(demand: Demand, most: int, crews: Crews) -> tuple[PassedOver, .
     return _tell(demand, line, min(most, len(line.rows)), crews)
 
 
-def _tell(demand: Demand, line: Line, count: int, crews: Crews) -> tuple[PassedOver, ...]:
-    """Why not the first so many of a line, none of whom goes to the demand."""
+def _tell(demand: Demand, line: Line, count: int, crews: Crews, granted: Set[int] | None = None) -> tuple[PassedOver, ...]:
+    """Why not the first so many of a line, none of whom goes to the demand.
+
+    Who may be sent goes elsewhere; where `granted` says who goes anywhere, the others were slower by road.
+    """
     serving = crews.homes.serving(demand.territory)
     told = []
     for row, distance_m in zip(line.rows[:count], metres_of(line.chords_squared[:count]), strict=True):
@@ -73,7 +78,9 @@ def _tell(demand: Demand, line: Line, count: int, crews: Crews) -> tuple[PassedO
             silent = crews.homes.is_silent(standing) and not demand.silent
             reason = AssignReason.STALE_POSITION if silent else AssignReason.OTHER_TERRITORY
         elif reason is None:
-            reason = AssignReason.EXCLUDED if row in demand.excluded else AssignReason.TAKEN
+            elsewhere = granted is None or row in granted
+            reason = AssignReason.TAKEN if elsewhere else AssignReason.SLOWER_BY_ROAD
+            reason = AssignReason.EXCLUDED if row in demand.excluded else reason
         told.append(PassedOver(CrewNo(row), distance_m, reason))
     return tuple(told)
 
@@ -122,13 +129,13 @@ class Candidates:
         self._admitted: dict[str, Flags] = {}
         """Standings that may be sent to each territory."""
 
-    def first(self) -> list[Grant | None]:
-        """The nearest eligible crew of each demand, None where there is none."""
-        self._rank_by_look(list(range(len(self._demands))), 1, 1)
+    def first(self, want: int = 1) -> list[Grant | None]:
+        """The nearest eligible crew of each demand, None where there is none; `want` more will be asked for at once."""
+        self._rank_by_look(list(range(len(self._demands))), want, 1)
         missing = [demand for demand, grant in enumerate(self._first) if grant is None]
         for demand, ranked in zip(missing, self.rank(missing, 1), strict=True):
             if ranked.rows:
-                self._first[demand] = Grant(ranked.rows[0], ranked.distances_m[0])
+                self._first[demand] = Grant(ranked.rows[0], ranked.costs[0])
         return list(self._first)
 
     def rank(self, demands: Sequence[int], want: int) -> list[Ranked]:
@@ -144,15 +151,19 @@ class Candidates:
                 self._is_short(demand, want)
         return [self._ranked[demand] for demand in demands]
 
-    def explain(self, grants: Sequence[Grant | None]) -> list[tuple[PassedOver, ...]]:
-        """For each demand the capable crews nearer than the one granted, and why not they; nothing without a grant."""
+    def explain(self, grants: Sequence[Grant | None], *, by_road: bool = False) -> list[tuple[PassedOver, ...]]:
+        """For each demand the capable crews nearer than the one granted, and why not they; nothing without a grant.
+
+        Where they were ranked by road, who could have gone and is not granted to anybody would have been slower.
+        """
+        granted = {grant.row for grant in grants if grant is not None} if by_road else None
         told: list[tuple[PassedOver, ...]] = [()] * len(grants)
         unseen: dict[str, list[int]] = {}
         for demand, grant in enumerate(grants):
             if grant is not None and grant.row != self._nearest[demand]:
                 line = self._seen_of(demand)
                 if line is not None and (grant.row in line.rows or line.complete or len(line.rows) >= PASSED_OVER_MAX):
-                    told[demand] = self._passed_over(demand, grant.row, line)
+                    told[demand] = self._passed_over(demand, grant.row, line, granted)
                 else:
                     unseen.setdefault(self._demands[demand].capability, []).append(demand)
         for capability, alike in unseen.items():
@@ -160,7 +171,7 @@ class Candidates:
             for demand, line in zip(alike, lines, strict=True):
                 grant = grants[demand]
                 assert grant is not None, "only granted demands are unseen"
-                told[demand] = self._passed_over(demand, grant.row, line)
+                told[demand] = self._passed_over(demand, grant.row, line, granted)
         return told
 
     def _seen_of(self, demand: int) -> Line | None:
@@ -170,7 +181,7 @@ class Candidates:
     def is_nearest(self, demand: int, grant: Grant) -> bool:
         """Whether no eligible crew is nearer to the demand than the one it was granted."""
         first = self._first[demand]
-        return first is None or first.distance_m >= grant.distance_m
+        return first is None or first.cost >= grant.cost
 
     def _is_short(self, demand: int, want: int) -> bool:
         """Whether more must be known of the demand; if not, `_ranked` tells enough."""
@@ -189,9 +200,9 @@ class Candidates:
         self._ranked[demand] = Ranked(line.rows[:told], metres_of(chords_squared), line.complete and len(line.rows) <= told)
         return False
 
-    def _passed_over(self, demand: int, chosen: int, line: Line) -> tuple[PassedOver, ...]:
+    def _passed_over(self, demand: int, chosen: int, line: Line, granted: Set[int] | None) -> tuple[PassedOver, ...]:
         nearer = line.rows.index(chosen) if chosen in line.rows else len(line.rows)
-        return _tell(self._demands[demand], line, min(nearer, PASSED_OVER_MAX), self._crews)
+        return _tell(self._demands[demand], line, min(nearer, PASSED_OVER_MAX), self._crews, granted)
 
     def _rank_by_look(self, demands: list[int], want: int, stretch: int) -> None:
         """Ranks by one look a capability; demands whose eligible crews are rare may get fewer than wanted.
@@ -205,7 +216,7 @@ class Candidates:
         for capability, alike in by_capability.items():
             # The share of eligible crews decides how deep to look: with four times the expected rank, a look misses in one of
             # fifty where crews are mixed evenly.
-            depth = (2 * want + 2) * len(points.members(capability)) * stretch
+            depth = min(2 * want + 2, want + LEEWAY) * len(points.members(capability)) * stretch
             looked = []
             most = HOPE_MIN
             for demand in alike:

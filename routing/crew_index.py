@@ -2,8 +2,9 @@
 
 Place in the flow: locate → correlate → incident → **assign**. The engine tells it what changes and asks it once a batch.
 
-Rules (CITY-16): eligible is who is free, has the capability, serves the territory and has a position. The nearest eligible
-crew by great circle is chosen; demands decided together that want the same crew are solved together (`routing.assignment`).
+Rules (OCC-4, CITY-16): eligible is who is free, has the capability, serves the territory and has a position. Of the nearest
+eligible crews by great circle the fastest by road is chosen where roads are known, else the nearest; demands decided together
+that want the same crew are solved together (`routing.assignment`).
 Every choice names the nearer crews with the capability that were passed over. Answers are exact for the positions of this
 moment, whatever the state of the k-d trees below (`routing.moving_points`), and the same calls always give the same answers.
 """
@@ -18,13 +19,14 @@ import numpy as np
 import numpy.typing as npt
 from msgspec.structs import replace
 
-from core.ports import Choice, Demand
+from core.ports import Choice, Demand, TravelTimes
 from core.vocabulary import AssignReason, CrewNo
 from routing.assignment import assign
 from routing.candidates import FEW_DEMANDS, Candidates, Crews, name_nearest
 from routing.eligibility import FREE, HINDERED, NOWHERE, home_of
-from routing.geodesy import unit_vectors
+from routing.geodesy import degrees_of, unit_vectors
 from routing.moving_points import MovingPoints
+from routing.road_ranking import RoadRanking
 
 NOBODY_TOLD_MAX: Final = 4
 """Demands a call whose `NO_CREW` is explained: when hundreds find nobody, a few say why, and the rest must cost nothing."""
@@ -39,10 +41,14 @@ class CrewTree:
 
     Args:
         points: where the crews are.
+        travel: driving times, where a map has roads; without them straight lines decide.
         few_demands: demands of one capability that are judged one by one; the tests vary it: no answer depends on it.
     """
 
-    def __init__(self, points: MovingPoints | None = None, few_demands: int = FEW_DEMANDS) -> None:
+    def __init__(
+        self, points: MovingPoints | None = None, few_demands: int = FEW_DEMANDS, *, travel: TravelTimes | None = None
+    ) -> None:
+        self._travel = travel
         self._crews = Crews(MovingPoints() if points is None else points, few_demands)
         self._capabilities: list[frozenset[str]] = []
         self._homes: list[int] = []
@@ -135,9 +141,9 @@ class CrewTree:
         """One choice a demand, in the order given, all decided together.
 
         More urgent priorities choose first; among demands of one priority as many as can be are served, at the least total
-        distance. No crew is chosen twice. The index itself is not changed. A demand for which no crew is left, or whose place
-        is not finite, gets None at infinite distance; for the first few of a call the nearest capable crews are named, with
-        the reasons why not even they.
+        distance, or at the least total driving time where there are roads (`routing.road_ranking`). No crew is chosen twice.
+        The index itself is not changed. A demand for which no crew is left, or whose place is not finite, gets None at infinite
+        distance; for the first few of a call the nearest capable crews are named, with the reasons why not even they.
 
         Complexity: one query of a tree a capability, whatever the number of crews; O(1) a demand where nobody is eligible.
         """
@@ -159,19 +165,41 @@ class CrewTree:
                 else:
                     nobody.append(index)
         if live:
-            candidates = Candidates([demands[index] for index in live], counts, self._crews)
-            grants = assign([demands[index].priority for index in live], candidates.first(), candidates.rank)
-            for place, (index, grant, passed_over) in enumerate(zip(live, grants, candidates.explain(grants), strict=True)):
+            wanted = [demands[index] for index in live]
+            priorities = [demand.priority for demand in wanted]
+            candidates = Candidates(wanted, counts, self._crews)
+            roads = None if self._travel is None else RoadRanking(wanted, candidates, self._crews.points, self._travel)
+            if roads is None:
+                grants = assign(priorities, candidates.first(), candidates.rank)
+            else:
+                grants = assign(priorities, roads.first(), roads.rank)
+            explained = candidates.explain(grants, by_road=roads is not None)
+            for place, (index, grant, passed_over) in enumerate(zip(live, grants, explained, strict=True)):
                 if grant is None:
                     nobody.append(index)
                     continue
+                if roads is not None:
+                    choices[index] = roads.choice(place, grant, passed_over)
+                    continue
                 alone = candidates.is_nearest(place, grant)
                 reason = AssignReason.NEAREST_CAPABLE if alone else AssignReason.BEST_FOR_ALL
-                choices[index] = Choice(demands[index].key, CrewNo(grant.row), grant.distance_m, reason, passed_over)
+                choices[index] = Choice(demands[index].key, CrewNo(grant.row), grant.cost, reason, passed_over)
         for index in sorted(nobody)[:NOBODY_TOLD_MAX]:
             nearest = name_nearest(demands[index], NOBODY_CREWS_MAX, self._crews)
             choices[index] = Choice(demands[index].key, None, inf, AssignReason.NO_CREW, nearest)
         return choices
+
+    def travel_s(self, crew_no: CrewNo, latitude_deg: float, longitude_deg: float) -> float | None:
+        """Seconds by road from where a crew is; None where no road is known, or where nobody knows where it is.
+
+        Raises:
+            IndexError: the number is unknown.
+        """
+        self._check(crew_no)
+        if self._travel is None or not self._placed[crew_no] or not self._travel.has_roads_at(latitude_deg, longitude_deg):
+            return None
+        origin = degrees_of(self._crews.points.places(np.array([crew_no])))
+        return float(self._travel.travel_s(*origin, latitude_deg, longitude_deg)[0])
 
     def _check(self, crew_no: int) -> None:
         if not 0 <= crew_no < len(self._capabilities):

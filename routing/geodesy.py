@@ -58,6 +58,13 @@ def unit_vector(latitude_deg: float, longitude_deg: float) -> tuple[float, float
     return level * cos(longitude), level * sin(longitude), sin(latitude)
 
 
+def degrees_of(points: Floats) -> tuple[Floats, Floats]:
+    """Latitudes and longitudes of points on the unit sphere, shape (n, 3): each of shape (n,)."""
+    latitude_deg: Floats = np.degrees(np.arcsin(np.clip(points[:, 2], -1.0, 1.0)))
+    longitude_deg: Floats = np.degrees(np.arctan2(points[:, 1], points[:, 0]))
+    return latitude_deg, longitude_deg
+
+
 def chords_squared(ones: Floats, others: Floats) -> Floats:
     """Squared chords between unit vectors in the last axis, which is summed away; the other axes broadcast."""
     apart = ones - others

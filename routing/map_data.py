@@ -1,4 +1,4 @@
-"""An imported map as data: streets, houses, corners, places and boundaries, in columns, and its form in bytes.
+"""An imported map as data: streets, houses, corners, places, boundaries and roads, in columns, and its form in bytes.
 
 Place in the flow: between `routing.osm`, which makes it, and `routing.gazetteer` and `routing.territory`, which answer from it.
 Storage keeps `to_bytes()` as one value. Coordinates are whole numbers of 1e-7 degree (OSM's own precision, about 1 cm), so a
@@ -15,13 +15,14 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from routing.columns import Column, Ints, integers, pack, singles
+from routing.road_graph import NO_ROADS, RoadGraph, StoredRoads
+
 MAGIC: Final = b"JEDELMAP\x01"
 DEGREE: Final = 10_000_000
 """Coordinate units in one degree."""
 BYTES_MAX: Final = 1 << 32
 """Largest unpacked map that is read; a country's is some hundreds of megabytes."""
-
-Ints = npt.NDArray[np.int32]
 
 
 class MapError(Exception):
@@ -70,15 +71,18 @@ class MapData(msgspec.Struct, frozen=True, eq=False):
     boundaries: list[Boundary]
     skipped: dict[str, int]
     """What the file held and could not be used: reason → count."""
+    roads: RoadGraph = NO_ROADS
+    """None in a map that was stored before maps had them: ways are straight lines until it is imported again."""
 
     def statistics(self) -> dict[str, int]:
-        """Counts for a summary line: streets, houses, corners, places, boundaries."""
+        """Counts for a summary line: streets, houses, corners, places, boundaries, roads."""
         return {
             "streets": len(self.street_names),
             "houses": len(self.house_number),
             "corners": len(self.corner_streets),
             "places": len(self.place_names),
             "boundaries": len(self.boundaries),
+            "roads": len(self.roads),
         }
 
     def to_bytes(self) -> bytes:
@@ -86,7 +90,8 @@ class MapData(msgspec.Struct, frozen=True, eq=False):
         columns = {}
         for name in self.__struct_fields__:
             value = getattr(self, name)
-            columns[name] = _pack(value) if isinstance(value, np.ndarray) else value
+            columns[name] = pack(value) if isinstance(value, np.ndarray) else value
+        columns["roads"] = self.roads.columns()
         return MAGIC + zlib.compress(msgspec.msgpack.encode(columns), 6)
 
     @staticmethod
@@ -106,20 +111,21 @@ class MapData(msgspec.Struct, frozen=True, eq=False):
                 source=stored.source,
                 street_names=stored.street_names,
                 street_old_names=stored.street_old_names,
-                line_street=_integers(stored.line_street),
-                line_start=_integers(stored.line_start),
-                line_points=_integers(stored.line_points),
-                house_street=_integers(stored.house_street),
+                line_street=integers(stored.line_street),
+                line_start=integers(stored.line_start),
+                line_points=integers(stored.line_points),
+                house_street=integers(stored.house_street),
                 house_number=stored.house_number,
-                house_points=_integers(stored.house_points),
-                corner_streets=_integers(stored.corner_streets),
-                corner_points=_integers(stored.corner_points),
+                house_points=integers(stored.house_points),
+                corner_streets=integers(stored.corner_streets),
+                corner_points=integers(stored.corner_points),
                 place_names=stored.place_names,
                 place_kind=stored.place_kind,
-                place_points=_integers(stored.place_points),
-                place_extent_m=np.frombuffer(stored.place_extent_m.data, "<f4").astype(np.float32),
+                place_points=integers(stored.place_points),
+                place_extent_m=singles(stored.place_extent_m),
                 boundaries=stored.boundaries,
                 skipped=stored.skipped,
+                roads=NO_ROADS if stored.roads is None else stored.roads.roads(),
             )
         except (zlib.error, msgspec.DecodeError, ValueError) as error:
             raise MapError(f"damaged map: {error}") from error
@@ -146,46 +152,28 @@ class MapData(msgspec.Struct, frozen=True, eq=False):
             )
             and all(p.ndim == 2 and p.shape[1] == 2 for p in (self.line_points, self.house_points, self.place_points))
             and self.corner_points.shape == self.corner_streets.shape == (len(self.corner_points), 2)
+            and self.roads.is_whole()
         )
         if not whole:
             raise MapError("damaged map: its columns do not fit together")
-
-
-class _Column(msgspec.Struct, frozen=True):
-    """An array: its shape and its bytes (integers as differences down each column, which compress well)."""
-
-    shape: tuple[int, ...]
-    data: bytes
 
 
 class _Stored(msgspec.Struct, frozen=True):
     source: str
     street_names: list[list[str]]
     street_old_names: list[list[str]]
-    line_street: _Column
-    line_start: _Column
-    line_points: _Column
-    house_street: _Column
+    line_street: Column
+    line_start: Column
+    line_points: Column
+    house_street: Column
     house_number: list[str]
-    house_points: _Column
-    corner_streets: _Column
-    corner_points: _Column
+    house_points: Column
+    corner_streets: Column
+    corner_points: Column
     place_names: list[list[str]]
     place_kind: list[str]
-    place_points: _Column
-    place_extent_m: _Column
+    place_points: Column
+    place_extent_m: Column
     boundaries: list[Boundary]
     skipped: dict[str, int]
-
-
-def _pack(array: npt.NDArray[np.int32] | npt.NDArray[np.float32]) -> _Column:
-    if array.dtype == np.int32:
-        # Differences wrap around in int32, and so does the sum that undoes them: nothing is lost.
-        array = np.diff(array, axis=0, prepend=np.zeros((1, *array.shape[1:]), np.int32))
-        return _Column(array.shape, np.ascontiguousarray(array.T, "<i4").tobytes())
-    return _Column(array.shape, array.astype("<f4").tobytes())
-
-
-def _integers(column: _Column) -> Ints:
-    differences = np.frombuffer(column.data, "<i4").reshape(column.shape[::-1]).T
-    return np.cumsum(differences, axis=0, dtype=np.int32)
+    roads: StoredRoads | None = None

@@ -18,7 +18,8 @@ import shapely
 from scipy.spatial import cKDTree
 
 from routing.address import house_numbers, spellings
-from routing.map_data import DEGREE, Ints, MapData
+from routing.columns import Ints
+from routing.map_data import DEGREE, MapData
 
 Degrees = npt.NDArray[np.float64]
 

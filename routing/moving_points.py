@@ -151,6 +151,10 @@ class MovingPoints:
         nowhere: npt.NDArray[np.bool_] = np.isnan(self._points[rows, 0])
         return ~nowhere
 
+    def places(self, rows: Rows) -> Floats:
+        """Unit vectors of rows, shape (n, 3); NaN where one is nowhere."""
+        return self._points.take(rows, axis=0)
+
     def members(self, layer: str) -> Rows:
         """The rows of a layer, placed or not, in no order. Not to be written to."""
         known = self._layers.get(layer)

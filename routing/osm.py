@@ -4,7 +4,7 @@ Place in the flow: `jedel map import FILE`, before the service answers anything.
 tag, a broken relation or a node that the extract cut off is counted in `MapData.skipped` and passed over; only a file that is
 not OSM data at all, or is cut short, is refused with `MapError`. Memory: a PBF is read in chunks of `CHUNK_BYTES`, node
 locations lie in libosmium's compact table (16 bytes a node, on disk for files beyond `LOCATIONS_ON_DISK_BYTES`), and of the
-rest only what has a name or an address is kept. Source: OCC-1, CITY-13.
+rest only what has a name or an address, or is driven on, is kept. Source: OCC-1, OCC-4, CITY-13.
 
 Passes: relations (which ways matter); nodes and ways; the ways that only a relation named.
 """
@@ -22,8 +22,11 @@ import osmium
 import shapely
 
 from routing.address_words import KIND_LABELS
-from routing.map_data import DEGREE, Boundary, Ints, MapData, MapError
+from routing.columns import Ints
+from routing.map_data import DEGREE, Boundary, MapData, MapError
 from routing.pbf import chunks
+from routing.road_graph import RoadWay
+from routing.road_tags import drivable
 from routing.streets import NamedWay, RawHouse, RawPlace, assemble
 
 CHUNK_BYTES: Final = 16 * 1024 * 1024
@@ -92,6 +95,7 @@ class _Collector:
 
     def __init__(self) -> None:
         self.ways: list[NamedWay] = []
+        self.roads: list[RoadWay] = []
         self.houses: list[RawHouse] = []
         self.places: list[RawPlace] = []
         self.boundaries: list[Boundary] = []
@@ -102,8 +106,11 @@ class _Collector:
         self._take(tags, latitude, longitude, 0.0)
 
     def take_line(self, tags: Tags, node_ids: list[int], points: Ints, *, closed: bool) -> None:
-        """Takes a way: a street, an area with an address or a name, or both."""
+        """Takes a way: a road, a street, an area with an address or a name, or several of these."""
         highway = tags.get("highway")
+        driven = drivable(tags)
+        if driven is not None:
+            self.roads.append(RoadWay(np.array(node_ids, np.int64), points, driven))
         if highway is not None and highway not in _NOT_STREETS:
             names = _names(tags, _NAME_KEYS)
             if names:
@@ -207,7 +214,13 @@ def import_osm(path: Path, progress: Callable[[float], None] | None = None, *, c
         collector.take_relation(relation, lines)
     tell(0.85)
     map_data = assemble(
-        path.name, collector.ways, collector.houses, collector.places, collector.boundaries, dict(collector.skipped)
+        path.name,
+        collector.ways,
+        collector.houses,
+        collector.places,
+        collector.boundaries,
+        dict(collector.skipped),
+        collector.roads,
     )
     tell(1.0)
     return map_data

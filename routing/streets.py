@@ -10,6 +10,7 @@ does it. A corner is a node that ways of two streets share. Source: OCC-1.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -19,7 +20,9 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from routing.address import Reading, name_reading, read_words, spellings
-from routing.map_data import DEGREE, Boundary, Ints, MapData
+from routing.columns import Ints
+from routing.map_data import DEGREE, Boundary, MapData
+from routing.road_graph import RoadWay, road_graph_of
 
 SAME_STREET_GAP_M: Final = 2_000.0
 HOUSE_TO_STREET_M: Final = 1_500.0
@@ -101,12 +104,14 @@ def assemble(
     places: list[RawPlace],
     boundaries: list[Boundary],
     skipped: dict[str, int],
+    roads: Sequence[RoadWay] = (),
 ) -> MapData:
     """The map of what a file held.
 
     Args:
         source: the file's name.
         skipped: reason → count of what was passed over; added to.
+        roads: the ways that vehicles drive on.
     """
     streets = _Streets()
     way_street = _group_ways(streets, ways, skipped)
@@ -133,6 +138,7 @@ def assemble(
         place_extent_m=np.array([place.extent_m for place in places], np.float32),
         boundaries=boundaries,
         skipped=skipped,
+        roads=road_graph_of(roads, skipped),
     )
 
 

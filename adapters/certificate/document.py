@@ -12,7 +12,7 @@ from typing import assert_never
 
 import msgspec
 
-from adapters.certificate.words import ACTORS, CAUSES, ENDS, FACTS, LABELS, MOVES, STATES, STEPS, TERMS, Language
+from adapters.certificate.words import ACTORS, CAUSES, ENDS, FACTS, LABELS, MOVES, REASONS, STATES, STEPS, TERMS, Language
 from core.category import CategoryTable
 from core.course import Course, Step
 from core.facts import (
@@ -126,11 +126,12 @@ class Writer:
                     for at_us in (crew.offered_us, crew.accepted_us, crew.en_route_us, crew.on_scene_us, crew.ended_us)
                 ),
                 f"{crew.explanation.distance_m:.0f}",
+                "" if crew.explanation.travel_s is None else f"{crew.explanation.travel_s / 60:.1f}",
             ]
             for crew in course.crews
         ]
         times = ("offered", "accepted", "en_route", "on_scene", "ended")
-        return self._section("crews", ("crew", "capability", *times, "distance"), rows)
+        return self._section("crews", ("crew", "capability", *times, "distance", "travel"), rows)
 
     def _terms(self, course: Course) -> Section:
         rows = [
@@ -178,7 +179,8 @@ class Writer:
                 named = {"capability": fact.capability}
             case CrewAssigned():
                 distance = f"{fact.explanation.distance_m:.0f}"
-                named = {"crew": fact.crew, "capability": fact.capability, "distance": distance}
+                reason = REASONS[fact.explanation.reason.value].in_language(self._language)
+                named = {"crew": fact.crew, "capability": fact.capability, "distance": distance, "reason": reason}
             case TermFired():
                 done = STEPS[fact.step.value].in_language(self._language).format(told=self._actor(fact.told))
                 named = {"term": TERMS[fact.term.value].in_language(self._language), "done": done}

@@ -56,6 +56,7 @@ LABELS: Final[dict[str, Phrase]] = {
     "on_scene": Phrase("Орнына жетті", "Прибыл", "On scene"),
     "ended": Phrase("Аяқталды", "Завершил", "Ended"),
     "distance": Phrase("Қашықтық, м", "Расстояние, м", "Distance, m"),
+    "travel": Phrase("Жолда, мин", "В пути, мин", "By road, min"),
     "term": Phrase("Мерзім", "Срок", "Term"),
     "began": Phrase("Басталды", "Начат", "Began"),
     "due": Phrase("Аяқталу мерзімі", "Истекает", "Due"),
@@ -142,9 +143,9 @@ FACTS: Final[dict[str, Phrase]] = {
         "no crew is free ({capability}): queued",
     ),
     "crew_assigned": Phrase(
-        "{crew} жасағы тағайындалды ({capability}), {distance} м",
-        "назначен наряд {crew} ({capability}), {distance} м",
-        "crew {crew} assigned ({capability}), {distance} m",
+        "{crew} жасағы тағайындалды ({capability}), {distance} м: {reason}",
+        "назначен наряд {crew} ({capability}), {distance} м: {reason}",
+        "crew {crew} assigned ({capability}), {distance} m: {reason}",
     ),
     "term_fired": Phrase("мерзім өтті: {term}; {done}", "истёк срок: {term}; {done}", "term passed: {term}; {done}"),
     "needs_raised": Phrase("қосымша жасақтар қажет: {needs}", "нужны ещё наряды: {needs}", "more crews are wanted: {needs}"),
@@ -164,6 +165,27 @@ FACTS: Final[dict[str, Phrase]] = {
     "closed": Phrase("оқиға жабылды: {result}", "происшествие закрыто: {result}", "closed: {result}"),
 }
 """What happened, by a fact's tag; a crew's moves are `MOVES`."""
+
+REASONS: Final[dict[str, Phrase]] = {
+    "nearest_capable": Phrase("ең жақын жарамды жасақ", "ближайший подходящий наряд", "the nearest capable crew"),
+    "fastest_by_road": Phrase("жолмен ең тез жететін жасақ", "наряд, который доедет быстрее всех",
+                              "the fastest crew by road"),
+    "best_for_all": Phrase("барлық оқиғалар үшін ең тиімді таңдау", "лучший выбор для всех происшествий вместе",
+                           "the best choice for all incidents together"),
+    "no_crew": Phrase("бос жасақ жоқ", "нет свободного наряда", "no crew is free"),
+    "last_known_position": Phrase("соңғы белгілі орны бойынша ең жақыны", "ближайший по последнему известному местоположению",
+                                  "the nearest by its last known position"),
+    "ordered": Phrase("диспетчер тағайындады", "назначен диспетчером", "named by a dispatcher"),
+    "off_duty": Phrase("кезекшілікте емес", "не на дежурстве", "off duty"),
+    "not_free": Phrase("бос емес", "занят", "not free"),
+    "other_territory": Phrase("басқа аумаққа қызмет көрсетеді", "обслуживает другую территорию", "serves another territory"),
+    "excluded": Phrase("осы оқиғадан бас тартқан немесе кері шақырылған", "уже отказался от этого происшествия или отозван",
+                       "has declined this incident or was withdrawn from it"),
+    "taken": Phrase("басқа оқиғаға барады", "направлен на другое происшествие", "goes to another incident"),
+    "stale_position": Phrase("орны көптен бері белгісіз", "местоположение давно не обновлялось", "its position is old"),
+    "slower_by_road": Phrase("жолмен кешірек жетер еді", "доехал бы позже", "would be there later by road"),
+}  # fmt: skip
+"""Why a crew was chosen, or a nearer one was not, by `core.vocabulary.AssignReason`."""
 
 ACTORS: Final[dict[str, Phrase]] = {
     "engine": Phrase("жүйе", "система", "the system"),

@@ -17,10 +17,21 @@ from core.category import load_categories
 from core.commands import ChangePriority, Close, Merge, Split
 from core.course import TermEnd, course_of
 from core.facts import TAGS, AssignmentEnded, AssignmentHeld, AssignmentMoved
-from core.vocabulary import AssignmentState, IncidentState, TermKind
+from core.vocabulary import AssignmentState, AssignReason, IncidentState, TermKind
 from tests.core.town import EASTERN, ELSEWHERE, Town
 
-TABLES = [words.LABELS, words.STATES, words.TERMS, words.ENDS, words.MOVES, words.FACTS, words.ACTORS, words.CAUSES]
+TABLES = [
+    words.STEPS,
+    words.LABELS,
+    words.STATES,
+    words.TERMS,
+    words.ENDS,
+    words.MOVES,
+    words.FACTS,
+    words.REASONS,
+    words.ACTORS,
+    words.CAUSES,
+]
 MARKUP = 'fight, драка <b>"жарақат" & #emph[қауіп] \\ $x$</b>'
 
 
@@ -57,6 +68,7 @@ def test_every_word_of_the_log_has_a_row_in_every_table() -> None:
     assert set(words.TERMS) == {kind.value for kind in TermKind}
     assert set(words.ENDS) == {end.value for end in TermEnd}
     assert set(words.MOVES) == {state.value for state in AssignmentState} | {"held", "turned_to"}
+    assert set(words.REASONS) == {reason.value for reason in AssignReason}
     assert set(words.CAUSES) == {how.value for how in Asked} | {"no_crew", "no_place"}
     assert set(words.FACTS) == {TAGS[fact] for fact in TAGS if fact not in (AssignmentMoved, AssignmentEnded, AssignmentHeld)}
 

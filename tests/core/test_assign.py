@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from math import inf
+
+import numpy as np
+import numpy.typing as npt
 import pytest
 
-from core.commands import ChangePriority
+from core.arrival import expected_s
+from core.commands import ChangePriority, Reassign
 from core.events import Call, CrewStatus, Fix
 from core.vocabulary import AssignReason, CrewState
 from tests.core.town import EASTERN, ELSEWHERE, Town
 from tests.simulation.places import EAST, SPOTS, WEST
+
+Floats = npt.NDArray[np.float64]
 
 
 def test_assign_when_crews_are_free_sends_the_nearest_and_says_why() -> None:
@@ -24,6 +31,49 @@ def test_assign_when_crews_are_free_sends_the_nearest_and_says_why() -> None:
     assert explanation.distance_m == pytest.approx(3_925, rel=0.01)
     assert [(one.crew, one.reason) for one in explanation.passed_over] == [("P-1", AssignReason.NOT_FREE)]
     assert town.states() == {"A-1": CrewState.FREE, "P-1": CrewState.BUSY, "P-2": CrewState.ASSIGNED}
+
+
+class Uphill:
+    """Driving times of a town whose northern crews are slow: a second a metre, a minute a metre from the north."""
+
+    def has_roads_at(self, latitude_deg: float, longitude_deg: float) -> bool:
+        return True
+
+    def travel_s(
+        self,
+        from_latitude_deg: Floats,
+        from_longitude_deg: Floats,
+        to_latitude_deg: float,
+        to_longitude_deg: float,
+        within_s: float = inf,
+    ) -> Floats:
+        north_m = (from_latitude_deg - to_latitude_deg) * 111_195.0
+        seconds = np.abs(np.where(north_m > 0, 60.0 * north_m, north_m))
+        return np.where(seconds <= within_s, seconds, inf)
+
+
+def test_assign_when_roads_are_known_sends_the_fastest_and_says_when_it_is_expected() -> None:
+    town = Town(travel=Uphill())
+    town.crew("P-1", "patrol", fix=Fix(SPOTS[0].latitude_deg + 0.001, SPOTS[0].longitude_deg))
+    town.crew("P-2", "patrol", fix=Fix(SPOTS[0].latitude_deg - 0.01, SPOTS[0].longitude_deg))
+    incident = town.call("fight", SPOTS[0])
+    assert town.crews_on(incident) == ["P-2"]
+    explanation = town.assignment("P-2").explanation
+    assert explanation.reason is AssignReason.FASTEST_BY_ROAD
+    assert explanation.travel_s == expected_s(explanation) == pytest.approx(1_112, abs=1.0)
+    (nearer,) = explanation.passed_over
+    assert (nearer.crew, nearer.reason) == ("P-1", AssignReason.SLOWER_BY_ROAD)
+    assert nearer.travel_s == pytest.approx(6_672, abs=6.0)  # nobody was there soon, so all were timed
+
+
+def test_assign_when_a_dispatcher_names_the_crew_says_when_it_is_expected() -> None:
+    town = Town(travel=Uphill())
+    incident = town.call("fight", SPOTS[0])
+    town.crew("A-1", "ambulance", fix=Fix(SPOTS[0].latitude_deg - 0.01, SPOTS[0].longitude_deg))
+    assert town.order(Reassign(command_id="r", incident=incident, to="A-1")) == (True, "")
+    explanation = town.assignment("A-1").explanation
+    assert explanation.reason is AssignReason.ORDERED
+    assert explanation.travel_s == pytest.approx(1_112, abs=1.0)
 
 
 def test_assign_when_incidents_of_a_batch_contend_serves_the_most_urgent() -> None:

@@ -18,7 +18,7 @@ from core.engine import Engine
 from core.events import URGENT, AnyEvent, Call, Chunk, CrewStatus, Fix, Rejected
 from core.incident import Assignment, Incident
 from core.instant import SECOND_US, Micros, to_datetime
-from core.ports import Gazetteer, Subscriber, Territories
+from core.ports import Gazetteer, Subscriber, Territories, TravelTimes
 from core.recovered import EarlierCall, Recovered
 from core.scenario import Scenario, ScenarioSet
 from core.signal import SignalRules
@@ -118,6 +118,7 @@ class Town:
         gazetteer: Gazetteer | None = None,
         territories: Territories | None = None,
         recovered: Recovered | None = None,
+        travel: TravelTimes | None = None,
     ) -> None:
         self.committed = Committed()
         self.engine = Engine(
@@ -126,7 +127,7 @@ class Town:
             scenarios,
             gazetteer or AddressTable(),
             territories or Halves(),
-            CrewTree(),
+            CrewTree(travel=travel),
             recovered or self.committed.recovered(),
         )
         self.now_us = START_US

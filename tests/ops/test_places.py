@@ -7,8 +7,10 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from core.ports import TravelTimes
 from ops import maps
 from ops.cli import main
 from ops.commands.configured import connected
@@ -57,7 +59,9 @@ def test_map_import_answers_for_words(database: str, tmp_path: Path, capsys: pyt
     file = tmp_path / "town.osm"
     file.write_text(OSM, encoding="utf-8")
     assert main(["map", "import", str(file), "--dsn", database]) == 0
-    assert capsys.readouterr().out.startswith("map: 2 streets, 1 houses, 1 corners, 1 places, 0 boundaries from town.osm\n")
+    assert capsys.readouterr().out.startswith(
+        "map: 2 streets, 1 houses, 1 corners, 1 places, 0 boundaries, 4 roads from town.osm\n"
+    )
 
     assert main(["address", "Абая", "10", "--dsn", database]) == 0
     (house,) = capsys.readouterr().out.splitlines()
@@ -66,6 +70,26 @@ def test_map_import_answers_for_words(database: str, tmp_path: Path, capsys: pyt
     assert main(["address", "Фурманова угол Абая", "--limit", "1", "--dsn", database]) == 0
     (corner,) = capsys.readouterr().out.splitlines()
     assert corner.split()[1:3] == ["corner", "43.240000,76.945000"]
+
+
+def test_map_import_brings_driving_times(database: str, tmp_path: Path) -> None:
+    async def travel_times() -> TravelTimes | None:
+        async with connected(Database(dsn=database)) as connection:
+            return maps.travel_times_of(await maps.load_map_data(connection))
+
+    assert asyncio.run(travel_times()) is None
+    file = tmp_path / "town.osm"
+    file.write_text(OSM, encoding="utf-8")
+    assert main(["map", "import", str(file), "--dsn", database]) == 0
+    times = asyncio.run(travel_times())
+    assert times is not None
+    assert times.has_roads_at(43.2400, 76.9450)
+    (seconds,) = times.travel_s(np.array([43.2400]), np.array([76.9400]), 43.2400, 76.9450).tolist()
+    assert seconds == pytest.approx(405 / (25 * 1.05 / 3.6), abs=10)
+    # A map without a road takes the place of this one, roads and all.
+    file.write_text(OSM.replace('v="residential"', 'v="footway"'), encoding="utf-8")
+    assert main(["map", "import", str(file), "--dsn", database]) == 0
+    assert asyncio.run(travel_times()) is None
 
 
 def test_address_that_is_nowhere_is_status_1(database: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -114,6 +138,7 @@ def test_almaty_extract_imports_and_answers(database: str, real_data: Path, caps
     assert main(["map", "import", str(file), "--dsn", database, "--set", "centre.territory=kz/almaty"]) == 0
     said = capsys.readouterr().out
     assert re.match(r"map: 4\d\d streets, 760 houses, 1\d\d\d corners, ", said)  # the file has 760 addresses on streets
+    assert int(re.search(r"(\d+) roads", said)[1]) > 12_000  # type: ignore[index]  # None is an error as well
     assert "kz/almaty" in said
     assert "kz/almaty" in {territory.territory_id for territory in territories(database, "kz/almaty")}
     assert main(["address", "угол Фурманова и Абая", "--dsn", database]) == 0

@@ -32,6 +32,9 @@ SENT = Assignment(
     Explanation(AssignReason.NEAREST_CAPABLE, 811.6, (PassedOver("P-1", 90.0, AssignReason.NOT_FREE),)),
     Micros(5),
 )
+BY_ROAD = msgspec.structs.replace(
+    SENT, explanation=msgspec.structs.replace(SENT.explanation, reason=AssignReason.FASTEST_BY_ROAD, travel_s=150.4)
+)
 FIRE = Incident(
     incident_id=IncidentId(7),
     version=4,
@@ -50,6 +53,13 @@ FIRE = Incident(
 @pytest.mark.parametrize(
     ("incident", "line"),
     [
+        (
+            msgspec.structs.replace(FIRE, assignments=[BY_ROAD]),
+            (
+                "incident 7 v4 assigned: fire, priority 2; 43.25000,76.94500 ±25 m by address Абай 10; "
+                "F-1 offered (fire, 812 m and 2.5 min by road, fastest_by_road, passed over 1); wants ambulance"
+            ),
+        ),
         (
             FIRE,
             (

@@ -35,7 +35,7 @@ def rank_of(costs: Costs, asked: list[int] | None = None) -> Rank:
 def assign(priorities: Sequence[int], rank: Rank, cells_max: int = CELLS_MAX) -> list[Grant | None]:
     """Asks for everybody's nearest first, as the crew index does."""
     everyone = rank(range(len(priorities)), 1)
-    first = [Grant(ranked.rows[0], ranked.distances_m[0]) if ranked.rows else None for ranked in everyone]
+    first = [Grant(ranked.rows[0], ranked.costs[0]) if ranked.rows else None for ranked in everyone]
     return assign_ranked(priorities, first, rank, cells_max)
 
 
@@ -114,13 +114,13 @@ def test_each_priority_has_most_served_and_least_total(costs: Costs, data: st.Da
         served, total = least_total(left)
         mine = [grant for demand in members if (grant := grants[demand]) is not None]
         assert len(mine) == served
-        assert sum(grant.distance_m for grant in mine) == pytest.approx(total)
+        assert sum(grant.cost for grant in mine) == pytest.approx(total)
         for demand, line in zip(members, left, strict=True):
             grant = grants[demand]
             if grant is not None:
-                assert line[grant.row] == grant.distance_m
+                assert line[grant.row] == grant.cost
                 # Whoever is before it, nearer or as near and lower, is with somebody else.
-                before = {row for row, cost in line.items() if (cost, row) < (grant.distance_m, grant.row)}
+                before = {row for row, cost in line.items() if (cost, row) < (grant.cost, grant.row)}
                 assert before <= set(given_rows)
         taken.update(grant.row for grant in mine)
 
@@ -131,7 +131,7 @@ def test_total_is_least_when_many_contend(demands: int, crews: int) -> None:
     at, stand = rng.normal(0, 1, (demands, 2)), rng.uniform(-3, 3, (crews, 2))
     matrix = np.hypot(*(at[:, None, :] - stand[None, :, :]).transpose(2, 0, 1)) * 1000
     grants = assign([1] * demands, rank_of([dict(enumerate(line.tolist())) for line in matrix]))
-    mine = [grant.distance_m for grant in grants if grant is not None]
+    mine = [grant.cost for grant in grants if grant is not None]
     assert len(mine) == min(demands, crews)
     assert sum(mine) == pytest.approx(matrix[linear_sum_assignment(matrix)].sum(), rel=1e-12)
 

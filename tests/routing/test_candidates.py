@@ -88,4 +88,4 @@ def check_rank_of(
         assert list(ranked.rows) == expected[: len(ranked.rows)]
         if ranked.complete:
             assert len(ranked.rows) == len(expected)
-        assert ranked.distances_m == sorted(ranked.distances_m)
+        assert ranked.costs == sorted(ranked.costs)

@@ -19,8 +19,12 @@ def test_import_reads_streets_in_all_languages_when_ways_bear_several_names(tmp_
     assert {"проспект Абая", "Абай даңғылы", "Abay Avenue", "пр. Абая"} in names  # two ways, one street
     assert {"ул. Абая"} in names  # the village's own
     assert ["ул. Арычная"] in map_data.street_old_names
-    assert map_data.statistics() == {"streets": 6, "houses": 12, "corners": 2, "places": 10, "boundaries": 2}
-    assert map_data.skipped == {"street name without a word": 1, "house without a street": 1}  # `проезд`, and a lone house
+    assert map_data.statistics() == {"streets": 6, "houses": 12, "corners": 2, "places": 10, "boundaries": 2, "roads": 8}
+    assert map_data.skipped == {
+        "street name without a word": 1,  # `проезд`
+        "house without a street": 1,
+        "road apart from the others": 3,  # it too, the lane that ends before Сейфуллина, and the village's street
+    }
 
 
 def test_import_places_houses_when_tagged_on_nodes_ways_and_relations(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from routing.map_data import DEGREE, Ints, MapData
+from routing.columns import Ints
+from routing.map_data import DEGREE, MapData
 from routing.streets import NamedWay, RawHouse, assemble
 
 

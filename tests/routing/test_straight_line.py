@@ -1,0 +1,22 @@
+"""Times without a map grow with the straight line and with nothing else."""
+
+from __future__ import annotations
+
+from math import inf
+
+import numpy as np
+import pytest
+
+from core.arrival import DETOUR_FACTOR, DETOUR_SPEED_MPS
+from core.ports import TravelTimes
+from routing.straight_line import StraightLine
+
+
+def test_times_are_the_detour_at_its_speed() -> None:
+    times: TravelTimes = StraightLine()
+    north_deg = np.array([43.25, 43.26, 43.30])
+    found = times.travel_s(north_deg, np.full(3, 76.9), 43.25, 76.9)
+    assert found.tolist() == pytest.approx([0.0, 1_111.95 * DETOUR_FACTOR / DETOUR_SPEED_MPS, 622.7], rel=1e-3)
+    within = times.travel_s(north_deg, np.full(3, 76.9), 43.25, 76.9, 130.0)
+    assert within.tolist() == [*found[:2].tolist(), inf]
+    assert not times.has_roads_at(43.25, 76.9)
