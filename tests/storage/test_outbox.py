@@ -227,12 +227,13 @@ def test_expire_ends_what_comes_too_late_and_nothing_else(database: str) -> None
 def test_cancel_ends_a_key_and_all_below_it_and_no_other(database: str) -> None:
     async def body(outbox: Outbox, connection: asyncpg.Connection) -> None:
         await outbox.resolve(NOW, by(AIDA))
-        await connection.execute("UPDATE outbox SET state = 'waiting' WHERE key = 'incident/1/crew'")
+        await connection.execute("UPDATE outbox SET state = 'waiting' WHERE key IN ('incident/1/crew', 'incident/10')")
         await outbox.settle(next(one for one in await outbox.claim(NOW, ROOM) if one.telling.key == "incident/1"), SENT, NOW)
         assert await outbox.cancel("incident/1/", NOW) > 0
         ended = await connection.fetch("SELECT DISTINCT key FROM delivery WHERE state = 'cancelled' AND channel = 'mail'")
         assert sorted(row["key"] for row in ended) == ["incident/1", "incident/1/accept/2", "incident/1/crew"]
         assert await connection.fetchval("SELECT state FROM outbox WHERE key = 'incident/1/crew'") == "cancelled"
+        assert await connection.fetchval("SELECT state FROM outbox WHERE key = 'incident/10'") == "waiting"
         assert await connection.fetchval("SELECT state FROM delivery WHERE key = 'incident/1' AND channel = 'sms'") == "sent"
         assert await outbox.cancel("incident/1", NOW) == 0
 
