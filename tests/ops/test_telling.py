@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 import trio
+import trio.testing
 import uvloop
 
 from core import limits
@@ -227,8 +228,17 @@ def test_finish_waits_for_what_is_under_way_and_begins_nothing_more(database: st
         await running.teller.finish(0.01)  # patience ends before the answer
         assert (await on_host(states(database)))["hook", "webhook"][0] == "sending"
         await running.tell("b", "person:mail")
-        receiver.answers.set()
-        await running.teller.finish(PATIENCE_S)
+        finished = trio.Event()
+
+        async def finish() -> None:
+            await running.teller.finish(PATIENCE_S)
+            finished.set()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(finish)
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            assert not finished.is_set()
+            receiver.answers.set()
         assert await on_host(states(database)) == {("hook", "webhook"): ("sent", 1, "")}
         assert running.town.mail.mail == []
 
