@@ -12,7 +12,18 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
 
-from ops.commands import certificate, configuration, demonstration, places, registers, replaying, service, storage, trying
+from ops.commands import (
+    certificate,
+    configuration,
+    demonstration,
+    places,
+    policies,
+    registers,
+    replaying,
+    service,
+    storage,
+    trying,
+)
 from ops.layers import ConfigError
 
 app = App(
@@ -23,6 +34,7 @@ app = App(
 app.command(service.serve)
 app.command(demonstration.demo)
 app.command(replaying.replay)
+app.command(policies.compare_policies)
 app.command(trying.push)
 app.command(trying.watch)
 app.command(trying.order)

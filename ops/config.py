@@ -135,6 +135,14 @@ class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An incident that nothing else watches is looked at again."""
 
 
+class Assign(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which crew goes."""
+
+    policy: Literal["nearest_free", "matching"] = "matching"
+    """A need that is new gets the nearest free crew. A crew that frees goes to the oldest need of the most urgent priority
+    (`nearest_free`), or to the nearest of its eight oldest (`matching`)."""
+
+
 class Correlate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """When two events are one happening, as far as it is not said of each category in their table."""
 
@@ -198,6 +206,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     database: Database = Database()
     listen: Listen = Listen()
     terms: Terms = Terms()
+    assign: Assign = Assign()
     correlate: Correlate = Correlate()
     positions: Positions = Positions()
     storage: Storage = Storage()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from core.correlate import CorrelateRules
 from core.instant import SECOND_US
+from core.limits import QUEUE_LOOK
 from core.state import CentreRules
 from core.terms import TermLengths
 from ops.config import Config
@@ -30,6 +31,11 @@ def centre_rules(config: Config) -> CentreRules:
         position_interval_us=config.positions.keep_interval_s * SECOND_US,
         repeat_quiet_us=config.correlate.repeat_quiet_s * SECOND_US,
     )
+
+
+def queue_look(config: Config) -> int:
+    """How many waiting needs contend for a crew that frees (`core.ports.CrewIndex.queue_look`)."""
+    return QUEUE_LOOK if config.assign.policy == "matching" else 1
 
 
 def session_limits(config: Config) -> SessionLimits:

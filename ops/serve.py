@@ -40,7 +40,7 @@ from ops.certificates import tls_context
 from ops.clock import now_us
 from ops.config import Config, split_address
 from ops.maps import load_map_data, load_territories
-from ops.rules import centre_rules, session_limits
+from ops.rules import centre_rules, queue_look, session_limits
 from protocols.dispatch.listener import DispatchHub
 from protocols.dispatch.publisher import Publisher
 from protocols.ingest.hub import IngestHub
@@ -202,7 +202,8 @@ class _Life:
         gazetteer, territories = await on_host(_load_maps(self._dsn, config.centre.territory))
         recovered: Recovered = await on_host(self._store.recover())
         began_us = now_us()
-        engine = Engine(centre_rules(config), categories, gazetteer, territories, CrewTree(), recovered, self._quarantine.muted)
+        crews = CrewTree(queue_look=queue_look(config))
+        engine = Engine(centre_rules(config), categories, gazetteer, territories, crews, recovered, self._quarantine.muted)
         publisher = Publisher()
         publisher.restore(recovered.batch_no, recovered.incidents, recovered.crews, recovered.positions)
         # What has been recovered lives long: the collector need not look at it again and again.

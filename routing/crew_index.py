@@ -39,9 +39,11 @@ class CrewTree:
     Args:
         points: where the crews are.
         few_demands: demands of one capability that are judged one by one; the tests vary it: no answer depends on it.
+        queue_look: see the property; `core.limits.QUEUE_LOOK` is the policy `matching`, 1 is `nearest_free`.
     """
 
-    def __init__(self, points: MovingPoints | None = None, few_demands: int = FEW_DEMANDS) -> None:
+    def __init__(self, points: MovingPoints | None = None, few_demands: int = FEW_DEMANDS, queue_look: int = 1) -> None:
+        self._queue_look = queue_look
         self._crews = Crews(MovingPoints() if points is None else points, few_demands)
         self._capabilities: list[frozenset[str]] = []
         self._homes: list[int] = []
@@ -50,6 +52,11 @@ class CrewTree:
 
     def __len__(self) -> int:
         return len(self._capabilities)
+
+    @property
+    def queue_look(self) -> int:
+        """How many of the oldest waiting needs of one priority contend for a crew that frees; with 1 the oldest gets it."""
+        return self._queue_look
 
     @property
     def tree_builds(self) -> int:

@@ -100,6 +100,7 @@ class Town:
         gazetteer: Gazetteer | None = None,
         territories: Territories | None = None,
         recovered: Recovered | None = None,
+        queue_look: int = 1,
     ) -> None:
         self.committed = Committed()
         self.engine = Engine(
@@ -107,7 +108,7 @@ class Town:
             categories,
             gazetteer or AddressTable(),
             territories or Halves(),
-            CrewTree(),
+            CrewTree(queue_look=queue_look),
             recovered or self.committed.recovered(),
         )
         self.now_us = START_US

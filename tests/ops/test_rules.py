@@ -5,10 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from core.correlate import CorrelateRules
+from core.limits import QUEUE_LOOK
 from core.state import CentreRules
 from core.terms import TermLengths
-from ops.config import Centre, Config, Correlate, Limits, Positions, Storage, Terms
-from ops.rules import centre_rules, retention, session_limits
+from ops.config import Assign, Centre, Config, Correlate, Limits, Positions, Storage, Terms
+from ops.rules import centre_rules, queue_look, retention, session_limits
 from protocols.ingest.state import SessionLimits
 from storage.partitions import Retention
 
@@ -40,6 +41,11 @@ def test_every_value_arrives() -> None:
     # A field that joins the rules later and is not configured shows here.
     unlike = [name for name in msgspec.structs.asdict(rules) if getattr(rules, name) == getattr(CentreRules(), name)]
     assert unlike == []
+
+
+def test_policy_says_how_many_contend_for_a_freed_crew() -> None:
+    assert queue_look(Config(assign=Assign(policy="matching"))) == QUEUE_LOOK == queue_look(Config())
+    assert queue_look(Config(assign=Assign(policy="nearest_free"))) == 1
 
 
 def test_days_of_each_kind_arrive() -> None:
