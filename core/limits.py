@@ -7,8 +7,9 @@ from typing import Final
 PASSED_OVER_MAX: Final = 8
 """Nearer crews an assignment's explanation names; a dispatcher reads no more."""
 QUEUE_LOOK: Final = 8
-"""Oldest waiting needs of one priority that contend for a crew that frees, under the policy `matching`. Sixteen or all of them
-gain no more (`jedel compare-policies`), and a freed crew must not cost more the longer the queue is."""
+"""Oldest waiting needs of one priority that contend for a crew that frees, under the policy `nearest_waiting`. Sixteen, or all
+of them, gain no more (`jedel compare-policies`), and a freed crew must not cost more the longer the queue is: it costs the
+engine 0.6 ms where first come first served costs 0.2, and 64 would cost 1.8."""
 QUEUE_OVERDUE_S: Final = 3600
 """A need that has waited so long contends with no younger one of its priority, so that nobody far away waits for ever."""
 FRAME_MAX_BYTES: Final = 256 * 1024

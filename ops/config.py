@@ -138,9 +138,9 @@ class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Assign(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which crew goes."""
 
-    policy: Literal["nearest_free", "matching"] = "matching"
+    policy: Literal["nearest_free", "nearest_waiting"] = "nearest_waiting"
     """A need that is new gets the nearest free crew. A crew that frees goes to the oldest need of the most urgent priority
-    (`nearest_free`), or to the nearest of its eight oldest (`matching`)."""
+    (`nearest_free`), or to the nearest of its eight oldest (`nearest_waiting`)."""
 
 
 class Correlate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

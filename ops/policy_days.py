@@ -17,7 +17,7 @@ import numpy as np
 
 from core.instant import SECOND_US
 from loadtest.policy_trial.world import Calls, Crews, Travel, World
-from ops.cad import Cad, CadCall
+from ops.cad import Cad, CadCall, CadError
 from ops.cad_habits import Habits
 
 DAY_S: Final = 86_400
@@ -25,8 +25,16 @@ CELL_DEG: Final = (0.006, 0.0076)
 """Cells of demand: some 670 m."""
 
 
+def days_of(cad: Cad) -> int:
+    """How many days the records hold, counted from the first call's receipt."""
+    return int((cad.calls[-1].received_us - cad.calls[0].received_us) / SECOND_US // DAY_S) + 1
+
+
 class RecordedDays:
-    """All days of a file, for one capability."""
+    """All days of a file, for one capability; day 0 begins with the first call's receipt.
+
+    Raises `CadError` when the records hold nothing of that capability.
+    """
 
     def __init__(self, cad: Cad, habits: Habits, capability: str) -> None:
         self.capability = capability
@@ -41,8 +49,9 @@ class RecordedDays:
                     at_s = (call.entered_us - zero_us) / SECOND_US
                     self._calls.append((at_s, call, stages.turnout_s, stages.work_s))
         self._calls.sort(key=lambda row: row[0])
+        if not self._calls:
+            raise CadError(f"no unit of the records that can do {capability} has reached a scene: nothing can be compared")
         self._units = [unit for unit in cad.units if unit.capabilities[0] == capability]
-        self.days = int(self._calls[-1][0] // DAY_S) + 1
         self._usual_work_s = median(row[3] for row in self._calls)
         self._latitude_deg = median(row[1].place.latitude_deg for row in self._calls)
 

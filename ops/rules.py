@@ -35,7 +35,7 @@ def centre_rules(config: Config) -> CentreRules:
 
 def queue_look(config: Config) -> int:
     """How many waiting needs contend for a crew that frees (`core.ports.CrewIndex.queue_look`)."""
-    return QUEUE_LOOK if config.assign.policy == "matching" else 1
+    return QUEUE_LOOK if config.assign.policy == "nearest_waiting" else 1
 
 
 def session_limits(config: Config) -> SessionLimits:

@@ -39,7 +39,7 @@ class CrewTree:
     Args:
         points: where the crews are.
         few_demands: demands of one capability that are judged one by one; the tests vary it: no answer depends on it.
-        queue_look: see the property; `core.limits.QUEUE_LOOK` is the policy `matching`, 1 is `nearest_free`.
+        queue_look: see the property; `core.limits.QUEUE_LOOK` is the policy `nearest_waiting`, 1 is `nearest_free`.
     """
 
     def __init__(self, points: MovingPoints | None = None, few_demands: int = FEW_DEMANDS, queue_look: int = 1) -> None:

@@ -74,7 +74,7 @@ class Matching:
         return AssignReason.NEAREST_CAPABLE if situation.travel_s[call, crew] <= nearest else AssignReason.BEST_FOR_ALL
 
 
-class Queue(Matching):
+class NearestWaiting(Matching):
     """What the running centre does (`core.assign`): the oldest calls of the most urgent priority contend for a freed crew.
 
     No more than `look` of them, and the oldest alone once it has waited `QUEUE_OVERDUE_S`. The cost is the way and nothing
@@ -87,8 +87,8 @@ class Queue(Matching):
 
     @property
     def name(self) -> str:
-        """`matching_queue`."""
-        return "matching_queue"
+        """`nearest_waiting`."""
+        return "nearest_waiting"
 
     def decide(self, situation: Situation) -> list[Sending]:
         """See `routing.policies.situation.Policy`."""

@@ -9,7 +9,8 @@ import pytest
 
 from ops.cad import read_cad
 from ops.cli import main
-from ops.policy_comparison import BASELINE, LATE_S, REPORTED_ON, TUNED_ON, Report, compare
+from ops.policy_comparison import BASELINE, LATE_S, Report, compare, halves
+from tests.ops.test_cad import text
 
 GOLDEN = {
     ("simulated city, patrol", 1.0, "nearest_free"): "44 194.6 0.0000",
@@ -43,19 +44,26 @@ def test_command_when_the_file_is_no_records_says_so(tmp_path: Path, capsys: pyt
     assert "lacks the columns" in capsys.readouterr().err
 
 
-def test_days_that_are_reported_are_not_those_it_was_tuned_on() -> None:
-    assert not set(TUNED_ON) & set(REPORTED_ON)
+def test_command_when_the_records_are_of_one_day_says_what_is_needed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "cad.csv").write_text(text({}))
+    assert main(["compare-policies", "--cad", str(tmp_path / "cad.csv")]) == 1
+    assert "at least 2 are needed" in capsys.readouterr().err
 
 
 @pytest.mark.real
 def test_compare_when_played_on_real_days_has_a_hindsight_and_no_worse_mean(real_data: Path) -> None:
-    report = compare(read_cad(real_data / "cad-san-francisco-2020.csv.gz"), quick=True, seeds=1, seed=100, workers=2)
+    cad = read_cad(real_data / "cad-san-francisco-2020.csv.gz")
+    known, reported = halves(cad)
+    assert (list(known), list(reported)) == (list(range(7)), list(range(7, 14)))
+    report = compare(cad, quick=True, seeds=1, seed=100, workers=2)
     assert report.late_s == LATE_S
     real = [row for row in report.rows if row.setting.startswith("San Francisco")]
-    assert {row.policy for row in real} >= {BASELINE, "matching_queue", "matching_soon"}
+    assert {row.policy for row in real} >= {BASELINE, "nearest_waiting", "matching_soon"}
     for row in real:
         assert row.calls > 20
         assert row.hindsight_late_share is not None
         assert row.mean_gap is None or row.mean_gap.value >= 1.0
-        if row.policy == "matching_queue":
+        if row.policy == "nearest_waiting":
             assert row.mean_to_nearest.value <= 1.01

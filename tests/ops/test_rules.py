@@ -44,7 +44,7 @@ def test_every_value_arrives() -> None:
 
 
 def test_policy_says_how_many_contend_for_a_freed_crew() -> None:
-    assert queue_look(Config(assign=Assign(policy="matching"))) == QUEUE_LOOK == queue_look(Config())
+    assert queue_look(Config(assign=Assign(policy="nearest_waiting"))) == QUEUE_LOOK == queue_look(Config())
     assert queue_look(Config(assign=Assign(policy="nearest_free"))) == 1
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from core.limits import QUEUE_OVERDUE_S
 from core.vocabulary import AssignReason
-from routing.policies.matching import Matching, Queue
+from routing.policies.matching import Matching, NearestWaiting
 from routing.policies.situation import Situation
 from tests.routing.policies.situations import situation
 
@@ -58,5 +58,5 @@ QUEUES = [
 
 @pytest.mark.parametrize("case", QUEUES, ids=lambda case: case.name)
 def test_decide_in_the_queue_when(case: Case) -> None:
-    sendings = Queue(int(case.soon_s)).decide(case.asked)
+    sendings = NearestWaiting(int(case.soon_s)).decide(case.asked)
     assert sorted((sending.call, sending.crew) for sending in sendings) == case.sent
