@@ -49,6 +49,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """Late share divided by the hindsight's; None without one, or where in hindsight nobody need be late."""
     mean_gap: Figure | None
     """Mean response divided by the hindsight's; None without one."""
+    periods_beaten: int
+    """Periods in which some policy had fewer late than the hindsight's program: there its figure is the hindsight."""
     hindsight_late_share: float | None
     hindsight_mean_s: float | None
 
@@ -77,6 +79,11 @@ def rows(
     calls = np.array([len(period) for period in responses[nearest]], dtype=np.float64)
     lates = {name: np.array([float((period > late_s).sum()) for period in own]) for name, own in responses.items()}
     sums = {name: np.array([float(period.sum()) for period in own]) for name, own in responses.items()}
+    beaten = [
+        bound.late_share is not None
+        and bool(bound.late_share * calls[period] > min(own[period] for own in lates.values()) + 1e-6)
+        for period, bound in enumerate(bounds)
+    ]
     best_late = _least([bound.late_share for bound in bounds], calls, list(lates.values()))
     best_sum = _least([bound.mean_s for bound in bounds], calls, list(sums.values()))
     made: list[Row] = []
@@ -97,6 +104,7 @@ def rows(
                 late_to_nearest=_ratio(lates[name], lates[nearest], picks) if lates[nearest].sum() else None,
                 late_gap=None if best_late is None or best_late.sum() < 1 else _ratio(lates[name], best_late, picks),
                 mean_gap=None if best_sum is None else _ratio(sums[name], best_sum, picks),
+                periods_beaten=beaten.count(True),
                 hindsight_late_share=None if best_late is None else float(best_late.sum() / calls.sum()),
                 hindsight_mean_s=None if best_sum is None else float(best_sum.sum() / calls.sum()),
             )

@@ -39,6 +39,7 @@ def test_rows_when_a_policy_beats_the_bound_take_it_for_the_hindsight() -> None:
     assert other.late_gap is not None
     assert near.late_gap is not None
     assert (other.late_gap.value, near.late_gap.value) == (1.0, 1.5)
+    assert near.periods_beaten == 1
 
 
 @pytest.mark.parametrize("seed", range(6))
