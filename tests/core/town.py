@@ -119,6 +119,7 @@ class Town:
         territories: Territories | None = None,
         recovered: Recovered | None = None,
         travel: TravelTimes | None = None,
+        queue_look: int = 1,
     ) -> None:
         self.committed = Committed()
         self.engine = Engine(
@@ -127,7 +128,7 @@ class Town:
             scenarios,
             gazetteer or AddressTable(),
             territories or Halves(),
-            CrewTree(travel=travel),
+            CrewTree(queue_look=queue_look, travel=travel),
             recovered or self.committed.recovered(),
         )
         self.now_us = START_US

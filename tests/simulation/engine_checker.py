@@ -17,6 +17,7 @@ from core.engine import Engine
 from core.facts import Evidence
 from core.incident import ACTIVE, Incident, encode_incident
 from core.instant import Micros
+from core.limits import QUEUE_LOOK
 from core.recovered import Recovered
 from core.state import CentreState
 from core.telling import Happened
@@ -73,7 +74,7 @@ def check_decided(engine: Engine, decisions: Decisions | None, require: Require)
 
 def check_recovered(live: CentreState, recovered: Recovered, require: Require) -> None:
     """7: an engine that recovers now equals the live one."""
-    again = Engine(RULES, CATEGORIES, SCENARIOS, AddressTable(), Halves(), CrewTree(), recovered).state
+    again = Engine(RULES, CATEGORIES, SCENARIOS, AddressTable(), Halves(), CrewTree(queue_look=QUEUE_LOOK), recovered).state
     numbers = (live.batch_no, live.next_incident_id, live.next_assignment_id)
     recovered_numbers = (again.batch_no, again.next_incident_id, again.next_assignment_id)
     require(7, numbers == recovered_numbers, f"recovered numbers {recovered_numbers}, live {numbers}")
