@@ -11,9 +11,9 @@ ROAD_CANDIDATES: Final = 24
 free crews, the fastest of all is the nearest for 68 to 70 needs of a hundred, one of the 4 nearest for 94 to 96, of the 8 for
 98 to 99, of the 16 for 99.7 to 99.96 and of the 24 for 99.8 to 100; the best of the 24 is on average no more than 0.1 s slower
 than the best of all (of the 16, up to 0.5 s), and they cost a seventh more than 16."""
-ROAD_DEMANDS_MAX: Final = 64
+ROAD_DEMANDS_MAX: Final = 16
 """Needs of one batch that are compared by road, the most urgent first; what is beyond is compared by straight line. Each costs
-about half a millisecond, and the other calls of a storm must not wait longer for it than for a commit."""
+up to half a millisecond. A centre at its daily work has fewer in a batch; in a storm 64 cost a third of all deciding."""
 ROAD_TREES_BYTES: Final = 32 * 1024 * 1024
 """Searches to recent destinations that are kept, for an incident that needs several crews or asks again."""
 ROAD_TREES_MAX: Final = 256
