@@ -103,7 +103,7 @@ class Centre:
     def load(
         self, *, scenarios: ScenarioSet | None = None, roster: Roster | None = None, patrols: Patrols | None = None
     ) -> None:
-        """Lets incidents that open from now on go by other scenarios, or the centre by another roster or other patrol routes."""
+        """Lets incidents that open from now on go by other scenarios, or the centre by another roster or patrol routes."""
         self._news.append(Batch([], [], {}, scenarios=scenarios, roster=roster, patrols=patrols))
         self._wake.ring()
 

@@ -79,9 +79,7 @@ class Patrols:
     @property
     def next_due_us(self) -> Micros | None:
         """When `fire_due` has something to do at the latest, or None. O(crews), some microseconds for thousands."""
-        if not self._crew_ids:
-            return None
-        earliest = int(self._rows["due_us"][: len(self)].min())
+        earliest = int(self._rows["due_us"][: len(self)].min(initial=table.NEVER))
         return None if earliest == table.NEVER else Micros(earliest)
 
     def phase(self, crew_no: CrewNo) -> PatrolPhase:
@@ -97,7 +95,8 @@ class Patrols:
         self._advance(now_us)
         self._crew_ids.append(crew_id)
         self._serves.append(self._shifts.listing(crew_id))
-        self._schedule(np.array([crew_no], np.int64))
+        if self._serves[crew_no]:
+            self._schedule(np.array([crew_no], np.int64))
 
     def post(self, crew_no: CrewNo, route_ids: Sequence[RouteId], now_us: Micros) -> list[PatrolFinding]:
         """Puts a crew on these routes, as the roster says, besides those that list it. Before `restore`, at a start.
@@ -122,6 +121,8 @@ class Patrols:
     def hold(self, crew_no: CrewNo, *, assigned: bool, lost: bool, now_us: Micros) -> list[PatrolFinding]:
         """Says whether a crew has an assignment, and whether its signal is lost. Saying the same again changes nothing.
 
+        Of a crew that is on no shift it is noted at next to no cost: most walk no route, and are assigned all the time.
+
         Args:
             crew_no: the crew.
             assigned: it is assigned, en route or on scene, or otherwise not to be blamed.
@@ -133,12 +134,15 @@ class Patrols:
         """
         self._advance(now_us)
         findings: list[PatrolFinding] = []
+        if self._rows["phase"][crew_no] == table.OFF_TIMETABLE:
+            self._rows["assigned"][crew_no], self._rows["lost"][crew_no] = assigned, lost
+            return findings
         rows = np.array([crew_no], np.int64)
         crews = self._rows[rows]
         before = (bool(crews["assigned"][0]), bool(crews["lost"][0]))
         crews["assigned"], crews["lost"] = assigned, lost
         phase = int(crews["phase"][0])
-        if before != (assigned, lost) and phase != table.OFF_TIMETABLE:
+        if before != (assigned, lost):
             if assigned and phase != table.SUSPENDED:
                 verdict = rule.end_all(crews, PatrolEnd.EXCUSED)
                 self._turn(crews, table.SUSPENDED)

@@ -17,8 +17,8 @@ from core import limits
 from core.decisions import CommandAnswer, CrewChange, IncidentChange, PositionRow
 from core.identify import WINDOW_US
 from core.instant import SECOND_US
-from core.recovered import EarlierCall, Recovered
 from core.patrol import decode_patrol
+from core.recovered import EarlierCall, Recovered
 from core.scenario import Scenario
 from core.vocabulary import CategoryCode, CrewState, IncidentState, Mode
 from storage.devices import load_devices

@@ -17,8 +17,8 @@ from core.events import AnyEvent, Position, Rejected
 from core.facts import CorrelateReason, EventJoined, Opened
 from core.incident import decode_fact
 from core.instant import SECOND_US, Micros
-from core.recovered import EarlierCall, Recovered
 from core.patrol import decode_patrol, encode_patrol
+from core.recovered import EarlierCall, Recovered
 from core.scenario import Scenario
 from core.telling import Telling
 from core.vocabulary import IncidentId, Mode
