@@ -11,10 +11,12 @@ from enum import Enum
 
 import msgspec
 
-from core.crew import AVAILABLE, Task
+from core.arrival import expected_s
+from core.crew import AVAILABLE, Crew, Task
 from core.facts import CrewAssigned, Explanation, PassedOver, Queued
 from core.incident import REFUSED, Incident
 from core.informing import inform
+from core.instant import SECOND_US, Micros
 from core.ports import Choice, Demand
 from core.progress import hold
 from core.state import CentreState
@@ -110,7 +112,9 @@ def assign(
         hold(state, active, True, actor, cause)
     state.record(
         incident,
-        CrewAssigned(assignment_id, crew.crew_id, capability, explanation, accept_due_us, after),
+        CrewAssigned(
+            assignment_id, crew.crew_id, capability, explanation, accept_due_us, after, _expected_us(state, crew, explanation)
+        ),
         actor,
         cause,
     )
@@ -204,6 +208,13 @@ def _decide(state: CentreState, needs: list[_Need]) -> list[tuple[Incident, str]
             _tell_queued(state, incident, capability, _passed_over(state, choice), "no_crew")
         unserved.append((incident, capability))
     return unserved
+
+
+def _expected_us(state: CentreState, crew: Crew, explanation: Explanation) -> Micros | None:
+    """When a crew will be there if it sets out at once, to the second."""
+    if crew.crew_id not in state.last_positions:
+        return None
+    return Micros(state.now_us + round(expected_s(explanation)) * SECOND_US)
 
 
 def _explanation(state: CentreState, choice: Choice, reason: AssignReason) -> Explanation:

@@ -19,7 +19,7 @@ from typing import Final
 import msgspec
 
 from core import limits
-from core.correlate import METRES_PER_DEGREE, distance_m
+from core.great_circle import METRES_PER_DEGREE, distance_m
 from core.instant import SECOND_US, Micros
 from core.vocabulary import CategoryCode, IncidentId, Word
 

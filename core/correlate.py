@@ -14,7 +14,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
-from math import asin, cos, floor, radians, sin, sqrt
+from math import cos, floor, radians
 from operator import attrgetter
 from typing import Final
 
@@ -23,12 +23,11 @@ import msgspec
 from core import limits
 from core.category import Category
 from core.facts import CorrelateReason, Evidence, Joined
+from core.great_circle import METRES_PER_DEGREE, distance_m
 from core.incident import Incident
 from core.instant import SECOND_US, Micros
 from core.vocabulary import IncidentId
 
-EARTH_RADIUS_M: Final = 6_371_008.8
-METRES_PER_DEGREE: Final = EARTH_RADIUS_M * radians(1.0)
 ACCURACY_SHARE_MAX_M: Final = 300.0
 """How far vague places may widen the circle: a cell sector of 5 km must not join a whole city."""
 REPEAT_RADIUS_M: Final = 2_000.0
@@ -45,13 +44,6 @@ class CorrelateRules(msgspec.Struct, frozen=True):
     """A number that calls again within this calls about the same thing."""
     device_window_us: int = 1800 * SECOND_US
     """A device that speaks again within this means the same thing."""
-
-
-def distance_m(latitude_a_deg: float, longitude_a_deg: float, latitude_b_deg: float, longitude_b_deg: float) -> float:
-    """Great-circle distance of two points in metres (haversine)."""
-    lat_a, lat_b = radians(latitude_a_deg), radians(latitude_b_deg)
-    half = sin((lat_b - lat_a) / 2) ** 2 + cos(lat_a) * cos(lat_b) * sin(radians(longitude_b_deg - longitude_a_deg) / 2) ** 2
-    return 2 * EARTH_RADIUS_M * asin(sqrt(half))
 
 
 class _Holders:

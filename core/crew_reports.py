@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 
+from core.approach import Seen, is_under_way, note_arrivals
 from core.crew import MOVES, WORKING, Crew
 from core.decisions import Notice, PositionRow
 from core.events import CrewStatus, Fix, Position, Rejected
@@ -102,6 +103,7 @@ def note_positions(state: CentreState, latest: Moved) -> None:
     rows: list[int] = []
     latitudes: list[float] = []
     longitudes: list[float] = []
+    under_way: list[Seen] = []
     interval_us = state.rules.position_interval_us
     for key, (said_us, fix) in latest.items():
         at_us = min(said_us, state.now_us)
@@ -132,11 +134,16 @@ def note_positions(state: CentreState, latest: Moved) -> None:
             last.kept_us = at_us
             state.kept_positions.append(row)
         if crew_no is not None:
+            crew = state.crews[CrewId(key)]
+            if is_under_way(crew):
+                under_way.append(Seen(crew, at_us, fix))
             rows.append(crew_no)
             latitudes.append(fix.latitude_deg)
             longitudes.append(fix.longitude_deg)
     if rows:
         state.crew_index.move(np.array(rows, np.int64), np.array(latitudes), np.array(longitudes))
+    if under_way:
+        note_arrivals(state, under_way)
 
 
 def restore_positions(state: CentreState) -> None:

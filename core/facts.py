@@ -10,6 +10,7 @@ from typing import Final, get_args
 
 import msgspec
 
+from core.geofence import ArrivalReason
 from core.identify import Caller
 from core.instant import Micros
 from core.vocabulary import (
@@ -62,7 +63,7 @@ class StepDone(Word):
     """The scenario's next crews were asked for."""
 
 
-STOPS: Final = ("acknowledged", "met")
+STOPS: Final[tuple[str, ...]] = ("acknowledged", "met")
 """What ends a chain early, where its scenario does not say otherwise."""
 
 
@@ -181,6 +182,19 @@ class CrewAssigned(msgspec.Struct, frozen=True, tag="crew_assigned", omit_defaul
     accept_due_us: Micros
     held: bool = False
     """Whether it comes after what the crew is doing."""
+    expected_us: Micros | None = None
+    """When it is expected on scene, if it sets out at once; None where nobody knows where it is."""
+
+
+class ArrivalSeen(msgspec.Struct, frozen=True, tag="arrival_seen", gc=False):
+    """The crew's positions say that it has arrived, whatever it says itself."""
+
+    assignment_id: AssignmentId
+    reason: ArrivalReason
+    distance_m: float
+    """From the place, at the position that told."""
+    since_us: Micros
+    """When it came so near."""
 
 
 class AssignmentHeld(msgspec.Struct, frozen=True, tag="assignment_held", gc=False):
@@ -292,6 +306,7 @@ Fact = (
     | PrioritySet
     | Queued
     | CrewAssigned
+    | ArrivalSeen
     | AssignmentHeld
     | AssignmentMoved
     | AssignmentEnded

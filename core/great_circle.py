@@ -1,17 +1,27 @@
-"""Great-circle distances of many pairs of places at once, for rules of `core` that look at a whole batch's crews.
+"""Great-circle distances by the haversine formula: of two places, and of many pairs at once.
 
-`routing.geodesy` has the unit vectors and chords that neighbours are searched by; here is only the haversine formula, as
-`core.correlate.distance_m` has it for one pair.
+`routing.geodesy` has the unit vectors and chords that neighbours are searched by.
 """
 
 from __future__ import annotations
 
+from math import asin, cos, radians, sin, sqrt
+from typing import Final
+
 import numpy as np
 import numpy.typing as npt
 
-from core.correlate import EARTH_RADIUS_M
-
 Floats = npt.NDArray[np.float64]
+
+EARTH_RADIUS_M: Final = 6_371_008.8
+METRES_PER_DEGREE: Final = EARTH_RADIUS_M * radians(1.0)
+
+
+def distance_m(latitude_a_deg: float, longitude_a_deg: float, latitude_b_deg: float, longitude_b_deg: float) -> float:
+    """Great-circle distance of two points in metres (haversine)."""
+    lat_a, lat_b = radians(latitude_a_deg), radians(latitude_b_deg)
+    half = sin((lat_b - lat_a) / 2) ** 2 + cos(lat_a) * cos(lat_b) * sin(radians(longitude_b_deg - longitude_a_deg) / 2) ** 2
+    return 2 * EARTH_RADIUS_M * asin(sqrt(half))
 
 
 def distances_m(latitude_a_deg: Floats, longitude_a_deg: Floats, latitude_b_deg: Floats, longitude_b_deg: Floats) -> Floats:

@@ -18,6 +18,7 @@ from core.decisions import LogEntry
 from core.facts import (
     Absorbed,
     Acknowledged,
+    ArrivalSeen,
     AssignmentEnded,
     AssignmentHeld,
     AssignmentMoved,
@@ -98,6 +99,10 @@ class Assignment(msgspec.Struct, omit_defaults=True, gc=False):
     ended_us: Micros | None = None
     held: bool = False
     """Whether its crew works on another of its assignments meanwhile."""
+    expected_us: Micros | None = None
+    """When the crew is expected on scene, as reckoned when it was sent."""
+    seen_us: Micros | None = None
+    """Since when its positions say that it is there, whatever it says itself."""
 
 
 class Note(msgspec.Struct, frozen=True, gc=False):
@@ -223,10 +228,13 @@ def apply(incident: Incident, fact: Fact, at_us: Micros, actor: str) -> None:
                     explanation=fact.explanation,
                     offered_us=at_us,
                     held=fact.held,
+                    expected_us=fact.expected_us,
                 )
             )
             incident.terms.append(Term(TermKind.ACCEPT, fact.accept_due_us, fact.assignment_id))
             _settle(incident)
+        case ArrivalSeen():
+            _running(incident, fact.assignment_id).seen_us = fact.since_us
         case AssignmentHeld():
             _running(incident, fact.assignment_id).held = fact.held
         case AssignmentMoved() | AssignmentEnded():

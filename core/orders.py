@@ -32,7 +32,6 @@ from core.commands import (
     SetMode,
     Split,
 )
-from core.correlate import distance_m
 from core.crew import AVAILABLE, WORKING
 from core.decisions import Acknowledgement, CommandAnswer
 from core.events import Call
@@ -51,6 +50,7 @@ from core.facts import (
     OwnerSet,
     PrioritySet,
 )
+from core.great_circle import distance_m
 from core.incident import ACTIVE, Assignment, Incident
 from core.informing import inform, tell_centre
 from core.instant import to_datetime

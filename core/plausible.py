@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from core.correlate import distance_m
+from core.great_circle import distance_m
 from core.instant import SECOND_US, Micros
 
 AGREEING: Final = 3

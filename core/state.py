@@ -8,6 +8,7 @@ keeps invariant 5 (a crew is on at most one active assignment).
 from __future__ import annotations
 
 import msgspec
+import numpy as np
 
 from core import limits
 from core.category import CategoryTable
@@ -150,6 +151,8 @@ class CentreState:
         """Versions of scenarios that are not stored yet; the next batch with anything in it stores them."""
         self.running = RunningTerms()
         self.signals = SignalWatch(rules.signal)
+        self.approaches: dict[str, tuple[AssignmentId, np.void]] = {}
+        """Crew → the assignment it is on its way to, and what its positions have said of that (`core.geofence.APPROACH`)."""
         self.planned: dict[CrewId, DutyProfile] = {}
         """Crew → what it serves as now by the roster."""
         self._silent = 0

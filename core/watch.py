@@ -125,8 +125,8 @@ def _look_for_another(
             elif incident.unmet():
                 _retry(state, incident)
         case TermKind.ON_SCENE:
-            late = assignment is not None and assignment.state in ACTIVE and assignment.on_scene_us is None
-            if assignment is not None and late:
+            # One that is there by its positions and does not say so has its hands full.
+            if assignment is not None and assignment.state in ACTIVE and assignment.on_scene_us is assignment.seen_us is None:
                 # The late crew goes on: whichever is there first serves.
                 state.record(incident, NeedsRaised((assignment.capability,)), "engine", cause)
                 state.want(incident)
@@ -148,6 +148,11 @@ def _text(state: CentreState, incident: Incident, kind: TermKind, assignment: As
         case TermKind.CREW:
             return f"no crew for incident {number}: {', '.join(incident.unmet())}"
         case TermKind.ON_SCENE:
+            if assignment is not None and assignment.seen_us is not None:
+                there_s = (state.now_us - assignment.seen_us) // SECOND_US
+                return (
+                    f"crew {crew} has not reported on scene at incident {number}; by its positions it is there for {there_s} s"
+                )
             return f"crew {crew} is not on scene at incident {number}"
         case TermKind.REVIEW | TermKind.WAVE:
             return f"incident {number} is {incident.state.value} after {(state.now_us - incident.opened_us) // SECOND_US} s"

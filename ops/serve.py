@@ -65,6 +65,8 @@ DRAIN_TIMEOUT_S: Final = 20.0
 """Longest wait for sources to be acknowledged and to go."""
 DRAIN_COMMIT_S: Final = 5.0
 """Longest wait, after that, for what is decided to be committed. With the database away it never is: its sources keep it."""
+DRAIN_TELL_S: Final = 5.0
+"""Longest wait for messages under way: most servers answer within a second, and what is cut off is in doubt."""
 BIND_PATIENCE_S: Final = 15.0
 """How long a process that takes over waits for its addresses: on one machine the one that was active may still say goodbye."""
 _BIND_PAUSE_S: Final = 0.1
@@ -325,6 +327,7 @@ class _Life:
                     await stop.wait()
                     await self._drain()
                     work.cancel_scope.deadline = trio.current_time() + DRAIN_COMMIT_S
+                await self._teller.finish(DRAIN_TELL_S)
                 if work.cancel_scope.cancelled_caught:
                     _log.warning("stopped with batches uncommitted", consequence="their sources send them again")
                 nursery.cancel_scope.cancel()

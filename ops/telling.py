@@ -85,6 +85,10 @@ class Teller:
         self._post = Post(outbox, people, writer, senders_of(config.channels, now_us), now_us)
         self._under_way: dict[Channel, int] = dict.fromkeys(SENT_CHANNELS, 0)
         self._acknowledged: list[Acknowledgement] = []
+        self._looking = trio.Lock()
+        """Held while the outbox is looked at."""
+        self._finishing = False
+        self._try_ended = trio.Event()
 
     def committed(self, decisions: Decisions) -> None:
         """Says that a batch is committed. Called on the host loop; costs nothing where it tells nobody anything."""
@@ -97,13 +101,25 @@ class Teller:
         try:
             async with trio.open_nursery() as nursery:
                 while True:
-                    await self._wake.wait(await self._round(nursery))
+                    async with self._looking:
+                        pause_s = await self._round(nursery)
+                    await self._wake.wait(pause_s)
         finally:
             with trio.CancelScope(shield=True):
                 await on_host(self._post.close())
 
+    async def finish(self, timeout_s: float) -> None:
+        """Begins nothing more and waits, at most so long, for what is under way: a message that is cut off is in doubt."""
+        with trio.move_on_after(timeout_s):
+            async with self._looking:
+                self._finishing = True
+            while any(self._under_way.values()):
+                await self._try_ended.wait()
+
     async def _round(self, nursery: trio.Nursery) -> float:
         """One look at the outbox; returns how long to sleep at most, in seconds."""
+        if self._finishing:
+            return IDLE_S
         room = {channel: limits.SENDS_AT_ONCE - count for channel, count in self._under_way.items()}
         try:
             while self._acknowledged:
@@ -135,5 +151,7 @@ class Teller:
             _log.exception("a message has failed", key=claimed.telling.key, channel=claimed.channel.value)
         finally:
             self._under_way[claimed.channel] -= 1
+            self._try_ended.set()
+            self._try_ended = trio.Event()
         # Room for another one, and perhaps the person's next channel is due now.
         self._wake.ring()

@@ -5,7 +5,8 @@ each person and channel, which are claimed, sent by the caller, and settled. Wha
 is where it is kept. Rules:
 - Every step is one transaction, and says what it expects to find: a try that another process has taken over meanwhile can
   neither hand its message over (`hand`) nor say what became of it (`settle`).
-- A try is claimed until its lease ends. What died before handing over is made again; what died afterwards is in doubt.
+- A try is claimed until its lease ends, or another process becomes the active one. What died before handing over is made
+  again; what died afterwards is in doubt.
 - Rows are claimed with SKIP LOCKED, the most urgent first; no channel's rows stand before another's.
 """
 
@@ -42,7 +43,7 @@ RETURNING d.delivery_id, d.person, d.channel, d.rank, d.tries, d.lease_until, o.
 _DEAD: Final = """
 SELECT d.delivery_id, d.person, d.channel, d.rank, d.tries, d.lease_until, d.handed, o.*
 FROM delivery d JOIN outbox o ON o.key = d.key
-WHERE d.state = 'sending' AND (d.lease_until <= $1 OR ($2 AND NOT d.handed)) FOR UPDATE OF d SKIP LOCKED
+WHERE d.state = 'sending' AND (d.lease_until <= $1 OR $2) FOR UPDATE OF d SKIP LOCKED
 """
 _EXPIRE_TELLINGS: Final = "UPDATE outbox SET state = 'expired' WHERE state = 'waiting' AND expires_at <= $1"
 _EXPIRE: Final = (
@@ -148,8 +149,8 @@ class Outbox:
 
         Args:
             now_us: the time.
-            others_are_dead: this process has just become the active one: what nobody has handed over yet need not wait for its
-                lease. Should the other one live after all, `hand` stops it.
+            others_are_dead: this process has just become the active one: nothing need wait for the lease of a dead one. Should
+                that one live after all, `hand` stops what it has not handed over yet, and nobody hears of the rest.
         """
         async with self._transaction() as connection:
             rows = await connection.fetch(_DEAD, now_us, others_are_dead)
@@ -255,19 +256,26 @@ class Outbox:
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[asyncpg.Connection]:
-        """The connection, for one transaction at a time, with asyncpg's errors translated."""
+        """The connection, for one transaction at a time, with asyncpg's errors translated.
+
+        Whatever ends it early, cancellation too, cuts the connection: the server rolls back, and if it hangs, nobody waits.
+        """
         async with self._asking:
             try:
                 if self._connection is None or self._connection.is_closed():
                     self._connection = await connect(self._dsn, "outbox")
                     await self._connection.add_listener(BELL, lambda *_: self._rung())
-                async with self._connection.transaction():
-                    yield self._connection
-            except DRIVER_ERRORS as error:
-                # What the connection still holds is uncertain; the next one begins anew.
-                if self._connection is not None:
-                    self._connection.terminate()
-                raise translate(error) from error
+                transaction = self._connection.transaction()
+                await transaction.start()
+                yield self._connection
+                await transaction.commit()
+            except BaseException as error:
+                connection, self._connection = self._connection, None
+                if connection is not None:
+                    connection.terminate()
+                if isinstance(error, DRIVER_ERRORS):
+                    raise translate(error) from error
+                raise
 
 
 def telling_of(row: asyncpg.Record) -> Telling | None:

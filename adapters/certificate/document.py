@@ -19,6 +19,7 @@ from core.facts import (
     TAGS,
     Absorbed,
     Acknowledged,
+    ArrivalSeen,
     AssignmentEnded,
     AssignmentHeld,
     AssignmentMoved,
@@ -162,6 +163,9 @@ class Writer:
         if isinstance(fact, AssignmentMoved | AssignmentEnded):
             told = MOVES[fact.to.value].in_language(self._language).format(crew=crews[fact.assignment_id])
             return f"{told}: {fact.text}" if isinstance(fact, AssignmentEnded) and fact.text else told
+        if isinstance(fact, ArrivalSeen):
+            there = FACTS["arrival_seen"].in_language(self._language)
+            return there.format(crew=crews[fact.assignment_id], distance=f"{fact.distance_m:.0f}")
         if isinstance(fact, AssignmentHeld):
             turned = MOVES["held" if fact.held else "turned_to"]
             return turned.in_language(self._language).format(crew=crews[fact.assignment_id])

@@ -148,6 +148,11 @@ FACTS: Final[dict[str, Phrase]] = {
         "crew {crew} assigned ({capability}), {distance} m: {reason}",
     ),
     "term_fired": Phrase("мерзім өтті: {term}; {done}", "истёк срок: {term}; {done}", "term passed: {term}; {done}"),
+    "arrival_seen": Phrase(
+        "орналасуы бойынша {crew} жасағы орнында ({distance} м)",
+        "по координатам наряд {crew} на месте ({distance} м)",
+        "by its positions crew {crew} is there ({distance} m)",
+    ),
     "needs_raised": Phrase("қосымша жасақтар қажет: {needs}", "нужны ещё наряды: {needs}", "more crews are wanted: {needs}"),
     "acknowledged": Phrase("жауапкершілікке алды: {terms}", "принято под контроль: {terms}", "acknowledged: {terms}"),
     "person_told": Phrase("хабарланды: {told} ({when})", "уведомлён: {told} ({when})", "told: {told} ({when})"),
@@ -203,6 +208,7 @@ CAUSES: Final[dict[str, Phrase]] = {
     "retried": Phrase("жасақтар қайта сұралды", "наряды запрошены повторно", "crews are asked again"),
     "crew_freed": Phrase("жасақ босады", "освободился наряд", "a crew has become free"),
     "no_crew": Phrase("бос жасақ жоқ", "нет свободного наряда", "no crew is free"),
+    "position": Phrase("жасақтың координаттары", "координаты наряда", "the crew's positions"),
     "no_place": Phrase("орны белгісіз", "место неизвестно", "the place is not known"),
 }
 """Why the centre itself did something (`core.assign`); other causes name an event, a command or a term."""

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from core.correlate import METRES_PER_DEGREE
+from core.great_circle import METRES_PER_DEGREE
 from core.instant import SECOND_US, Micros
 from core.patrol import PatrolFinding, PatrolRoute, PatrolRules, RouteId
 from core.patrol_watch import Patrols

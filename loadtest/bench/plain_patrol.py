@@ -10,7 +10,7 @@ from math import cos, isfinite, radians
 
 import shapely
 
-from core.correlate import METRES_PER_DEGREE, distance_m
+from core.great_circle import METRES_PER_DEGREE, distance_m
 from core.instant import SECOND_US, Micros
 from core.patrol import PatrolEnd, PatrolFault, PatrolFinding, PatrolPhase, PatrolRoute, PatrolRules
 from core.timetable import Window, windows

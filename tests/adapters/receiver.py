@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -16,9 +17,13 @@ class Receiver:
         self._statuses = list(statuses)
         self._aborts = aborts
         self.url = ""
+        self.answers = asyncio.Event()
+        """Cleared, it keeps its answers back."""
+        self.answers.set()
 
     async def handle(self, request: web.Request) -> web.Response:
         self.got.append((dict(request.headers), await request.read()))
+        await self.answers.wait()
         if self._aborts and request.transport is not None:
             request.transport.close()
         status = self._statuses.pop(0) if self._statuses else 200

@@ -54,6 +54,7 @@ def test_signature_is_the_one_documented_and_no_other_passes() -> None:
         (200, "200"),
         (204, "204"),
         (302, DeliveryFault.MESSAGE_REFUSED),
+        (307, DeliveryFault.MESSAGE_REFUSED),
         (400, DeliveryFault.MESSAGE_REFUSED),
         (401, DeliveryFault.LOGIN_REFUSED),
         (404, DeliveryFault.ADDRESS_REFUSED),

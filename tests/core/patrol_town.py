@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import shapely
 
-from core.correlate import METRES_PER_DEGREE
+from core.great_circle import METRES_PER_DEGREE
 from core.instant import SECOND_US, Micros, to_micros
 from core.patrol import PatrolFinding, PatrolPhase, PatrolRoute, PatrolRules, RouteId
 from core.patrol_watch import Patrols

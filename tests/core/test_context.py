@@ -26,7 +26,7 @@ from core.context import (
     context_of,
     outcome_of,
 )
-from core.correlate import METRES_PER_DEGREE, distance_m
+from core.great_circle import METRES_PER_DEGREE, distance_m
 from core.instant import Micros
 from core.vocabulary import CategoryCode, IncidentId
 

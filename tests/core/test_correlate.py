@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from core import limits
 from core.category import Category, Names
-from core.correlate import ACCURACY_SHARE_MAX_M, METRES_PER_DEGREE, CorrelateRules, OpenIncidents, distance_m
+from core.correlate import ACCURACY_SHARE_MAX_M, CorrelateRules, OpenIncidents
 from core.facts import CorrelateReason, Evidence, Joined
+from core.great_circle import METRES_PER_DEGREE, distance_m
 from core.identify import Caller, NumberKind
 from core.incident import Incident
 from core.instant import SECOND_US, Micros

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.correlate import METRES_PER_DEGREE
 from core.geofence import APPROACH, Arrival, ArrivalReason, Fixes, GeofenceRules, Places, arrivals
+from core.great_circle import METRES_PER_DEGREE
 from core.instant import SECOND_US, Micros
 
 NOW_US = Micros(1_777_000_000 * SECOND_US)

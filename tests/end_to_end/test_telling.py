@@ -46,8 +46,7 @@ async def kill_and_finish(dsn: str, town: Town, folder: Path, point: str) -> Non
             dsn=dsn,
             people=people,
             channels=town.channels(),
-            # Whoever takes over after a death does so when the lease of the dead has ended, or before: both are met here.
-            start_us=samples.NOW + number // 2 * (limits.SEND_LEASE_US + SECOND_US),
+            start_us=samples.NOW + number * SECOND_US,
             point=point if victim is not None else "",
             victim=victim.value if victim is not None else "",
         )
@@ -55,7 +54,7 @@ async def kill_and_finish(dsn: str, town: Town, folder: Path, point: str) -> Non
         assert (status == -signal.SIGKILL) is (victim is not None), f"{point} of {victim} was never reached"
 
 
-@pytest.mark.parametrize(("priority", "point"), [(priority, point) for priority in (URGENT, QUIET) for point in POINTS])
+@pytest.mark.parametrize(("priority", "point"), [*((URGENT, point) for point in POINTS), (QUIET, "handed"), (QUIET, "taken")])
 def test_everybody_is_told_once_when_the_process_is_killed_between_any_two_steps(
     database: str, tmp_path: Path, priority: int, point: str
 ) -> None:

@@ -23,9 +23,9 @@ import pytest
 
 from core.category import load_categories
 from core.commands import Close, Order
-from core.correlate import distance_m
 from core.engine import Engine
 from core.events import Call, Chunk, Fix
+from core.great_circle import distance_m
 from core.instant import SECOND_US, Micros, to_datetime, to_micros
 from core.ports import Match
 from core.recovered import EMPTY

@@ -9,22 +9,25 @@ from pathlib import Path
 
 import msgspec
 import trio
+import trio.testing
 import uvloop
 
+from core import limits
 from core.bridge import host, on_host
 from core.category import load_categories
 from core.decisions import Acknowledgement
 from core.telling import Channel
 from ops.clock import now_us
 from ops.config import Centre, Channels, Config
-from ops.telling import SENT_CHANNELS, Teller, people_of, senders_of
+from ops.telling import IDLE_S, SENT_CHANNELS, Teller, people_of, senders_of
 from storage.outbox_view import retry
 from storage.session import connect
 from tests.adapters.smsc import SILENT
 from tests.ops.telling_world import Town, commit, states, town_of
 from tests.storage import samples
 
-PATIENCE_S = 60.0
+PATIENCE_S = 0.7 * IDLE_S
+"""Whoever is only told because the task looks again by itself is told too late."""
 OUTBOX_CONNECTIONS = "application_name = 'jedel outbox' AND datname = current_database()"
 
 
@@ -96,12 +99,14 @@ def run(
 def test_people_are_told_when_a_batch_is_committed(database: str, tmp_path: Path) -> None:
     async def body(running: Running) -> None:
         town = running.town
-        await running.tell("a", "shift_lead")
+        # The first may be met by the look at the start; for the others somebody has to be woken.
+        for count in (1, 2, 3):
+            await running.tell(f"step/{count}", "shift_lead")
 
-        async def told() -> bool:
-            return (len(town.receiver.got), len(town.mail.mail), len(town.smsc.submitted)) == (1, 1, 1)
+            async def told(count: int = count) -> bool:
+                return [len(town.receiver.got), len(town.mail.mail), len(town.smsc.submitted)] == [count] * 3
 
-        await until(told)
+            await until(told)
 
     run(database, tmp_path, body)
 
@@ -128,6 +133,21 @@ def test_next_channel_takes_over_without_waiting_to_be_woken(database: str, tmp_
         await until(told)
 
     run(database, tmp_path, body, lambda channels: msgspec.structs.replace(channels, sms_server=""))
+
+
+def test_more_than_may_go_at_once_all_go(database: str, tmp_path: Path) -> None:
+    count = 2 * limits.SENDS_AT_ONCE + 1
+
+    async def body(running: Running) -> None:
+        for number in range(count):
+            await running.tell(f"sms/{number}", "person:sms")
+
+        async def told() -> bool:
+            return len(running.town.smsc.submitted) == count
+
+        await until(told)
+
+    run(database, tmp_path, body)
 
 
 def test_server_that_does_not_answer_holds_up_no_other_channel(database: str, tmp_path: Path) -> None:
@@ -193,6 +213,36 @@ def test_what_was_acknowledged_is_told_nobody_any_more(database: str, tmp_path: 
             return (await on_host(states(database)))["sms", "sms"][0] == "cancelled"
 
         await until(ended)
+
+    run(database, tmp_path, body)
+
+
+def test_finish_waits_for_what_is_under_way_and_begins_nothing_more(database: str, tmp_path: Path) -> None:
+    async def body(running: Running) -> None:
+        receiver = running.town.receiver
+        receiver.answers.clear()
+        await running.tell("a", "person:hook")
+
+        async def asked() -> bool:
+            return len(receiver.got) == 1
+
+        await until(asked)
+        await running.teller.finish(0.01)  # patience ends before the answer
+        assert (await on_host(states(database)))["hook", "webhook"][0] == "sending"
+        await running.tell("b", "person:mail")
+        finished = trio.Event()
+
+        async def finish() -> None:
+            await running.teller.finish(PATIENCE_S)
+            finished.set()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(finish)
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            assert not finished.is_set()
+            receiver.answers.set()
+        assert await on_host(states(database)) == {("hook", "webhook"): ("sent", 1, "")}
+        assert running.town.mail.mail == []
 
     run(database, tmp_path, body)
 

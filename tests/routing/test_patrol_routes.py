@@ -9,7 +9,7 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.correlate import METRES_PER_DEGREE, distance_m
+from core.great_circle import METRES_PER_DEGREE, distance_m
 from core.instant import Micros
 from core.patrol import PatrolRoute, RouteId
 from loadtest.bench.plain_patrol import PlainRoute

@@ -9,8 +9,8 @@ import pytest
 
 from core import limits
 from core.context import Context, Past, Relation, Scope, context_of
-from core.correlate import METRES_PER_DEGREE
 from core.decisions import IncidentChange
+from core.great_circle import METRES_PER_DEGREE
 from core.instant import Micros
 from storage import past
 from storage.context import read_past, read_subject

@@ -189,15 +189,19 @@ def test_try_that_died_before_handing_over_is_made_again_at_once_by_who_takes_ov
         (SMS, limits.SMS_TWICE_PRIORITY + 1, DeliveryState.UNKNOWN),
     ],
 )
-def test_try_that_died_after_handing_over_is_in_doubt_when_its_lease_ends(
-    database: str, way: Way, priority: int, state: DeliveryState
+@pytest.mark.parametrize("taken_over", [False, True])
+def test_try_that_died_after_handing_over_is_in_doubt_when_its_lease_ends_or_another_process_takes_over(
+    database: str, way: Way, priority: int, state: DeliveryState, taken_over: bool
 ) -> None:
     async def body(outbox: Outbox, connection: asyncpg.Connection) -> None:
         await outbox.resolve(NOW, by(person("aida", way, DISPATCH)))
         assert await outbox.hand(await one_claimed(outbox))
-        assert await outbox.reclaim(NOW, others_are_dead=True) == 0
-        assert await outbox.next_due_us() == NOW + limits.SEND_LEASE_US
-        assert await outbox.reclaim(Micros(NOW + limits.SEND_LEASE_US)) == 1
+        if taken_over:
+            assert await outbox.reclaim(NOW, others_are_dead=True) == 1
+        else:
+            assert await outbox.next_due_us() == NOW + limits.SEND_LEASE_US
+            assert await outbox.reclaim(Micros(NOW + limits.SEND_LEASE_US - 1)) == 0
+            assert await outbox.reclaim(Micros(NOW + limits.SEND_LEASE_US)) == 1
         row = await connection.fetchrow("SELECT state, fault, handed FROM delivery WHERE channel <> 'dispatch'")
         assert row is not None and tuple(row) == (state.value, "in_doubt", True)
 
@@ -227,12 +231,13 @@ def test_expire_ends_what_comes_too_late_and_nothing_else(database: str) -> None
 def test_cancel_ends_a_key_and_all_below_it_and_no_other(database: str) -> None:
     async def body(outbox: Outbox, connection: asyncpg.Connection) -> None:
         await outbox.resolve(NOW, by(AIDA))
-        await connection.execute("UPDATE outbox SET state = 'waiting' WHERE key = 'incident/1/crew'")
+        await connection.execute("UPDATE outbox SET state = 'waiting' WHERE key IN ('incident/1/crew', 'incident/10')")
         await outbox.settle(next(one for one in await outbox.claim(NOW, ROOM) if one.telling.key == "incident/1"), SENT, NOW)
         assert await outbox.cancel("incident/1/", NOW) > 0
         ended = await connection.fetch("SELECT DISTINCT key FROM delivery WHERE state = 'cancelled' AND channel = 'mail'")
         assert sorted(row["key"] for row in ended) == ["incident/1", "incident/1/accept/2", "incident/1/crew"]
         assert await connection.fetchval("SELECT state FROM outbox WHERE key = 'incident/1/crew'") == "cancelled"
+        assert await connection.fetchval("SELECT state FROM outbox WHERE key = 'incident/10'") == "waiting"
         assert await connection.fetchval("SELECT state FROM delivery WHERE key = 'incident/1' AND channel = 'sms'") == "sent"
         assert await outbox.cancel("incident/1", NOW) == 0
 
@@ -293,6 +298,35 @@ def test_outbox_connects_again_when_its_connection_was_cut(database: str) -> Non
         assert len(claimed) == 1
 
     run(database, body)
+
+
+def test_outbox_does_not_wait_for_a_database_that_hangs_when_it_is_cancelled(database: str) -> None:
+    async def body(outbox: Outbox, connection: asyncpg.Connection) -> None:
+        await outbox.resolve(NOW, by(AIDA))
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE delivery IN ACCESS EXCLUSIVE MODE")
+            asking = asyncio.create_task(outbox.claim(NOW, ROOM))
+            while not await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110
+                await asyncio.sleep(0)
+            asking.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+        assert len(await outbox.claim(NOW, ROOM)) == 1
+
+    run(database, body)
+
+
+def test_outbox_keeps_nothing_of_a_step_that_fails_in_the_middle(database: str) -> None:
+    async def body(outbox: Outbox, connection: asyncpg.Connection) -> None:
+        def who(telling: Telling) -> Found:
+            return by(AIDA)(telling) if telling.key == "a" else by(AIDA)(samples.telling(str(1 / 0)))
+
+        with pytest.raises(ZeroDivisionError):
+            await outbox.resolve(NOW, who)
+        assert await states(connection) == []
+        assert len(await outbox.resolve(NOW, by(AIDA))) == 2
+
+    run(database, body, samples.telling("a", priority=1), samples.telling("b", priority=2))
 
 
 def test_bell_of_another_process_is_heard(database: str) -> None:
