@@ -257,9 +257,11 @@ def test_what_the_batch_means_by_the_old_routes_is_settled_before_the_new_ones()
     walk = Street()
     walk.begin()
     walk.stay(0, 60)
+    walk.stay(300, 120)
     walk.town.now_us = END_US
-    # The shift has begun and ended by the old routes, and by the new one it runs on.
-    assert walk.load(street(version=2)) == []
+    # Its shift is over at the moment at which another version comes.
+    assert walk.load(street(version=2)) == ["patrol_fault_ended"]
+    assert walk.town.committed.decisions[-1].notices[-1].text.endswith("the shift is over")
     assert walk.is_in(PatrolPhase.OFF_TIMETABLE)
 
 
