@@ -1,8 +1,9 @@
 """Assign: the best crew for every need that wants one, all needs of a batch decided together (OCC-4).
 
-All new needs go to the crew index as one question. A need without a crew waits in priority order; the moment a crew frees, the
-most urgent need it may serve is asked for again, and new needs of the same batch contend with what waits: the more urgent
-first. Assigning changes the chosen crew and nothing else.
+All new needs go to the crew index as one question. A need without a crew waits in priority order; the moment a crew frees,
+the most urgent needs it may serve are asked for again, and new needs of the same batch contend with what waits: the more
+urgent first. Of one priority the `CrewIndex.queue_look` oldest contend for a freed crew and the nearest of them gets it; a
+need that has waited `QUEUE_OVERDUE_S` contends with no younger one. Assigning changes the chosen crew and nothing else.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from core.facts import CrewAssigned, Explanation, PassedOver, Queued
 from core.incident import REFUSED, Incident
 from core.informing import inform
 from core.instant import SECOND_US, Micros
+from core.limits import QUEUE_OVERDUE_S
 from core.ports import Choice, Demand
 from core.progress import hold
 from core.state import CentreState
@@ -134,7 +136,7 @@ def assign(
 
 
 def _pop_for_freed(state: CentreState, lowest_priority: int) -> list[_Need]:
-    """The queue's most urgent need for each free crew, down to a priority.
+    """The queue's most urgent needs for each free crew, down to a priority: as many as the policy looks at.
 
     A crew is struck off when nothing at all waits for it, or when it is nowhere.
     """
@@ -146,11 +148,17 @@ def _pop_for_freed(state: CentreState, lowest_priority: int) -> list[_Need]:
             return outside or not own or territory == own or territory.startswith(own + "/")
 
         can_go = crew.state in AVAILABLE and crew_id in state.last_positions
-        popped = state.waiting.pop(crew.capabilities, serves, lowest_priority) if can_go else None
-        if popped is not None:
+        looked_at = 0
+        while can_go and looked_at < state.crew_index.queue_look:
+            popped = state.waiting.pop(crew.capabilities, serves, lowest_priority)
+            if popped is None:
+                break
+            looked_at += 1
             state.unqueue(*popped)
             heads.append((*popped, Asked.FREED))
-        elif not can_go or lowest_priority >= PRIORITY_LOWEST:
+            if state.now_us - state.incidents[popped[0]].opened_us > QUEUE_OVERDUE_S * SECOND_US:
+                break
+        if not looked_at and (not can_go or lowest_priority >= PRIORITY_LOWEST):
             del state.freed[crew_id]
     return heads
 

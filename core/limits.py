@@ -21,6 +21,12 @@ ROAD_TREES_MAX: Final = 256
 ROAD_SAMPLES_MAX: Final = 2_000_000
 """Points on the roads among which the nearest is looked for (150 MB with their tree): a city's stand 25 m apart, those of a
 map with more than 50,000 km of roads farther."""
+QUEUE_LOOK: Final = 8
+"""Oldest waiting needs of one priority that contend for a crew that frees, under the policy `nearest_waiting`. Sixteen, or all
+of them, gain no more (`jedel compare-policies`), and a freed crew must not cost more the longer the queue is: it costs the
+engine 0.6 ms where first come first served costs 0.2, and 64 would cost 1.8."""
+QUEUE_OVERDUE_S: Final = 3600
+"""A need that has waited so long contends with no younger one of its priority, so that nobody far away waits for ever."""
 FRAME_MAX_BYTES: Final = 256 * 1024
 """One ingest frame (a JSON line or a MessagePack body). A longer one is refused before it is buffered."""
 MALFORMED_RUN_MAX: Final = 1_024

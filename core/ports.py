@@ -131,6 +131,10 @@ class CrewIndex(Protocol):
     (`kz/almaty` serves `kz/almaty/medeu`); a crew with territory `""` or `outside` set serves everywhere.
     """
 
+    @property
+    def queue_look(self) -> int:
+        """How many of the oldest waiting needs of one priority contend for a crew that frees; with 1 the oldest gets it."""
+
     def put(self, crew_no: CrewNo, capabilities: Sequence[str], territory: str, *, outside: bool, silent: bool = False) -> None:
         """Adds a crew (`crew_no` equal to the present size) or replaces its profile. A new crew is off duty, nowhere.
 

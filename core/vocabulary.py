@@ -163,6 +163,10 @@ class AssignReason(Word):
     BEST_FOR_ALL = "best_for_all"
     """Not the nearest, but the choice with which all incidents decided together have the least total distance, or total time
     where roads are known."""
+    COVER_KEPT = "cover_kept"
+    """Not the nearest: it comes in time as well, and its leaving costs its district less."""
+    DIVERTED = "diverted"
+    """It was on its way to something less urgent."""
     NO_CREW = "no_crew"
     ORDERED = "ordered"
     """A dispatcher named this crew."""

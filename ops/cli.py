@@ -22,6 +22,7 @@ from ops.commands import (
     outbox,
     patrolling,
     places,
+    policies,
     registers,
     replaying,
     roster,
@@ -40,6 +41,7 @@ app = App(
 app.command(service.serve)
 app.command(demonstration.demo)
 app.command(replaying.replay)
+app.command(policies.compare_policies)
 app.command(trying.push)
 app.command(trying.watch)
 app.command(trying.order)

@@ -153,6 +153,14 @@ class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Seconds of the scenarios that pass in one of the clock: above 1 where recorded days run faster than life."""
 
 
+class Assign(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which crew goes."""
+
+    policy: Literal["nearest_free", "nearest_waiting"] = "nearest_waiting"
+    """A need that is new gets the nearest free crew. A crew that frees goes to the oldest need of the most urgent priority
+    (`nearest_free`), or to the nearest of its eight oldest (`nearest_waiting`)."""
+
+
 class Correlate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """When two events are one happening, as far as it is not said of each category in their table."""
 
@@ -266,6 +274,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     database: Database = Database()
     listen: Listen = Listen()
     terms: Terms = Terms()
+    assign: Assign = Assign()
     correlate: Correlate = Correlate()
     context: Context = Context()
     positions: Positions = Positions()

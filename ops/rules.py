@@ -5,6 +5,7 @@ from __future__ import annotations
 from core.context import Scope
 from core.correlate import CorrelateRules
 from core.instant import SECOND_US
+from core.limits import QUEUE_LOOK
 from core.plausible import PlausibleRules
 from core.signal import SignalRules
 from core.state import CentreRules
@@ -42,6 +43,11 @@ def centre_rules(config: Config) -> CentreRules:
 
 def _length_us(length_s: float) -> int | None:
     return round(length_s * SECOND_US) or None
+
+
+def queue_look(config: Config) -> int:
+    """How many waiting needs contend for a crew that frees (`core.ports.CrewIndex.queue_look`)."""
+    return QUEUE_LOOK if config.assign.policy == "nearest_waiting" else 1
 
 
 def session_limits(config: Config) -> SessionLimits:

@@ -46,7 +46,7 @@ from ops.duty import follow_roster
 from ops.maps import load_map_data, load_territories, travel_times_of
 from ops.patrols import follow_routes, patrols_of, read_routes
 from ops.post import PeopleOfFile
-from ops.rules import centre_rules, context_scope, session_limits
+from ops.rules import centre_rules, context_scope, queue_look, session_limits
 from ops.scenarios import centre_scenarios, settled
 from ops.telling import Teller, people_of
 from protocols.dispatch.listener import DispatchHub
@@ -253,7 +253,7 @@ class _Life:
             self._settle(scenarios),
             gazetteer,
             territories,
-            CrewTree(travel=travel),
+            CrewTree(queue_look=queue_look(config), travel=travel),
             recovered,
             self._quarantine.muted,
             patrols_of(routes) if routes or recovered.patrols else None,

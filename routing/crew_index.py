@@ -43,11 +43,18 @@ class CrewTree:
         points: where the crews are.
         travel: driving times, where a map has roads; without them straight lines decide.
         few_demands: demands of one capability that are judged one by one; the tests vary it: no answer depends on it.
+        queue_look: see the property; `core.limits.QUEUE_LOOK` is the policy `nearest_waiting`, 1 is `nearest_free`.
     """
 
     def __init__(
-        self, points: MovingPoints | None = None, few_demands: int = FEW_DEMANDS, *, travel: TravelTimes | None = None
+        self,
+        points: MovingPoints | None = None,
+        few_demands: int = FEW_DEMANDS,
+        queue_look: int = 1,
+        *,
+        travel: TravelTimes | None = None,
     ) -> None:
+        self._queue_look = queue_look
         self._travel = travel
         self._crews = Crews(MovingPoints() if points is None else points, few_demands)
         self._capabilities: list[frozenset[str]] = []
@@ -57,6 +64,11 @@ class CrewTree:
 
     def __len__(self) -> int:
         return len(self._capabilities)
+
+    @property
+    def queue_look(self) -> int:
+        """How many of the oldest waiting needs of one priority contend for a crew that frees; with 1 the oldest gets it."""
+        return self._queue_look
 
     @property
     def tree_builds(self) -> int:

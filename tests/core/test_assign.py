@@ -11,8 +11,9 @@ import pytest
 from core.arrival import expected_s
 from core.commands import ChangePriority, Reassign
 from core.events import Call, CrewStatus, Fix
+from core.limits import QUEUE_LOOK, QUEUE_OVERDUE_S
 from core.vocabulary import AssignReason, CrewState
-from tests.core.town import EASTERN, ELSEWHERE, Town
+from tests.core.town import EASTERN, ELSEWHERE, SPOT, Town
 from tests.simulation.places import EAST, SPOTS, WEST
 
 Floats = npt.NDArray[np.float64]
@@ -102,6 +103,46 @@ def test_queue_when_a_crew_frees_serves_the_most_urgent_then_the_oldest() -> Non
     assert served == [weapon, weapon, first_fight, second_fight, burglary]
     assert town.states() == {"P-1": CrewState.FREE}
     assert town.engine.state.queued == {weapon: ["ambulance"]}
+
+
+@pytest.mark.parametrize(
+    ("queue_look", "waited_s", "second_words", "served_first"),
+    [
+        (1, 10, "fight", "far"),
+        (QUEUE_LOOK, 10, "fight", "near"),
+        (QUEUE_LOOK, QUEUE_OVERDUE_S + 1, "fight", "far"),
+        (QUEUE_LOOK, 10, "burglar", "far"),
+    ],
+    ids=["first come", "the nearer of those that wait", "the older when overdue", "the more urgent however far"],
+)
+def test_queue_when_a_crew_frees_and_several_wait(queue_look: int, waited_s: int, second_words: str, served_first: str) -> None:
+    town = Town(queue_look=queue_look)
+    far = town.call("fight", fix=ELSEWHERE)
+    town.wait(waited_s)
+    near = town.call(second_words, fix=SPOT)
+    town.crew("P-1", "patrol", fix=SPOT)
+    assert town.crews_on({"far": far, "near": near}[served_first]) == ["P-1"]
+    left = {"far": near, "near": far}[served_first]
+    assert town.engine.state.queued == {left: ["patrol"]}
+    town.status("P-1", "on_scene")
+    town.status("P-1", "cleared")
+    assert town.crews_on(left) == ["P-1"]
+    assert town.engine.state.queued == {}
+
+
+def test_queue_when_longer_than_what_a_freed_crew_looks_at_serves_all_of_it() -> None:
+    town = Town(queue_look=2)
+    waiting = [town.call("fight", fix=SPOTS[number]) for number in (0, 2, 4, 6, 8)]
+    town.crew("P-1", "patrol")
+    served = []
+    for _ in waiting:
+        incident = town.engine.state.crews["P-1"].incident_id  # type: ignore[index]
+        assert incident is not None
+        served.append(incident)
+        town.status("P-1", "on_scene")
+        town.status("P-1", "cleared")
+    assert sorted(served) == sorted(waiting)
+    assert town.engine.state.queued == {}
 
 
 def test_queue_when_new_needs_come_with_the_freed_crew_lets_the_urgent_first() -> None:

@@ -128,6 +128,7 @@ class Town:
         territories: Territories | None = None,
         recovered: Recovered | None = None,
         travel: TravelTimes | None = None,
+        queue_look: int = 1,
         patrols: Patrols | None = None,
         now_us: int = START_US,
     ) -> None:
@@ -138,7 +139,7 @@ class Town:
             scenarios,
             gazetteer or AddressTable(),
             territories or Halves(),
-            CrewTree(travel=travel),
+            CrewTree(queue_look=queue_look, travel=travel),
             recovered or self.committed.recovered(),
             patrols=patrols,
         )

@@ -106,12 +106,19 @@ async def _check(dsn: str, sent: dict[str, int]) -> None:
         assert await connection.fetchval("SELECT count(*) FROM event WHERE source = 'phone' AND incident_id IS NULL") == 0
         assert await connection.fetchval("SELECT count(*) FROM rejected_event") == 0
         fired_twice = await connection.fetch(
-            "SELECT incident_id FROM incident_log WHERE fact = 'term_fired' GROUP BY incident_id HAVING count(*) > 1"
+            "SELECT incident_id FROM incident_log WHERE fact = 'term_fired'"
+            " GROUP BY incident_id, body ->> 'term', body ->> 'assignment_id', body ->> 'due_us', body ->> 'moment'"
+            " HAVING count(*) > 1"
         )
         assert fired_twice == []
         incidents = await connection.fetchval("SELECT count(*) FROM incident")
         assert incidents > 0
-        assert await connection.fetchval("SELECT count(*) FROM notice") == incidents
+        told = await connection.fetchval(
+            "SELECT count(*) FROM incident_log WHERE fact = 'person_told' OR (fact = 'term_fired' AND body ->> 'told' <> '')"
+        )
+        assert told >= incidents
+        assert await connection.fetchval("SELECT count(*) FROM notice") == told
+        assert await connection.fetchval("SELECT count(*) FROM outbox") == told
     finally:
         await connection.close()
     store = await Store.open(dsn, "tested")

@@ -6,12 +6,13 @@ import msgspec
 
 from core.context import Scope
 from core.correlate import CorrelateRules
+from core.limits import QUEUE_LOOK
 from core.plausible import PlausibleRules
 from core.signal import SignalRules
 from core.state import CentreRules
 from core.terms import TermLengths
-from ops.config import Centre, Config, Context, Correlate, Limits, Positions, Storage, Terms
-from ops.rules import centre_rules, context_scope, retention, session_limits
+from ops.config import Assign, Centre, Config, Context, Correlate, Limits, Positions, Storage, Terms
+from ops.rules import centre_rules, context_scope, queue_look, retention, session_limits
 from protocols.ingest.state import SessionLimits
 from storage.partitions import Retention
 
@@ -46,6 +47,11 @@ def test_every_value_arrives() -> None:
     # A field that joins the rules later and is not configured shows here.
     unlike = [name for name in msgspec.structs.asdict(rules) if getattr(rules, name) == getattr(CentreRules(), name)]
     assert unlike == []
+
+
+def test_policy_says_how_many_contend_for_a_freed_crew() -> None:
+    assert queue_look(Config(assign=Assign(policy="nearest_waiting"))) == QUEUE_LOOK == queue_look(Config())
+    assert queue_look(Config(assign=Assign(policy="nearest_free"))) == 1
 
 
 def test_days_of_each_kind_arrive() -> None:

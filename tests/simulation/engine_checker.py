@@ -17,6 +17,7 @@ from core.engine import Engine
 from core.facts import Evidence
 from core.incident import ACTIVE, Incident, encode_incident
 from core.instant import Micros
+from core.limits import QUEUE_LOOK
 from core.recovered import Recovered
 from core.state import CentreState
 from core.telling import Happened
@@ -74,7 +75,9 @@ def check_decided(engine: Engine, decisions: Decisions | None, require: Require)
 def check_recovered(engine: Engine, recovered: Recovered, require: Require) -> None:
     """7: an engine that recovers now equals the live one."""
     live = engine.state
-    twin = Engine(RULES, CATEGORIES, SCENARIOS, AddressTable(), Halves(), CrewTree(), recovered, patrols=patrols())
+    twin = Engine(
+        RULES, CATEGORIES, SCENARIOS, AddressTable(), Halves(), CrewTree(queue_look=QUEUE_LOOK), recovered, patrols=patrols()
+    )
     again = twin.state
     require(7, engine.patrols == twin.patrols, f"recovered patrols {twin.patrols}, live {engine.patrols}")
     numbers = (live.batch_no, live.next_incident_id, live.next_assignment_id)

@@ -14,6 +14,7 @@ from core.engine import Engine
 from core.events import Alarm, Call, Chunk
 from core.inlet import Inlet
 from core.instant import SECOND_US, Micros
+from core.limits import QUEUE_LOOK
 from core.phone import read_phone
 from core.state import Batch
 from protocols.dispatch.publisher import Publisher
@@ -69,7 +70,16 @@ class Life:
         self.epoch = world.store.become_active()
         recovered = world.store.recovered()
         self.inlet = SimulatedInlet(INLET_BYTES)
-        self.engine = Engine(RULES, CATEGORIES, SCENARIOS, AddressTable(), Halves(), CrewTree(), recovered, patrols=patrols())
+        self.engine = Engine(
+            RULES,
+            CATEGORIES,
+            SCENARIOS,
+            AddressTable(),
+            Halves(),
+            CrewTree(queue_look=QUEUE_LOOK),
+            recovered,
+            patrols=patrols(),
+        )
         self.publisher = Publisher(resume_batches=40, part_bytes=2_000, changes_bytes=8_000, step=5)
         self.publisher.restore(recovered.batch_no, recovered.incidents, recovered.crews, recovered.positions)
         self.hub = SimulatedHub(
