@@ -19,6 +19,7 @@ from core.engine import Engine
 from core.events import Alarm, Call, Chunk
 from core.inlet import Inlet
 from core.instant import SECOND_US, Micros
+from core.patrol_watch import Patrols
 from core.phone import read_phone
 from core.ports import Subscriber
 from core.quarantine import EngineFaultError, Quarantine
@@ -93,15 +94,17 @@ class Centre:
         self._wake = Wake()
         self._finishing = False
         self._news: list[Batch] = []
-        """Scenarios and rosters to go by, each as a batch of its own."""
+        """Scenarios, rosters and patrol routes to go by, each as a batch of its own."""
 
     def wake(self) -> None:
         """Says that the inlet is not empty. Callable from either loop."""
         self._wake.ring()
 
-    def load(self, *, scenarios: ScenarioSet | None = None, roster: Roster | None = None) -> None:
-        """Lets incidents that open from now on go by other scenarios, or the centre by another roster."""
-        self._news.append(Batch([], [], {}, scenarios=scenarios, roster=roster))
+    def load(
+        self, *, scenarios: ScenarioSet | None = None, roster: Roster | None = None, patrols: Patrols | None = None
+    ) -> None:
+        """Lets incidents that open from now on go by other scenarios, or the centre by another roster or patrol routes."""
+        self._news.append(Batch([], [], {}, scenarios=scenarios, roster=roster, patrols=patrols))
         self._wake.ring()
 
     def finish(self) -> None:

@@ -10,6 +10,7 @@ import msgspec
 
 from core.events import Chunk, Rejected
 from core.instant import Micros
+from core.patrol import PatrolState
 from core.telling import Telling
 from core.vocabulary import AssignmentId, AssignmentState, CategoryCode, CrewId, CrewState, IncidentId, IncidentState
 
@@ -193,3 +194,5 @@ class Decisions(msgspec.Struct, frozen=True, gc=False):
     centre_log: list[CentreEntry] = msgspec.field(default_factory=list)
     scenarios: list[ScenarioRow] = msgspec.field(default_factory=list)
     """Versions of scenarios that incidents may go by from now on; stored once."""
+    patrols: list[PatrolState] = msgspec.field(default_factory=list)
+    """Crews whose patrol is another than before, one row a crew."""

@@ -34,6 +34,11 @@ class DutyWatch:
         """When to look whether a crew has come."""
 
     @property
+    def has_plan(self) -> bool:
+        """Whether a roster has been read."""
+        return self._roster is not None
+
+    @property
     def next_due_us(self) -> Micros | None:
         """When the plan should be looked at next, or None."""
         due = [each for each in (self._next_us, self._expected[0][0] if self._expected else None) if each is not None]

@@ -31,11 +31,14 @@ from core.informing import tell_centre
 from core.instant import Micros, to_micros
 from core.intake import Prepared, prepare, take
 from core.orders import refuse_order, take_order
+from core.patrol import PatrolState
+from core.patrol_watch import Patrols
+from core.patrolling import Patrolling
 from core.ports import CrewIndex, Gazetteer, Territories
 from core.recovered import Recovered
 from core.scenario import ScenarioSet
 from core.state import Batch, CentreRules, CentreState, LastPosition
-from core.vocabulary import AssignmentId, IncidentId, Occasion
+from core.vocabulary import AssignmentId, CrewId, IncidentId, Occasion
 from core.watch import fire_due_terms
 
 TERMS_A_BATCH_MAX: Final = 2_000
@@ -54,6 +57,7 @@ class Engine:
         gazetteer, territories, crew_index: the geometry; the crew index must be empty.
         recovered: committed state to go on from.
         muted: incidents whose terms are not fired (`core.quarantine`).
+        patrols: the patrol routes, none of whose crews is known yet; None where there are none.
     """
 
     def __init__(
@@ -66,10 +70,12 @@ class Engine:
         crew_index: CrewIndex,
         recovered: Recovered,
         muted: frozenset[IncidentId] = frozenset(),
+        patrols: Patrols | None = None,
     ) -> None:
         self._state = CentreState(rules, categories, scenarios, gazetteer, territories, crew_index)
         self._state.muted = muted
         self._duty = DutyWatch()
+        self._patrolling = None if patrols is None else Patrolling(patrols, recovered.patrols)
         self._terms_left = False
         self._unmatched = True
         """Whether the recovered crews have yet to be matched with the recovered queue."""
@@ -84,7 +90,15 @@ class Engine:
     def next_due_us(self) -> Micros | None:
         """When `handle` must be called even without a batch, or None."""
         watches = (self._state.running, self._state.signals, self._duty)
-        return min((watch.next_due_us for watch in watches if watch.next_due_us is not None), default=None)
+        due = [watch.next_due_us for watch in watches]
+        if self._patrolling is not None:
+            due.append(self._patrolling.patrols.next_due_us)
+        return min((each for each in due if each is not None), default=None)
+
+    @property
+    def patrols(self) -> dict[CrewId, PatrolState]:
+        """What is, or is about to be, stored of crews' patrols, for reading only."""
+        return {} if self._patrolling is None else self._patrolling.states
 
     @property
     def has_more(self) -> bool:
@@ -131,9 +145,24 @@ class Engine:
         for order in batch.refused:
             refuse_order(state, order)
         assign_crews(state)
-        return self._decisions(taken)
+        patrols = [] if self._patrolling is None and batch.patrols is None else self._patrol(batch.patrols)
+        return self._decisions(taken, patrols)
 
-    def _decisions(self, taken: list[Taken]) -> Decisions | None:
+    def _patrol(self, routes: Patrols | None) -> list[PatrolState]:
+        """Looks at the crews on patrol, when everything else of the batch is decided. Returns what must be stored."""
+        changed: dict[CrewId, PatrolState] = {}
+        for loaded in (None,) if routes is None else (None, routes):
+            # What the batch means by the routes before is settled before others are gone by.
+            if loaded is not None:
+                self._patrolling = Patrolling(loaded, self.patrols.values())
+            if self._patrolling is not None:
+                rows = self._patrolling.look(self._state, has_plan=self._duty.has_plan)
+                changed.update((each.crew_id, each) for each in rows)
+        if self._patrolling is not None and not self._patrolling.patrols.routes:
+            self._patrolling = None
+        return list(changed.values())
+
+    def _decisions(self, taken: list[Taken], patrols: list[PatrolState]) -> Decisions | None:
         state = self._state
         if not (
             taken
@@ -143,6 +172,7 @@ class Engine:
             or state.kept_positions
             or state.centre_log
             or state.notices
+            or patrols
         ):
             return None
         state.batch_no += 1
@@ -163,6 +193,7 @@ class Engine:
             acknowledged=state.acknowledged,
             centre_log=state.centre_log,
             scenarios=state.keep_scenarios() if state.unkept else [],
+            patrols=patrols,
         )
 
 

@@ -12,6 +12,8 @@ from core.decisions import Notice
 from core.facts import PersonTold
 from core.incident import Incident
 from core.instant import SECOND_US, Micros
+from core.patrol import PatrolFault, PatrolFinding
+from core.patrol_words import sentence
 from core.state import CentreState
 from core.telling import VALUES, Happened, Telling
 from core.vocabulary import PRIORITY_HIGHEST, Occasion, TermKind
@@ -32,6 +34,14 @@ _HAPPENED: Final = {
     "on_scene": Happened.ON_SCENE,
     "closed": Happened.INCIDENT_CLOSED,
 }
+_PATROL: Final = {
+    PatrolFault.NOT_STARTED: Occasion.PATROL_NOT_STARTED,
+    PatrolFault.OFF_ROUTE: Occasion.PATROL_OFF_ROUTE,
+    PatrolFault.STANDING: Occasion.PATROL_STANDING,
+    PatrolFault.CHECKPOINT_MISSED: Occasion.PATROL_CHECKPOINT_MISSED,
+}
+PATROL_PRIORITY: Final = 5
+"""Of a telling about a patrol: in the middle, for nobody is in danger by it and the shift is not over."""
 When = Literal["opened", "assigned", "on_scene", "closed"]
 
 
@@ -81,6 +91,36 @@ def tell_centre(
         state.tellings.append(
             Telling(key, SHIFT_LEAD, territory, None, template, values, state.now_us, expires_us, PRIORITY_HIGHEST)
         )
+
+
+def tell_patrol(state: CentreState, finding: PatrolFinding, territory: str) -> None:
+    """Tells the shift lead of a fault on patrol (OCC-5). That it has ended is for who looks at the screen: a notice only.
+
+    Args:
+        state: the centre.
+        finding: what has begun or ended.
+        territory: the crew's.
+    """
+    crew, text = finding.crew_id, sentence(finding, "en")
+    occasion = _PATROL[finding.fault] if finding.ended is None else Occasion.PATROL_FAULT_ENDED
+    state.notices.append(Notice(None, state.now_us, SHIFT_LEAD, occasion.value, territory, text, crew))
+    if finding.ended is not None:
+        return
+    place = f"{finding.route}, {finding.checkpoint}" if finding.checkpoint else finding.route
+    telling = Telling(
+        # A crew that was called away may fail to start twice in one shift, each time since the shift's beginning; and two
+        # checkpoints may be found missed at one moment. So both instants are in the key.
+        key=f"patrol/{crew}/{finding.fault.value}/{finding.since_us}/{finding.at_us}",
+        to=SHIFT_LEAD,
+        territory=territory,
+        incident_id=None,
+        template=Happened.PATROL_FINDING,
+        values={"crew": crew, "finding": finding.fault.value, "place": place},
+        at_us=state.now_us,
+        expires_us=Micros(state.now_us + EXPIRES_US),
+        priority=PATROL_PRIORITY,
+    )
+    state.tellings.append(telling)
 
 
 def _tell(state: CentreState, incident: Incident, to: str, template: Happened, step: str, values: dict[str, str]) -> None:

@@ -81,6 +81,8 @@ class PatrolEnd(Word):
     MOVED = "moved"
     EXCUSED = "excused"
     """The crew was given an assignment."""
+    OFF_DUTY = "off_duty"
+    """The crew is not on duty any more."""
     SHIFT_OVER = "shift_over"
     ROUTE_CHANGED = "route_changed"
     """The crew was put on another route, or its route is no more."""

@@ -41,9 +41,10 @@ class Shifts:
         """The routes, each version by its own number, that list a crew."""
         return self._listed.get(crew_id, [])
 
-    def numbers(self, route_ids: Sequence[RouteId]) -> list[int]:
-        """The routes of these names, each version by its own number; one that nobody knows has none."""
-        return [number for route_id in route_ids for number in self._numbers.get(route_id, ())]
+    def posted(self, crew_id: CrewId, route_ids: Sequence[RouteId]) -> list[int]:
+        """The routes that list a crew, and of these others the versions that leave it to the roster who walks them."""
+        numbers = [number for route_id in route_ids for number in self._numbers.get(route_id, ())]
+        return [*self.listing(crew_id), *(number for number in numbers if self._routes[number].crews is None)]
 
     def next_of(self, served: Sequence[int], now_us: int) -> tuple[int, Window] | None:
         """The route among these, and its window, that runs now or comes next; of several the one that began first."""

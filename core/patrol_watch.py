@@ -57,9 +57,9 @@ class Patrols:
             rules: the thresholds; the usual ones when None.
         """
         self.rules = rules or PatrolRules()
-        self._routes = tuple(routes)
+        self.routes = tuple(routes)
         self._distances = distances
-        self._shifts = Shifts(self._routes)
+        self._shifts = Shifts(self.routes)
         self._width_m = np.array([route.width_m for route in routes], np.float64)
         stand_us = [self.rules.stand_us if route.stand_s is None else route.stand_s * SECOND_US for route in routes]
         self._stand_us = np.array(stand_us, np.int64)
@@ -79,9 +79,7 @@ class Patrols:
     @property
     def next_due_us(self) -> Micros | None:
         """When `fire_due` has something to do at the latest, or None. O(crews), some microseconds for thousands."""
-        if not self._crew_ids:
-            return None
-        earliest = int(self._rows["due_us"][: len(self)].min())
+        earliest = int(self._rows["due_us"][: len(self)].min(initial=table.NEVER))
         return None if earliest == table.NEVER else Micros(earliest)
 
     def phase(self, crew_no: CrewNo) -> PatrolPhase:
@@ -97,18 +95,20 @@ class Patrols:
         self._advance(now_us)
         self._crew_ids.append(crew_id)
         self._serves.append(self._shifts.listing(crew_id))
-        self._schedule(np.array([crew_no], np.int64))
+        if self._serves[crew_no]:
+            self._schedule(np.array([crew_no], np.int64))
 
     def post(self, crew_no: CrewNo, route_ids: Sequence[RouteId], now_us: Micros) -> list[PatrolFinding]:
-        """Puts a crew on these routes and on no others, as the roster says. Before `restore`, at a start.
+        """Puts a crew on these routes, as the roster says, besides those that list it. Before `restore`, at a start.
 
-        Of shifts that overlap, the one that began first is served to its end. A route that nobody knows is passed over.
+        Of shifts that overlap, the one that began first is served to its end. A route that nobody knows, or that lists its own
+        crews, is passed over.
 
         Returns:
             The end of an open fault, when the crew is taken off the route it is on.
         """
         self._advance(now_us)
-        self._serves[crew_no] = self._shifts.numbers(route_ids)
+        self._serves[crew_no] = self._shifts.posted(self._crew_ids[crew_no], route_ids)
         rows = np.array([crew_no], np.int64)
         crew = self._rows[crew_no]
         if crew["phase"] != table.OFF_TIMETABLE:
@@ -121,6 +121,8 @@ class Patrols:
     def hold(self, crew_no: CrewNo, *, assigned: bool, lost: bool, now_us: Micros) -> list[PatrolFinding]:
         """Says whether a crew has an assignment, and whether its signal is lost. Saying the same again changes nothing.
 
+        Of a crew that is on no shift it is noted at next to no cost: most walk no route, and are assigned all the time.
+
         Args:
             crew_no: the crew.
             assigned: it is assigned, en route or on scene, or otherwise not to be blamed.
@@ -132,12 +134,15 @@ class Patrols:
         """
         self._advance(now_us)
         findings: list[PatrolFinding] = []
+        if self._rows["phase"][crew_no] == table.OFF_TIMETABLE:
+            self._rows["assigned"][crew_no], self._rows["lost"][crew_no] = assigned, lost
+            return findings
         rows = np.array([crew_no], np.int64)
         crews = self._rows[rows]
         before = (bool(crews["assigned"][0]), bool(crews["lost"][0]))
         crews["assigned"], crews["lost"] = assigned, lost
         phase = int(crews["phase"][0])
-        if before != (assigned, lost) and phase != table.OFF_TIMETABLE:
+        if before != (assigned, lost):
             if assigned and phase != table.SUSPENDED:
                 verdict = rule.end_all(crews, PatrolEnd.EXCUSED)
                 self._turn(crews, table.SUSPENDED)
@@ -244,7 +249,7 @@ class Patrols:
                 self._take_back(row, route, state)
                 continue
             self._dropped[state.crew_id] = over(state, Micros(self._now_us))
-            name = next((one.name for one in self._routes if one.route_id == state.route_id), str(state.route_id))
+            name = next((one.name for one in self.routes if one.route_id == state.route_id), str(state.route_id))
             finding = told_end(state, name, PatrolEnd.ROUTE_CHANGED, Micros(self._now_us))
             if finding is not None:
                 findings.append(finding)
@@ -257,7 +262,7 @@ class Patrols:
         states, self._dropped = self._dropped, {}
         for row in changed.tolist():
             crew, crew_id = self._rows[row], self._crew_ids[row]
-            states[crew_id] = table.state_of(crew, crew_id, self._routes[crew["route"]])
+            states[crew_id] = table.state_of(crew, crew_id, self.routes[crew["route"]])
         return list(states.values())
 
     def _advance(self, now_us: int) -> None:
@@ -318,7 +323,7 @@ class Patrols:
         return findings
 
     def _is_version(self, number: int, state: PatrolState) -> bool:
-        route = self._routes[number]
+        route = self.routes[number]
         return (route.route_id, route.version) == (state.route_id, state.version)
 
     def _take_back(self, row: int, route: int, state: PatrolState) -> None:
@@ -381,7 +386,7 @@ class Patrols:
         distance_m: float | None = None,
         checkpoint: str = "",
     ) -> PatrolFinding:
-        route = self._routes[self._rows["route"][row]]
+        route = self.routes[self._rows["route"][row]]
         return PatrolFinding(
             crew_id=self._crew_ids[row],
             route_id=route.route_id,

@@ -9,6 +9,7 @@ import msgspec
 
 from core.decisions import CommandAnswer, CrewChange, IncidentChange, PositionRow
 from core.instant import Micros
+from core.patrol import PatrolState
 from core.scenario import Scenario
 from core.vocabulary import Mode
 
@@ -51,6 +52,8 @@ class Recovered(msgspec.Struct, frozen=True, gc=False):
     mode: Mode = Mode.DAILY
     scenarios: list[Scenario] = []
     """Every version that incidents may go by."""
+    patrols: list[PatrolState] = []
+    """Crews' patrols, in order of crew."""
 
 
 EMPTY = Recovered(

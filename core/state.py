@@ -42,6 +42,7 @@ from core.incident import (
     encode_incident,
 )
 from core.instant import SECOND_US, Micros
+from core.patrol_watch import Patrols
 from core.plausible import Doubt, PlausibleRules
 from core.ports import CrewIndex, Gazetteer, Subscriber, Territories
 from core.recovered import Device
@@ -97,6 +98,8 @@ class Batch(msgspec.Struct, frozen=True):
     """Scenarios by which new incidents go from now on."""
     roster: Roster | None = None
     """The plan for the days around now."""
+    patrols: Patrols | None = None
+    """Patrol routes to go by from now on; none of its crews is known yet."""
 
 
 class LastPosition(msgspec.Struct):

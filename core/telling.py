@@ -38,7 +38,7 @@ class Happened(Word):
     MODE_CHANGED = "mode_changed"
     """The centre works in another mode than before."""
     PATROL_FINDING = "patrol_finding"
-    """A patrol has left its route or stands still."""
+    """A patrol has left its route, or whichever `PatrolFault` is the value of `finding`."""
     SIGNAL_LOST = "signal_lost"
     """A crew or a device is no longer heard of."""
     SHIFT_HANDOVER = "shift_handover"

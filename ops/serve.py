@@ -44,6 +44,7 @@ from ops.config import Config, split_address
 from ops.contexts import Contexts
 from ops.duty import follow_roster
 from ops.maps import load_map_data, load_territories, travel_times_of
+from ops.patrols import follow_routes, patrols_of, read_routes
 from ops.post import PeopleOfFile
 from ops.rules import centre_rules, context_scope, queue_look, session_limits
 from ops.scenarios import centre_scenarios, settled
@@ -242,6 +243,7 @@ class _Life:
         config = self._config
         gazetteer, territories, travel = await on_host(_load_maps(self._dsn, config.centre.territory))
         recovered: Recovered = await on_host(self._store.recover())
+        self._routes_version, routes = await on_host(read_routes(self._dsn, now_us()))
         began_us = now_us()
         self._categories = categories
         self._stored = {scenario.key: scenario for scenario in recovered.scenarios}
@@ -254,6 +256,7 @@ class _Life:
             CrewTree(queue_look=queue_look(config), travel=travel),
             recovered,
             self._quarantine.muted,
+            patrols_of(routes) if routes or recovered.patrols else None,
         )
         publisher = Publisher()
         publisher.restore(recovered.batch_no, recovered.incidents, recovered.crews, recovered.positions)
@@ -314,6 +317,9 @@ class _Life:
                 nursery.start_soon(self._upkeep)
                 nursery.start_soon(self._teller.run)
                 nursery.start_soon(follow_roster, self._dsn, now_us, lambda roster: self._centre.load(roster=roster))
+                nursery.start_soon(
+                    follow_routes, self._dsn, now_us, self._routes_version, lambda patrols: self._centre.load(patrols=patrols)
+                )
                 nursery.start_soon(self._look_back)
                 async with trio.open_nursery() as work:
                     work.start_soon(self._centre.run)

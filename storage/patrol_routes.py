@@ -1,4 +1,4 @@
-"""The patrol routes' register, in versions: imported as a whole, loaded at start, asked for a past day (OCC-3, OCC-5).
+"""The patrol routes' register, in versions: imported as a whole, loaded when it changes, asked for a past day (OCC-3, OCC-5).
 
 Place in the flow: beside it; `core.patrol_watch` works with what `load_patrol_routes` gives. Rules: a version that has been in
 force is never changed but for its end, so who was to be on which route on a past day has an answer for ever. An import begins
@@ -61,7 +61,7 @@ async def import_patrol_routes(
     since: date | None = None,
     mode: ImportMode = ImportMode.REPLACE,
 ) -> PatrolImportReport:
-    """Brings routes into the register. A running centre sees them at its next start.
+    """Brings routes into the register. A running centre sees them by the register's version.
 
     Args:
         connection: one of `storage.session.connect`.
@@ -115,6 +115,13 @@ async def import_patrol_routes(
 async def load_patrol_routes(connection: Connection, now_us: Micros) -> list[PatrolRoute]:
     """Every version of which a shift may run now or later, in order of id and version. Raises `StorageError`."""
     return await patrol_routes_between(connection, Micros(now_us - SHIFT_MAX_US), None)
+
+
+async def read_version(connection: Connection) -> int:
+    """The register's version, which every import raises. Raises `StorageError`."""
+    with storage_errors():
+        version: int = await connection.fetchval("SELECT version FROM register_version WHERE register = $1", REGISTER)
+    return version
 
 
 async def patrol_routes_between(connection: Connection, from_us: Micros, until_us: Micros | None) -> list[PatrolRoute]:

@@ -17,6 +17,7 @@ from core import limits
 from core.decisions import CommandAnswer, CrewChange, IncidentChange, PositionRow
 from core.identify import WINDOW_US
 from core.instant import SECOND_US
+from core.patrol import decode_patrol
 from core.recovered import EarlierCall, Recovered
 from core.scenario import Scenario
 from core.vocabulary import CategoryCode, CrewState, IncidentState, Mode
@@ -28,6 +29,7 @@ EARLIER_CALLS_US: Final = WINDOW_US
 ANSWERS_US: Final = 24 * 3600 * SECOND_US
 """How far back answers are, for commands that are sent again."""
 _FETCH_ROWS: Final = 5_000
+_PATROLS: Final = 'SELECT state FROM patrol_state ORDER BY crew_id COLLATE "C"'
 _EARLIER_CALLS: Final = (
     "SELECT phone, at, incident_id FROM (SELECT body #>> '{joined,caller,e164}' AS phone, at, incident_id, version, body"
     " FROM incident_log WHERE fact IN ('opened', 'event_joined') AND at >= $1) told WHERE phone <> ''"
@@ -92,6 +94,7 @@ async def _recover(connection: asyncpg.Connection) -> Recovered:
         devices=await load_devices(connection),
         mode=await _mode(connection),
         scenarios=[_scenario(row["body"]) for row in await connection.fetch("SELECT body FROM scenario ORDER BY key")],
+        patrols=[decode_patrol(row["state"]) for row in await connection.fetch(_PATROLS)],
     )
 
 

@@ -48,6 +48,7 @@ def clean(decisions: Decisions) -> tuple[Decisions, list[RefusedEvent]]:
         tellings=[_clean_struct(one) for one in decisions.tellings],
         centre_log=[_clean_struct(one) for one in decisions.centre_log],
         scenarios=decisions.scenarios,
+        patrols=[_clean_struct(one) for one in decisions.patrols],
     )
     return cleaned, refused
 

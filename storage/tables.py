@@ -22,6 +22,7 @@ from core.decisions import (
     PositionRow,
     ScenarioRow,
 )
+from core.patrol import PatrolState, encode_patrol
 from core.telling import Telling
 from storage.copy_binary import Column, Kind, Row, Table
 
@@ -158,6 +159,7 @@ CENTRE_LOG: Final = Table(
     Column("body", Kind.BYTES),
 )
 SCENARIO: Final = Table("scenario", Column("key", Kind.TEXT), Column("at", Kind.INSTANT), Column("body", Kind.BYTES))
+PATROL_STATE: Final = Table("patrol_state", Column("crew_id", Kind.TEXT), Column("state", Kind.BYTES))
 
 ALL: Final = (
     SOURCE,
@@ -173,9 +175,10 @@ ALL: Final = (
     OUTBOX,
     CENTRE_LOG,
     SCENARIO,
+    PATROL_STATE,
 )
 """In the order of `commit_batch`'s parameters."""
-UPSERTED: Final = (SOURCE, INCIDENT, ASSIGNMENT, CREW, OUTBOX, SCENARIO)
+UPSERTED: Final = (SOURCE, INCIDENT, ASSIGNMENT, CREW, OUTBOX, SCENARIO, PATROL_STATE)
 """Tables whose rows may meet earlier ones, which they replace, or in `outbox` and `scenario` leave as they are; rows of the
 others are only ever added."""
 
@@ -252,6 +255,11 @@ def centre_log_row(entry: CentreEntry, batch_no: int, number: int) -> Row:
 def scenario_row(row: ScenarioRow) -> Row:
     """A version of a scenario as stored."""
     return row.key, row.at_us, row.body
+
+
+def patrol_row(state: PatrolState) -> Row:
+    """A crew's patrol as stored."""
+    return state.crew_id, encode_patrol(state)
 
 
 def outbox_row(telling: Telling) -> Row:

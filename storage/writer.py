@@ -39,7 +39,7 @@ PAUSE_FIRST_S: Final = 0.05
 PAUSE_MAX_S: Final = 2.0
 """Between tries: short at first, for a connection that was cut, and never so long that a database that is back waits for us."""
 _COMMIT: Final = "commit_batch"
-_COMMIT_BATCH: Final = "SELECT commit_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
+_COMMIT_BATCH: Final = "SELECT commit_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"
 _INT8: Final = Struct(">q").pack
 _INT8_OID: Final = 20
 _TIMESTAMPTZ_OID: Final = 1184
@@ -205,6 +205,7 @@ class Writer:
             "assignment": [tables.assignment_row(one) for one in decisions.assignments if not one.created],
             "crew": [tables.crew_row(one) for one in decisions.crews],
             "scenario": [tables.scenario_row(one) for one in decisions.scenarios],
+            "patrol_state": [tables.patrol_row(one) for one in decisions.patrols],
             "outbox": [tables.outbox_row(one) for one in decisions.tellings],
         }
         return added, upserted

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from adapters.certificate.words import Phrase
+from core.patrol import PatrolFault
 from core.telling import Happened
 from core.vocabulary import Mode
 
@@ -161,6 +162,13 @@ MODES: Final = {
     Mode.EMERGENCY.value: Phrase("төтенше жағдай", "чрезвычайной ситуации", "emergency"),
 }
 """The legal modes of a centre, by `core.vocabulary.Mode`."""
+FINDINGS: Final = {
+    PatrolFault.NOT_STARTED.value: Phrase("маршрутқа шықпады", "не вышел на маршрут", "has not started"),
+    PatrolFault.OFF_ROUTE.value: Phrase("маршруттан кетті", "ушёл с маршрута", "has left its route"),
+    PatrolFault.STANDING.value: Phrase("бір орында тұр", "стоит на месте", "stands in one place"),
+    PatrolFault.CHECKPOINT_MISSED.value: Phrase("нүктеге келмеді", "не был в точке", "missed a checkpoint"),
+}
+"""What a patrol is found to do, by `core.patrol.PatrolFault`."""
 UNSAID: Final = "—"
 """Stands for a value that the telling lacks."""
 EVERYWHERE: Final = Phrase("бүкіл орталық", "весь центр", "the whole centre")

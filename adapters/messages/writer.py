@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from adapters.certificate.words import LANGUAGES, Language
-from adapters.messages.words import EVERYWHERE, EXPLANATION, MODES, UNSAID, WORDS
+from adapters.messages.words import EVERYWHERE, EXPLANATION, FINDINGS, MODES, UNSAID, WORDS
 from core import limits
 from core.category import CategoryTable
 from core.people import Person
@@ -58,9 +58,10 @@ class MessageWriter:
         if category in self._categories:
             name: str = getattr(self._categories[category].name, language)
             values["category"] = name
-        mode = MODES.get(values["mode"])
-        if mode is not None:
-            values["mode"] = mode.in_language(language)
+        for word, phrases in (("mode", MODES), ("finding", FINDINGS)):
+            phrase = phrases.get(values[word])
+            if phrase is not None:
+                values[word] = phrase.in_language(language)
         values["incident"] = UNSAID if telling.incident_id is None else str(telling.incident_id)
         values["territory"] = _line(telling.territory) or EVERYWHERE.in_language(language)
         words = WORDS[telling.template]

@@ -24,6 +24,8 @@ class DutyProfile(msgspec.Struct, frozen=True, gc=False):
     from_us: Micros
     until_us: Micros
     """Its whole duty: shifts of the crew that adjoin are one, whatever changes between them."""
+    route: str = ""
+    """Name of the patrol route it is on now, `""` for none."""
 
 
 class DutyChanges(msgspec.Struct, frozen=True, gc=False):
@@ -33,7 +35,7 @@ class DutyChanges(msgspec.Struct, frozen=True, gc=False):
     went: tuple[DutyProfile, ...]
     """Their duty is over by the plan. Whoever of them is on a task is noticed, and finishes it."""
     changed: tuple[DutyProfile, ...]
-    """On duty as before, with another territory, other capabilities or another end."""
+    """On duty as before, with another territory, other capabilities, another route or another end."""
 
 
 def on_duty(roster: Roster, at_us: int) -> dict[CrewId, DutyProfile]:
@@ -72,4 +74,5 @@ def _profile(shifts: list[Shift], number: int) -> DutyProfile:
         first -= 1
     while last + 1 < len(shifts) and shifts[last].until_us == shifts[last + 1].from_us:
         last += 1
-    return DutyProfile(shift.crew, shift.territory, shift.capabilities, shifts[first].from_us, shifts[last].until_us)
+    ends = shifts[first].from_us, shifts[last].until_us
+    return DutyProfile(shift.crew, shift.territory, shift.capabilities, *ends, shift.route)

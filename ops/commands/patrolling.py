@@ -39,7 +39,7 @@ def import_routes(
         str | None, Parameter(help="day to come from which on they hold, YYYY-MM-DD by each route's own clock; without it, now")
     ] = None,
 ) -> None:
-    """Imports patrol routes as new versions of those before; a running service takes them at its next start."""
+    """Imports patrol routes as new versions of those before; a running service goes by them within seconds."""
     from routing.patrol_file import routes_of_geojson
     from storage.patrol_routes import import_patrol_routes
     from storage.register_import import ImportMode
@@ -59,7 +59,7 @@ def import_routes(
         f"patrol: {report.row_count} routes {'in force' if day is None else f'from {day} on'}; {report.added} added, "
         f"{report.changed} changed, {report.unchanged} as they were, {report.ended} ended"
     )
-    print("a running service knows them from its next start on")
+    print("a running service goes by them within some seconds")
 
 
 @patrol.command(name="show")

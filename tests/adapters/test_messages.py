@@ -17,6 +17,7 @@ from adapters.messages.writer import MessageWriter, language_of
 from core import limits
 from core.category import load_categories
 from core.instant import Micros
+from core.patrol import PatrolFault
 from core.people import Person
 from core.telling import VALUES, Happened, Telling
 from core.vocabulary import IncidentId
@@ -101,6 +102,16 @@ def test_write_puts_the_values_into_the_words(language: Language, subject: str, 
     assert (written.language, written.subject, written.short) == (language, subject, short)
     assert {"kk": "Өрт", "ru": "Пожар", "en": "Fire"}[language] in written.text  # the category by its name
     assert "Алматы" in written.text
+
+
+@pytest.mark.parametrize("fault", list(PatrolFault))
+def test_write_says_in_the_readers_language_what_a_patrol_is_found_to_do(fault: PatrolFault) -> None:
+    values = {"crew": "АР-12", "finding": fault.value, "place": "Абай"}
+    written = {language: WRITER.write(telling(Happened.PATROL_FINDING, values), language) for language in LANGUAGES}
+    assert len({one.subject for one in written.values()}) == len(LANGUAGES)
+    for one in written.values():
+        assert fault.value not in one.text and fault.value not in one.short
+        assert len(encode(one.short).parts) == 1
 
 
 def test_write_shows_a_dash_when_a_value_is_missing() -> None:

@@ -471,6 +471,18 @@ def test_post_puts_a_crew_on_the_routes_that_the_roster_says() -> None:
     assert (town.phase, town.patrols.next_due_us) == (P.OFF_TIMETABLE, None)
 
 
+def test_post_leaves_the_routes_that_list_their_crews_to_those() -> None:
+    town = Town(street(crews=CREWS[1:]), street("other"))
+    town.patrols.post(CrewNo(0), [town.routes[0].route_id], town.now_us)
+    assert town.wait(SECONDS["start"]) == ["not_started"]
+    # It is on the route that lists it, before and after.
+    assert town.patrols.post(CrewNo(0), [], town.now_us) == []
+    assert town.is_in(P.NOT_STARTED)
+    town = Town(street(crews=CREWS[1:]))
+    town.patrols.post(CrewNo(0), [town.routes[0].route_id], town.now_us)
+    assert town.patrols.next_due_us is None
+
+
 def test_new_version_of_a_route_takes_over_with_the_next_shift() -> None:
     noon_us = instant("2026-05-04 12:00")
     old = street(valid_until_us=noon_us)

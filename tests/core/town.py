@@ -18,6 +18,8 @@ from core.engine import Engine
 from core.events import URGENT, AnyEvent, Call, Chunk, CrewStatus, Fix, Rejected
 from core.incident import Assignment, Incident
 from core.instant import SECOND_US, Micros, to_datetime
+from core.patrol import PatrolState, decode_patrol, encode_patrol
+from core.patrol_watch import Patrols
 from core.ports import Gazetteer, Subscriber, Territories, TravelTimes
 from core.recovered import EarlierCall, Recovered
 from core.scenario import Scenario, ScenarioSet
@@ -58,6 +60,7 @@ class Committed:
         self.decisions: list[Decisions] = []
         self.mode = Mode.DAILY
         self.scenarios: dict[str, Scenario] = {}
+        self.patrols: dict[str, bytes] = {}
 
     def take(self, decisions: Decisions) -> None:
         """Commits a batch."""
@@ -73,6 +76,7 @@ class Committed:
         for entry in decisions.centre_log:
             if entry.fact == "mode_set":
                 self.mode = Mode(msgspec.json.decode(entry.body)["mode"])
+        self.patrols.update((state.crew_id, encode_patrol(state)) for state in decisions.patrols)
         for row in decisions.scenarios:
             self.scenarios.setdefault(row.key, msgspec.json.decode(row.body, type=Scenario))
 
@@ -95,7 +99,12 @@ class Committed:
             devices=list(DEVICES),
             mode=self.mode,
             scenarios=list(self.scenarios.values()),
+            patrols=self.patrol_states(),
         )
+
+    def patrol_states(self) -> list[PatrolState]:
+        """Crews' patrols, in order of crew."""
+        return [decode_patrol(self.patrols[crew]) for crew in sorted(self.patrols)]
 
     def entries(self, incident_id: int) -> list[LogEntry]:
         """An incident's log."""
@@ -120,6 +129,8 @@ class Town:
         recovered: Recovered | None = None,
         travel: TravelTimes | None = None,
         queue_look: int = 1,
+        patrols: Patrols | None = None,
+        now_us: int = START_US,
     ) -> None:
         self.committed = Committed()
         self.engine = Engine(
@@ -130,8 +141,9 @@ class Town:
             territories or Halves(),
             CrewTree(queue_look=queue_look, travel=travel),
             recovered or self.committed.recovered(),
+            patrols=patrols,
         )
-        self.now_us = START_US
+        self.now_us = now_us
         self._seqs: dict[str, int] = {}
         self._commands = 0
 

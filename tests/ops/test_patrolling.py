@@ -38,7 +38,7 @@ def test_import_and_show_tell_who_is_on_which_route(database: str, tmp_path: Pat
     assert main(["patrol", "import", file, "--dsn", database]) == 0
     assert capsys.readouterr().out == (
         "patrol: 2 routes in force; 2 added, 0 changed, 0 as they were, 0 ended\n"
-        "a running service knows them from its next start on\n"
+        "a running service goes by them within some seconds\n"
     )
     day = f"{datetime.now(UTC) + timedelta(days=3):%Y-%m-%d}"
     assert main(["patrol", "show", "--dsn", database, "--day", day]) == 0

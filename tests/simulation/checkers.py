@@ -1,4 +1,4 @@
-"""The ten invariants of ARCHITECTURE.md as checks, made at the very moment something is decided, committed, told or heard.
+"""The eleven invariants of ARCHITECTURE.md as checks, made at the very moment something is decided, committed, told or heard.
 
 Each failure is a `Violation` that names the invariant. The log's own checks are in `log_checker`, the engine's
 in `engine_checker`; what only holds when everything has come to rest is `at_rest`.
@@ -22,6 +22,7 @@ from protocols.ingest.message import Ack, Framing
 from tests.simulation.engine_checker import check_decided, check_recovered
 from tests.simulation.log_checker import LogChecker, Violation
 from tests.simulation.network import Link
+from tests.simulation.patrol_checker import PatrolChecker
 from tests.simulation.places import SESSION_LIMITS
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Checks:
     def __init__(self, world: World) -> None:
         self._world = world
         self.log = LogChecker()
+        self.patrols = PatrolChecker()
         self.made = 0
         """Checks made so far."""
         self._views: dict[tuple[int, int], bytes] = {}
@@ -124,8 +126,9 @@ class Checks:
     # Storage.
 
     def committed(self, decisions: Decisions) -> None:
-        """3, 5, 7: a transaction has become durable."""
+        """3, 5, 7, 11: a transaction has become durable."""
         self.log.take(decisions.log)
+        self.patrols.take(decisions)
         for change in decisions.incidents:
             self.log.check_view(change)
             self._views[change.incident_id, change.version] = change.view
@@ -149,7 +152,7 @@ class Checks:
 
     def recovers(self, life: Life) -> None:
         """7: an engine that recovers now equals the live one."""
-        check_recovered(life.engine.state, self._world.store.recovered(), self.require)
+        check_recovered(life.engine, self._world.store.recovered(), self.require)
 
     # Dispatch.
 

@@ -23,7 +23,7 @@ from core.state import CentreState
 from core.telling import Happened
 from core.vocabulary import AssignmentState, LocationSource
 from routing.crew_index import CrewTree
-from tests.simulation.places import CATEGORIES, DEVICE_IDS, RULES, SCENARIOS, SPOTS, SUBSCRIBERS, AddressTable, Halves
+from tests.simulation.places import CATEGORIES, DEVICE_IDS, RULES, SCENARIOS, SPOTS, SUBSCRIBERS, AddressTable, Halves, patrols
 
 Require = Callable[[int, bool, str], None]
 """Raises unless it holds: the invariant's number, whether it holds, what to say."""
@@ -72,9 +72,14 @@ def check_decided(engine: Engine, decisions: Decisions | None, require: Require)
         _check_order(state, decisions, require)
 
 
-def check_recovered(live: CentreState, recovered: Recovered, require: Require) -> None:
+def check_recovered(engine: Engine, recovered: Recovered, require: Require) -> None:
     """7: an engine that recovers now equals the live one."""
-    again = Engine(RULES, CATEGORIES, SCENARIOS, AddressTable(), Halves(), CrewTree(queue_look=QUEUE_LOOK), recovered).state
+    live = engine.state
+    twin = Engine(
+        RULES, CATEGORIES, SCENARIOS, AddressTable(), Halves(), CrewTree(queue_look=QUEUE_LOOK), recovered, patrols=patrols()
+    )
+    again = twin.state
+    require(7, engine.patrols == twin.patrols, f"recovered patrols {twin.patrols}, live {engine.patrols}")
     numbers = (live.batch_no, live.next_incident_id, live.next_assignment_id)
     recovered_numbers = (again.batch_no, again.next_incident_id, again.next_assignment_id)
     require(7, numbers == recovered_numbers, f"recovered numbers {recovered_numbers}, live {numbers}")

@@ -7,19 +7,24 @@ from typing import Final
 import msgspec
 import numpy as np
 import numpy.typing as npt
+import shapely
 
 from core.category import Category, CategoryTable, Names, Threshold
 from core.correlate import CorrelateRules
 from core.events import Fix
 from core.instant import SECOND_US
+from core.patrol import PatrolRoute, PatrolRules, RouteId
+from core.patrol_watch import Patrols
 from core.plausible import PlausibleRules
 from core.ports import Match, Subscriber
 from core.recovered import Device
 from core.scenario import ByMode, Chain, CrewNeed, Informed, Instructions, LevelAbove, Scenario, ScenarioSet, Step
 from core.signal import SignalRules
 from core.state import CentreRules
-from core.vocabulary import CategoryCode
+from core.timetable import DAYS, Checkpoint, Shift, Timetable
+from core.vocabulary import CategoryCode, CrewId
 from protocols.ingest.state import SessionLimits
+from routing.patrol_routes import RouteShapes
 
 WEST, EAST = "kz/town/west", "kz/town/east"
 SPOTS: Final = tuple(Fix(43.20 + 0.01 * (row % 3), 76.80 + 0.02 * row, 15.0) for row in range(10))
@@ -150,7 +155,44 @@ CREWS: Final = (
     CrewProfile("A-2", ("ambulance",), EAST, False),
     CrewProfile("F-1", ("fire", "rescue"), "kz/town", False),
     CrewProfile("F-2", ("fire",), WEST, True),
+    # Nobody calls for it, so that it is on its patrol more than others are.
+    CrewProfile("H-1", ("horse",), WEST, False),
 )
+
+
+_POINT: Final = Checkpoint(
+    name="bank", at="19:14", latitude_deg=SPOTS[0].latitude_deg, longitude_deg=SPOTS[0].longitude_deg, tolerance_s=30
+)
+ROUTES: Final = (
+    PatrolRoute(
+        route_id=RouteId("beat"),
+        name="Beat",
+        width_m=50.0,
+        # A run begins at 19:13 and outlasts the first shift.
+        timetable=Timetable(
+            zone="Asia/Almaty", shifts=(Shift(DAYS, "00:00", "19:15", checkpoints=(_POINT,)), Shift(DAYS, "19:15", "00:00"))
+        ),
+        crews=tuple(map(CrewId, ("P-1", "P-3", "H-1"))),
+        wkb=shapely.to_wkb(shapely.box(76.79, 43.19, 76.87, 43.23)),
+    ),
+)
+"""An area with the first four spots in it."""
+PATROL_RULES: Final = PatrolRules(
+    off_us=6 * SECOND_US,
+    off_positions=3,
+    return_positions=1,
+    stand_us=12 * SECOND_US,
+    start_us=8 * SECOND_US,
+    grace_us=8 * SECOND_US,
+    silence_us=15 * SECOND_US,
+    settle_us=3 * SECOND_US,
+)
+"""As short as a run is, and for crews that are here and there at once."""
+
+
+def patrols() -> Patrols:
+    """The town's patrols, as a process begins with them."""
+    return Patrols(ROUTES, RouteShapes(ROUTES), PATROL_RULES)
 
 
 class AddressTable:

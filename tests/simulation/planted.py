@@ -24,6 +24,8 @@ from core.incident import Incident, decode_incident
 from core.incident_terms import Term, runs_on
 from core.instant import SECOND_US, Micros
 from core.orders import take_order
+from core.patrol import PatrolFinding
+from core.patrol_watch import Patrols
 from core.state import CentreState
 from core.vocabulary import AssignmentState, CrewState, TermKind
 from core.waiting import Waiting
@@ -153,6 +155,11 @@ def _tell_nobody(state: CentreState, incident: Incident, *_: object) -> None:
     del state, incident
 
 
+def _restore_nothing(self: Patrols, *_: object) -> list[PatrolFinding]:
+    del self
+    return []
+
+
 def _has_window(self: IngestSession) -> bool:
     del self
     return True
@@ -178,5 +185,6 @@ PLANTED: Final[dict[str, Callable[[], AbstractContextManager[None]]]] = {
     "an escalation ends with the crew that did not answer": partial(replaced, core.incident, "runs_on", _forget_chain),
     "an acknowledgement stops nothing": partial(replaced, core.incident, "acknowledge", _acknowledge_nothing),
     "a step is logged and nobody is told": partial(replaced, core.watch, "tell_passed", _tell_nobody),
+    "patrols begin anew with every life": partial(replaced, Patrols, "restore", _restore_nothing),
     "the window is not kept": partial(replaced, IngestSession, "_has_window", property(_has_window)),
 }

@@ -23,7 +23,7 @@ from protocols.ingest.hub import IngestHub
 from routing.crew_index import CrewTree
 from tests.simulation.desk import Desk
 from tests.simulation.network import Link
-from tests.simulation.places import CATEGORIES, RULES, SCENARIOS, SESSION_LIMITS, SUBSCRIBERS, AddressTable, Halves
+from tests.simulation.places import CATEGORIES, RULES, SCENARIOS, SESSION_LIMITS, SUBSCRIBERS, AddressTable, Halves, patrols
 from tests.simulation.store import Writer
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ BATCH_EVENTS: Final = 10
 TOKEN: Final = "token-of-"
 _TURN_US: Final = 1_000
 _LOOKUP_US: Final = 5_000
+_IMPORT_SHARE: Final = 0.01
 
 
 class SimulatedInlet(Inlet):
@@ -69,7 +70,16 @@ class Life:
         self.epoch = world.store.become_active()
         recovered = world.store.recovered()
         self.inlet = SimulatedInlet(INLET_BYTES)
-        self.engine = Engine(RULES, CATEGORIES, SCENARIOS, AddressTable(), Halves(), CrewTree(queue_look=QUEUE_LOOK), recovered)
+        self.engine = Engine(
+            RULES,
+            CATEGORIES,
+            SCENARIOS,
+            AddressTable(),
+            Halves(),
+            CrewTree(queue_look=QUEUE_LOOK),
+            recovered,
+            patrols=patrols(),
+        )
         self.publisher = Publisher(resume_batches=40, part_bytes=2_000, changes_bytes=8_000, step=5)
         self.publisher.restore(recovered.batch_no, recovered.incidents, recovered.crews, recovered.positions)
         self.hub = SimulatedHub(
@@ -139,7 +149,9 @@ class Life:
         self.world.checks.taken(self, chunks)
         phones = list(_phones(chunks))
         known = {phone: SUBSCRIBERS[phone] for phone in phones if phone in SUBSCRIBERS}
-        self._taken = Batch(chunks, orders, known)
+        # Now and then somebody imports the patrol routes again, and nothing must come of it.
+        again = patrols() if self.world.agenda.chance(_IMPORT_SHARE) else None
+        self._taken = Batch(chunks, orders, known, patrols=again)
         if phones:
             self.world.agenda.after(self.world.agenda.delay_us(_LOOKUP_US), self._handle)
         else:

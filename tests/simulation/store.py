@@ -17,6 +17,7 @@ from core.events import AnyEvent, Position, Rejected
 from core.facts import CorrelateReason, EventJoined, Opened
 from core.incident import decode_fact
 from core.instant import SECOND_US, Micros
+from core.patrol import decode_patrol, encode_patrol
 from core.recovered import EarlierCall, Recovered
 from core.scenario import Scenario
 from core.telling import Telling
@@ -63,6 +64,7 @@ class StoreModel:
         self.mode = Mode.DAILY
         self.scenarios: dict[str, Scenario] = {}
         self.tellings: dict[str, Telling] = {}
+        self.patrols: dict[str, bytes] = {}
         self.batches: list[Decisions] = []
         """All that was committed, batch by batch."""
 
@@ -119,6 +121,7 @@ class StoreModel:
                 self.mode = Mode(msgspec.json.decode(entry.body)["mode"])
         for scenario in decisions.scenarios:
             self.scenarios.setdefault(scenario.key, msgspec.json.decode(scenario.body, type=Scenario))
+        self.patrols.update((state.crew_id, encode_patrol(state)) for state in decisions.patrols)
         for telling in decisions.tellings:
             if telling.key in self.tellings:
                 raise Violation(6, f"{telling.key} is told twice")
@@ -141,6 +144,7 @@ class StoreModel:
             devices=list(DEVICES),
             mode=self.mode,
             scenarios=[self.scenarios[key] for key in sorted(self.scenarios)],
+            patrols=[decode_patrol(self.patrols[crew]) for crew in sorted(self.patrols)],
         )
 
     def _earlier_calls(self) -> list[EarlierCall]:

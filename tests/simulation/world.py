@@ -30,6 +30,8 @@ TROUBLE_S: Final = 150
 REST_S: Final = 120
 _MACHINES: Final = ("first", "second")
 _RESTART_US: Final = 2 * SECOND_US
+_STALLED_S: Final = 100
+"""So long no client stalls, whose stalls last eight seconds in the mean."""
 _CLIENTS: Final = {
     "lead": (Client(operator="lead", role="shift_lead"), Filter()),
     "east": (Client(operator="east", role="dispatcher", territory=EAST), Filter()),
@@ -121,7 +123,8 @@ class World:
 
     def _come_to_rest(self, life: Life) -> None:
         """Runs until every client that is connected has been told everything; terms go on firing meanwhile."""
-        for _ in range(20_000):
+        until_us = self.agenda.now_us + _STALLED_S * SECOND_US
+        while self.agenda.now_us < until_us:
             told = all(client.channel is not None and client.channel.under_way == 0 for client in self.clients)
             pending = any(subscription.pending for _, subscription in life.desk.subscriptions)
             if life.at_rest and told and not pending and self._is_quiet() and len(life.desk.subscriptions) == len(self.clients):

@@ -17,6 +17,7 @@ from core.decisions import (
 )
 from core.events import AnyEvent, Chunk, Rejected
 from core.instant import SECOND_US, Micros
+from core.patrol import PatrolFault, PatrolPhase, PatrolState, RouteId
 from core.telling import Happened, Telling
 from core.vocabulary import (
     AssignmentId,
@@ -164,6 +165,23 @@ def telling(
     return Telling(key, to, "kz/almaty/medeu", found, Happened.ACCEPT_PASSED, values, at_us, expires_us, priority)
 
 
+def patrol(crew_id: str, phase: PatrolPhase = PatrolPhase.OFF_ROUTE) -> PatrolState:
+    """How a crew stands to its route."""
+    fault = PatrolFault.OFF_ROUTE if phase is PatrolPhase.OFF_ROUTE else None
+    return PatrolState(
+        crew_id=CrewId(crew_id),
+        route_id=RouteId("абай"),
+        version=3,
+        phase=phase,
+        since_us=NOW,
+        from_us=Micros(NOW - 3_600_000_000),
+        until_us=Micros(NOW + 3_600_000_000),
+        fault=fault,
+        fault_since_us=NOW if fault else Micros(0),
+        started=True,
+    )
+
+
 def batch(
     batch_no: int,
     *chunks: Taken,
@@ -176,6 +194,7 @@ def batch(
     commands: list[CommandAnswer] | None = None,
     notices: list[Notice] | None = None,
     tellings: list[Telling] | None = None,
+    patrols: list[PatrolState] | None = None,
     now_us: Micros = NOW,
 ) -> Decisions:
     """One batch's decisions; everything that is not given is empty."""
@@ -193,4 +212,5 @@ def batch(
         notices=notices or [],
         live_positions=[],
         tellings=tellings or [],
+        patrols=patrols or [],
     )

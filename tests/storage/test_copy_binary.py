@@ -47,7 +47,7 @@ def rows_of(table: Table, json_columns: frozenset[str]) -> st.SearchStrategy[lis
     return st.lists(st.tuples(*map(values, table.columns)), min_size=1, max_size=5)
 
 
-JSON_COLUMNS = frozenset({"view", "body", "explanation", "values", "passed_over"})
+JSON_COLUMNS = frozenset({"view", "body", "explanation", "values", "passed_over", "state"})
 ANY_TABLE_ROWS = st.sampled_from(tables.ALL).flatmap(lambda table: st.tuples(st.just(table), rows_of(table, JSON_COLUMNS)))
 
 

@@ -8,6 +8,7 @@ import msgspec
 
 from core.decisions import Decisions
 from core.instant import Micros
+from core.patrol import PatrolPhase
 from core.recovered import EMPTY, Device, EarlierCall, Recovered
 from storage.recovery import recover
 from storage.session import connect
@@ -90,6 +91,16 @@ def test_recover_gives_open_incidents_crews_answers_and_marks_when_batches_were_
         answers=[samples.answer("c-1"), samples.answer("c-2", later)],
         devices=[Device("cam-1", 43.1, 76.8, "Абай 1")],
     )
+
+
+def test_recover_gives_each_crews_last_patrol(database: str) -> None:
+    got = recovered_after(
+        database,
+        samples.batch(1, patrols=[samples.patrol("P-10"), samples.patrol("жасақ «2»")]),
+        samples.batch(2),
+        samples.batch(3, patrols=[samples.patrol("P-2"), samples.patrol("P-10", PatrolPhase.ON_ROUTE)]),
+    )
+    assert got.patrols == [samples.patrol("P-10", PatrolPhase.ON_ROUTE), samples.patrol("P-2"), samples.patrol("жасақ «2»")]
 
 
 def test_recover_leaves_out_calls_and_answers_that_nobody_asks_for_any_more(database: str) -> None:

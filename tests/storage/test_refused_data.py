@@ -49,10 +49,14 @@ def test_clean_replaces_what_cannot_be_stored_in_every_other_value() -> None:
     incident = msgspec.structs.replace(samples.incident(1), crews=("A\x00", "B"), phone="\ud800")
     malformed = Rejected(None, RejectCode.MALFORMED, "$.a\x00", "said \x00")
     chunk = samples.taken([b"\x00"], refused_by_codec={0: malformed})
-    cleaned, refused = clean(samples.batch(1, chunk, crews=[crew], incidents=[incident], entries=[samples.log(1)]))
+    walking = samples.patrol("A\x00")
+    cleaned, refused = clean(
+        samples.batch(1, chunk, crews=[crew], incidents=[incident], entries=[samples.log(1)], patrols=[walking])
+    )
     assert refused == []
     assert (cleaned.crews[0].crew_id, cleaned.crews[0].view) == (f"A{REPLACEMENT}", f'"{REPLACEMENT}{REPLACEMENT}"'.encode())
     assert (cleaned.incidents[0].crews, cleaned.incidents[0].phone) == ((f"A{REPLACEMENT}", "B"), "?")
     item = cleaned.taken[0].chunk.items[0]
     assert isinstance(item, Rejected) and (item.field, item.text) == (f"$.a{REPLACEMENT}", f"said {REPLACEMENT}")
     assert cleaned.log == [samples.log(1)]
+    assert cleaned.patrols == [samples.patrol(f"A{REPLACEMENT}")]

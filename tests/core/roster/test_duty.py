@@ -28,13 +28,13 @@ def test_on_duty_across_a_change_is_one_duty_with_the_present_profile() -> None:
         [
             shift("A-1", 8, 14),
             shift("A-1", 14, 20, territory="kz/astana", capabilities=("fire",)),
-            shift("A-1", 21, 23),
+            shift("A-1", 21, 23, route="Маршрут 5"),
         ],
         [],
     )
     assert on_duty(roster, at(9))[A1] == DutyProfile(A1, "kz/almaty", ("patrol",), at(8), at(20))
     assert on_duty(roster, at(14))[A1] == DutyProfile(A1, "kz/astana", ("fire",), at(8), at(20))
-    assert on_duty(roster, at(22))[A1] == DutyProfile(A1, "kz/almaty", ("patrol",), at(21), at(23))
+    assert on_duty(roster, at(22))[A1] == DutyProfile(A1, "kz/almaty", ("patrol",), at(21), at(23), "Маршрут 5")
     steps = [next_change_us(roster, at(hour)) for hour in (0, 8, 14, 20, 21, 23)]
     assert steps == [at(8), at(14), at(20), at(21), at(23), None]
 
