@@ -26,6 +26,7 @@ from core.decisions import Decisions
 from core.facts import (
     TAGS,
     Acknowledged,
+    ArrivalSeen,
     AssignmentEnded,
     AssignmentHeld,
     AssignmentMoved,
@@ -65,6 +66,7 @@ _SILENT: Final = frozenset(
         PrioritySet,
         Queued,
         CrewAssigned,
+        ArrivalSeen,
         AssignmentHeld,
         AssignmentMoved,
         AssignmentEnded,
