@@ -23,7 +23,22 @@ import structlog
 from core import limits
 from core.context import Context, Outcome, Past, Scope, context_of
 from core.decisions import Decisions
-from core.facts import TAGS, AssignmentEnded, AssignmentMoved, CrewAssigned, Noted, PrioritySet, Queued, TermFired
+from core.facts import (
+    TAGS,
+    Acknowledged,
+    ArrivalSeen,
+    AssignmentEnded,
+    AssignmentHeld,
+    AssignmentMoved,
+    CrewAssigned,
+    NeedsRaised,
+    Noted,
+    OwnerSet,
+    PersonTold,
+    PrioritySet,
+    Queued,
+    TermFired,
+)
 from core.instant import SECOND_US, Micros
 from protocols.dispatch.contexts import Answer
 from protocols.dispatch.message import ContextReason
@@ -45,7 +60,22 @@ PROGRESS_US: Final = 1 * SECOND_US
 _REST_SHARE: Final = 3.0
 _REST_MAX_S: Final = 1.0
 _SILENT: Final = frozenset(
-    TAGS[fact] for fact in (Queued, CrewAssigned, AssignmentMoved, AssignmentEnded, TermFired, Noted, PrioritySet)
+    TAGS[fact]
+    for fact in (
+        NeedsRaised,
+        PrioritySet,
+        Queued,
+        CrewAssigned,
+        ArrivalSeen,
+        AssignmentHeld,
+        AssignmentMoved,
+        AssignmentEnded,
+        TermFired,
+        Acknowledged,
+        PersonTold,
+        OwnerSet,
+        Noted,
+    )
 )
 """Facts that change nothing by which an incident is found again; any other may."""
 

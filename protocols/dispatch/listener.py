@@ -298,8 +298,7 @@ class DispatchHub:
 
     def _look(self, peer: Peer, incident: int) -> None:
         def answer(found: Context | ContextReason) -> None:
-            if not peer.closing:
-                self._say(peer, peer.session.looked(incident, found))
+            self._say(peer, peer.session.looked(incident, found))
 
         assert peer.session.client is not None
         self._contexts.ask(incident, peer.session.client.territory, answer)
