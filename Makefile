@@ -12,7 +12,7 @@ INSTALLED := $(VENV)/.installed
 # Test processes at once; the suite's own servers and databases are each test's own, so it may be raised.
 WORKERS ?= 2
 # Seeds that `make sim` runs; `make test` runs fewer of them.
-SEEDS ?= 500
+SEEDS ?= 1000
 # The folder with the real files that `make test-real` reads; it is never copied into the project.
 REAL_DATA ?= ../shared/data
 # What `make load` sends: for so many seconds, so many times what the demo's city says.
@@ -61,7 +61,7 @@ test: check ## check, then every test that needs nothing outside the project
 test-real: $(INSTALLED) ## the tests on the real files in REAL_DATA
 	REAL_DATA="$(REAL_DATA)" $(PY) -m pytest -q -m real
 
-sim: $(INSTALLED) ## the seeded simulation on virtual time (SEEDS=500, or one SEED=17)
+sim: $(INSTALLED) ## the seeded simulation on virtual time (SEEDS=1000, or one SEED=17)
 ifdef SEED
 	$(PY) -m tests.simulation $(SEED)
 else
