@@ -37,6 +37,9 @@ FAILED_S: Final = 2.0
 """Pause after the database could not be asked."""
 FULL_S: Final = 1.0
 """Longest sleep with something due that there was no room for; a try that ends wakes earlier."""
+REST_TIMES: Final = 3.0
+REST_MAX_S: Final = 0.5
+"""After a look at the outbox it is left alone for so many times as long as that took, and never longer than nobody notices."""
 SENT_CHANNELS: Final = (Channel.WEBHOOK, Channel.MAIL, Channel.SMS)
 """What is told by dispatch has been told by the commit."""
 
@@ -101,8 +104,11 @@ class Teller:
         try:
             async with trio.open_nursery() as nursery:
                 while True:
+                    began_s = trio.current_time()
                     async with self._looking:
                         pause_s = await self._round(nursery)
+                    # In a storm every commit rings, and what a look costs is taken from the thread that decides.
+                    await trio.sleep(min(REST_MAX_S, REST_TIMES * (trio.current_time() - began_s)))
                     await self._wake.wait(pause_s)
         finally:
             with trio.CancelScope(shield=True):
