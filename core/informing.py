@@ -108,9 +108,9 @@ def tell_patrol(state: CentreState, finding: PatrolFinding, territory: str) -> N
         return
     place = f"{finding.route}, {finding.checkpoint}" if finding.checkpoint else finding.route
     telling = Telling(
-        # A crew that was called away may fail to start twice in one shift, each time since the shift's beginning; and two
-        # checkpoints may be found missed at one moment. So both instants are in the key.
-        key=f"patrol/{crew}/{finding.fault.value}/{finding.since_us}/{finding.at_us}",
+        # A crew that was called away may fail to start twice in one shift, each time since the shift's beginning; two
+        # checkpoints may be found missed at one moment; and a clock that stands still gives two batches the same instant.
+        key=f"patrol/{crew}/{finding.fault.value}/{finding.since_us}/{finding.at_us}/{state.batch_no + 1}",
         to=SHIFT_LEAD,
         territory=territory,
         incident_id=None,

@@ -116,9 +116,10 @@ def test_crew_that_leaves_its_route_is_told_of_once_and_when_it_is_back() -> Non
     found = next(one for decisions in walk.town.committed.decisions for one in decisions.notices if one.term in walk.told)
     assert (found.incident_id, found.to, found.territory, found.crew) == (None, "shift_lead", EAST, "P-1")
     assert found.text == "crew P-1 has left route Abay: 300 m from it"
+    told_in = next(one.batch_no for one in walk.town.committed.decisions if one.tellings)
     assert tellings(walk.town) == [
         (
-            f"patrol/P-1/off_route/{left_us}/{left_us + OFF_S * SECOND_US}",
+            f"patrol/P-1/off_route/{left_us}/{left_us + OFF_S * SECOND_US}/{told_in}",
             "shift_lead",
             {"crew": "P-1", "finding": "off_route", "place": "Abay"},
         )

@@ -28,6 +28,8 @@ from tests.simulation.places import CATEGORIES, DEVICE_IDS, RULES, SCENARIOS, SP
 Require = Callable[[int, bool, str], None]
 """Raises unless it holds: the invariant's number, whether it holds, what to say."""
 _PASSED: Final = frozenset({Happened.ACCEPT_PASSED, Happened.NO_CREW, Happened.NOT_ON_SCENE, Happened.REVIEW})
+_RAISING: Final = frozenset({"opened", "recategorised", "needs_raised", "priority_set", "absorbed", "assignment_ended"})
+"""Facts by which an incident may want a crew that it did not want before."""
 _REFUSED: Final = frozenset({AssignmentState.DECLINED, AssignmentState.EXPIRED, AssignmentState.WITHDRAWN})
 
 
@@ -115,27 +117,31 @@ def _check_queue(state: CentreState, require: Require) -> None:
 
 
 def _check_order(state: CentreState, decisions: Decisions, require: Require) -> None:
-    """A crew goes to the most urgent of the needs it may serve."""
+    """A crew goes to the most urgent of the needs it may serve, of those that there were when it was sent."""
+    places = _sent_by_engine(decisions)
     for change in decisions.assignments:
         incident = state.incidents.get(change.incident_id)
         crew = state.crews[change.crew_id]
         if not change.created or incident is None or change.state is not AssignmentState.OFFERED:
             continue
         assignment = incident.active(crew.crew_id)
-        if assignment is None or assignment.assignment_id not in _by_engine(decisions):
+        if assignment is None or assignment.assignment_id not in places:
             continue
+        # A recovered engine matches what it has before anything new, and a term that passes after that asks for more.
+        raised = {entry.incident_id for entry in decisions.log[places[assignment.assignment_id] :] if entry.fact in _RAISING}
         for other in state.incidents.values():
-            more_urgent = other.priority < incident.priority
+            more_urgent = other.priority < incident.priority and other.incident_id not in raised
             for capability in other.unmet() if more_urgent else ():
                 passed = _may_serve(state, crew, other, capability)
                 text = f"crew {crew.crew_id} goes to {incident.incident_id}, {other.incident_id} is more urgent"
                 require(6, not passed, text)
 
 
-def _by_engine(decisions: Decisions) -> set[int]:
+def _sent_by_engine(decisions: Decisions) -> dict[int, int]:
+    """Assignment → its place in the batch's log."""
     return {
-        msgspec.json.decode(entry.body)["assignment_id"]
-        for entry in decisions.log
+        msgspec.json.decode(entry.body)["assignment_id"]: place
+        for place, entry in enumerate(decisions.log)
         if entry.fact == "crew_assigned" and entry.actor == "engine"
     }
 

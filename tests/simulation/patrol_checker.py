@@ -44,7 +44,7 @@ class PatrolChecker:
         sent = [one.key.split("/") for one in decisions.tellings if one.template is Happened.PATROL_FINDING]
         if len(sent) != told:
             raise Violation(11, f"{told} faults on patrol have begun, the outbox has {sent}")
-        for _, crew, fault, since_us, _ in sent:
+        for _, crew, fault, since_us, *_ in sent:
             if fault == "checkpoint_missed":
                 if (crew, since_us) in self._missed:
                     raise Violation(11, f"crew {crew} misses the checkpoint of {since_us} twice")
