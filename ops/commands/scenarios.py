@@ -74,8 +74,8 @@ def reload(*, configured: Configured = AS_GIVEN) -> int:
     import signal
 
     from core.scenario import ScenarioError
+    from ops.life import READY_FILE
     from ops.scenarios import centre_scenarios
-    from ops.serve import READY_FILE
 
     config = configured.read()
     try:

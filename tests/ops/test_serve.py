@@ -12,7 +12,8 @@ import uvloop
 from core.bridge import host, on_host
 from core.engine import Engine
 from ops.config import Config, Database, Listen
-from ops.serve import READY_FILE, Service
+from ops.life import READY_FILE
+from ops.serve import Service
 
 LIVES = 3
 LOCK = (

@@ -1,0 +1,306 @@
+"""One life of the active centre: its parts, made and joined; recovery, work, and the drain at its end.
+
+The composition root's other half: `ops.serve` decides when a life begins and what follows it. Nothing here outlives the life.
+"""
+
+from __future__ import annotations
+
+import errno
+import gc
+import json
+import os
+import ssl
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+import trio
+
+from core.bridge import on_host
+from core.category import CategoryTable
+from core.centre import Centre
+from core.commands import Order
+from core.decisions import Decisions
+from core.engine import Engine
+from core.inlet import Inlet
+from core.ports import Gazetteer, TravelTimes
+from core.quarantine import Quarantine
+from core.recovered import Recovered
+from core.scenario import ScenarioSet
+from ops.addresses import AddressReader
+from ops.authenticator import Authenticator
+from ops.callers import CallerLookup
+from ops.clock import now_us
+from ops.config import Config, split_address
+from ops.contexts import Contexts
+from ops.duty import follow_roster
+from ops.maps import load_map_data, load_territories, travel_times_of
+from ops.patrols import follow_routes, patrols_of, read_routes
+from ops.post import PeopleOfFile
+from ops.rules import centre_rules, context_scope, queue_look, session_limits
+from ops.scenarios import settled
+from ops.telling import Teller
+from protocols.dispatch.listener import DispatchHub
+from protocols.dispatch.publisher import Publisher
+from protocols.ingest.hub import IngestHub
+from routing.crew_index import CrewTree
+from routing.gazetteer import MapGazetteer
+from routing.territory import TerritoryIndex
+from routing.unmapped import Unmapped
+from storage import session
+from storage.errors import DRIVER_ERRORS, StorageError, translate
+from storage.store import Store
+
+DRAIN_TIMEOUT_S: Final = 20.0
+"""Longest wait for sources to be acknowledged and to go."""
+DRAIN_COMMIT_S: Final = 5.0
+"""Longest wait, after that, for what is decided to be committed. With the database away it never is: its sources keep it."""
+DRAIN_TELL_S: Final = 5.0
+"""Longest wait for messages under way: most servers answer within a second, and what is cut off is in doubt."""
+_BIND_PAUSE_S: Final = 0.1
+UPKEEP_S: Final = 3600.0
+READY_FILE: Final = "serve.json"
+
+_log = structlog.get_logger("serve")
+
+
+class LostError(Exception):
+    """This process is no longer the centre's active one."""
+
+
+class Life:
+    """One life of the active centre."""
+
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        dsn: str,
+        tls: ssl.SSLContext | None,
+        data_dir: Path,
+        quarantine: Quarantine,
+        people: PeopleOfFile,
+    ) -> None:
+        self._config = config
+        self._store = store
+        self._dsn = dsn
+        self._data_dir = data_dir
+        self._tls = tls
+        self._quarantine = quarantine
+        self._people = people
+        self._inlet = Inlet(config.limits.inlet_bytes)
+        self._callers = CallerLookup(dsn, config.centre.region)
+
+    async def recover(self, categories: CategoryTable, scenarios: ScenarioSet) -> None:
+        """Reads the map and the committed state, and makes the parts of the centre of them."""
+        config = self._config
+        gazetteer, territories, travel = await on_host(_load_maps(self._dsn, config.centre.territory))
+        recovered: Recovered = await on_host(self._store.recover())
+        self._routes_version, routes = await on_host(read_routes(self._dsn, now_us()))
+        began_us = now_us()
+        self._categories = categories
+        self._stored = {scenario.key: scenario for scenario in recovered.scenarios}
+        engine = Engine(
+            centre_rules(config),
+            categories,
+            self._settle(scenarios),
+            gazetteer,
+            territories,
+            CrewTree(queue_look=queue_look(config), travel=travel),
+            recovered,
+            self._quarantine.muted,
+            patrols_of(routes) if routes or recovered.patrols else None,
+        )
+        publisher = Publisher()
+        publisher.restore(recovered.batch_no, recovered.incidents, recovered.crews, recovered.positions)
+        # What has been recovered lives long: the collector need not look at it again and again.
+        gc.freeze()
+        self._teller = Teller(config, self._dsn, self._people, categories, now_us)
+        self._centre = Centre(
+            engine,
+            self._inlet,
+            now_us=now_us,
+            lookup=lambda phones: on_host(self._callers.find(phones)),
+            known=self._callers.known,
+            commit=self._commit,
+            committed=self._committed,
+            region=config.centre.region,
+            batch_events=config.limits.batch_events,
+            quarantine=self._quarantine,
+        )
+        self._contexts = Contexts(self._dsn, AddressReader(gazetteer), context_scope(config), now_us)
+        authenticator = Authenticator.of(config)
+        self._ingest = IngestHub(
+            self._inlet,
+            authenticator.authenticate_source,
+            recovered.high_water,
+            now_us,
+            self._centre.wake,
+            foresee=self._callers.foresee,
+            session_limits=session_limits(config),
+            connections_max=config.limits.connections_max,
+            half_open_max=config.limits.half_open_max,
+            tls=self._tls,
+        )
+        self._dispatch = DispatchHub(
+            publisher,
+            authenticator.authenticate_client,
+            self._order,
+            now_us,
+            contexts=self._contexts,
+            clients_max=config.limits.clients_max,
+            buffer_bytes=config.limits.client_buffer_bytes,
+            hello_timeout_s=config.limits.hello_timeout_s,
+            idle_timeout_s=config.limits.idle_timeout_s,
+        )
+        _log.info(
+            "recovered",
+            batch=recovered.batch_no,
+            open_incidents=len(recovered.incidents),
+            crews=len(recovered.crews),
+            sources=len(recovered.high_water),
+            restored_ms=(now_us() - began_us) // 1000,
+        )
+
+    async def run(self, stop: trio.Event, lost: trio.Event, *, bind_patience_s: float) -> None:
+        """Listens and works until told to stop, then drains. Raises `LostError`, `Fenced`, `StorageError`, `OSError`."""
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_raise_when, lost)
+                nursery.start_soon(self._upkeep)
+                nursery.start_soon(self._teller.run)
+                nursery.start_soon(follow_roster, self._dsn, now_us, lambda roster: self._centre.load(roster=roster))
+                nursery.start_soon(
+                    follow_routes, self._dsn, now_us, self._routes_version, lambda patrols: self._centre.load(patrols=patrols)
+                )
+                nursery.start_soon(self._look_back)
+                async with trio.open_nursery() as work:
+                    work.start_soon(self._centre.run)
+                    await self._listen(bind_patience_s)
+                    await stop.wait()
+                    await self._drain()
+                    work.cancel_scope.deadline = trio.current_time() + DRAIN_COMMIT_S
+                await self._teller.finish(DRAIN_TELL_S)
+                if work.cancel_scope.cancelled_caught:
+                    _log.warning("stopped with batches uncommitted", consequence="their sources send them again")
+                nursery.cancel_scope.cancel()
+        finally:
+            self._forget_ready()
+            self._callers.close()
+            self._ingest.close()
+            with trio.CancelScope(shield=True):
+                await on_host(self._dispatch.drain())
+
+    def load(self, scenarios: ScenarioSet) -> None:
+        """Lets new incidents go by these scenarios, as far as no version was changed without being raised."""
+        self._centre.load(scenarios=self._settle(scenarios))
+
+    def _settle(self, scenarios: ScenarioSet) -> ScenarioSet:
+        settled_set, faults = settled(scenarios, self._stored.values(), self._categories)
+        for fault in faults:
+            _log.error("scenario not taken", fault=fault)
+        self._stored.update((scenario.key, scenario) for scenario in settled_set)
+        return settled_set
+
+    async def _listen(self, bind_patience_s: float) -> None:
+        listen = self._config.listen
+        starts: dict[str, Callable[[], Coroutine[Any, Any, tuple[str, int]]]] = {
+            "ingest_tcp": lambda: self._ingest.start_tcp(*split_address(listen.ingest_tcp)),
+            "ingest_ws": lambda: self._ingest.start_ws(*split_address(listen.ingest_ws)),
+            "dispatch": lambda: self._dispatch.start(*split_address(listen.dispatch), ssl=self._tls),
+        }
+        give_up_s = trio.current_time() + bind_patience_s
+        bound = {name: await _bind(start, give_up_s) for name, start in starts.items()}
+        ready = {"pid": os.getpid(), "dsn": self._dsn, **bound}
+        self._data_dir.mkdir(parents=True, exist_ok=True)
+        # Written beside and moved: whoever waits for the file never reads half of it.
+        draft = self._data_dir / f"{READY_FILE}.{os.getpid()}"
+        draft.write_text(json.dumps(ready), encoding="utf-8")
+        draft.replace(self._data_dir / READY_FILE)
+        _log.info("ready", **{name: f"{address[0]}:{address[1]}" for name, address in bound.items()})
+
+    def _forget_ready(self) -> None:
+        """Takes the ready file away, unless a process that has taken over wrote it."""
+        ready = self._data_dir / READY_FILE
+        try:
+            if json.loads(ready.read_bytes())["pid"] == os.getpid():
+                ready.unlink()
+        except FileNotFoundError:
+            return
+
+    async def _drain(self) -> None:
+        """Stops accepting, lets everything taken be committed and acknowledged, and says goodbye."""
+        _log.info("draining")
+        in_order = await on_host(self._ingest.drain(timeout_s=DRAIN_TIMEOUT_S))
+        self._centre.finish()
+        _log.info("drained", in_order=in_order)
+
+    async def _commit(self, decisions: Decisions, committed: Callable[[Decisions], None]) -> None:
+        await on_host(self._commit_on_host(decisions, committed))
+
+    async def _commit_on_host(self, decisions: Decisions, committed: Callable[[Decisions], None]) -> None:
+        for event in await self._store.commit(decisions):
+            for taken in decisions.taken:
+                if taken.chunk.source == event.source:
+                    for index, item in enumerate(taken.chunk.items):
+                        if item.seq == event.rejected.seq:
+                            taken.rejected[index] = event.rejected
+        committed(decisions)
+
+    def _committed(self, decisions: Decisions) -> None:
+        self._ingest.committed(decisions)
+        self._dispatch.committed(decisions)
+        self._teller.committed(decisions)
+        self._contexts.committed(decisions)
+
+    def _order(self, order: Order) -> None:
+        self._inlet.order(order)
+        self._centre.wake()
+
+    async def _look_back(self) -> None:
+        """Finds out, beside everything else, what was before each incident."""
+        await on_host(self._contexts.run())
+
+    async def _upkeep(self) -> None:
+        """Makes the coming days' partitions, so that no batch has to at midnight."""
+        while True:
+            await trio.sleep(UPKEEP_S)
+            try:
+                await on_host(self._store.prepare_days(now_us()))
+            except StorageError as error:
+                _log.warning("partitions not prepared", reason=str(error))
+
+
+async def _bind(start: Callable[[], Coroutine[Any, Any, tuple[str, int]]], give_up_s: float) -> tuple[str, int]:
+    """Binds an address, which another process may hold until `give_up_s` of Trio's clock. Raises `OSError`."""
+    told = False
+    while True:
+        try:
+            return await on_host(start())
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or trio.current_time() >= give_up_s:
+                raise
+            if not told:
+                told = True
+                _log.warning("waiting for an address", reason=str(error))
+        await trio.sleep(_BIND_PAUSE_S)
+
+
+async def _load_maps(dsn: str, territory: str) -> tuple[Gazetteer, TerritoryIndex, TravelTimes | None]:
+    try:
+        connection = await session.connect(dsn, "maps")
+        try:
+            map_data = await load_map_data(connection)
+            territories = await load_territories(connection, map_data, territory)
+        finally:
+            connection.terminate()
+    except DRIVER_ERRORS as error:
+        raise translate(error) from error
+    gazetteer = Unmapped() if map_data is None else MapGazetteer(map_data)
+    return gazetteer, TerritoryIndex(territories), travel_times_of(map_data)
+
+
+async def _raise_when(lost: trio.Event) -> None:
+    await lost.wait()
+    raise LostError("the lock on the centre is lost")
