@@ -19,7 +19,7 @@ import msgspec
 from rich.console import Console
 
 from loadtest import bench_assign, bench_copy
-from loadtest.bench import growth, latency, patrols, recovery, roads, sensors, whole_calls
+from loadtest.bench import growth, latency, patrols, recovery, roads, sensors, terms, whole_calls
 from loadtest.bench.bed import Bed, bed
 from loadtest.bench.record import Record, save, table
 from loadtest.bench.scene import FULL, QUICK, Size, city
@@ -45,6 +45,7 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
     "roads": roads.run,
     "copy": _copy,
     "patrol": patrols.run,
+    "terms": terms.run,
 }
 
 
