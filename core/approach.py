@@ -14,7 +14,7 @@ import numpy as np
 
 from core.crew import Crew
 from core.events import Fix, Position
-from core.facts import ArrivalSeen
+from core.facts import ArrivalLeft, ArrivalSeen
 from core.geofence import APPROACH, Fixes, GeofenceRules, Places, arrivals
 from core.incident import Assignment, Incident
 from core.instant import Micros
@@ -69,10 +69,16 @@ def note_arrivals(state: CentreState, seen: list[Seen]) -> None:
         _fixes([one for one, _, _ in under_way]),
         state.now_us,
     )
-    for row, (_, _, assignment) in enumerate(under_way):
+    for row, (one, incident, assignment) in enumerate(under_way):
         state.approaches[assignment.crew] = (assignment.assignment_id, known[row])
+        if assignment.seen_us is not None and known[row]["outside_count"] >= RULES.leave_positions:
+            state.record(incident, ArrivalLeft(assignment.assignment_id), f"crew:{one.crew.crew_id}", "position")
+            state.touch_assignment(incident, assignment)
     for arrival in found:
         one, incident, assignment = under_way[arrival.row]
+        if assignment.seen_us is not None:
+            # Seen by a life of the centre before this one.
+            continue
         fact = ArrivalSeen(assignment.assignment_id, arrival.reason, round(arrival.distance_m, 1), arrival.since_us)
         state.record(incident, fact, f"crew:{one.crew.crew_id}", "position")
         state.touch_assignment(incident, assignment)

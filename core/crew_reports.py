@@ -19,7 +19,7 @@ from core.events import CrewStatus, Fix, Position, Rejected
 from core.informing import SHIFT_LEAD
 from core.instant import SECOND_US, Micros
 from core.plausible import Judgement, judge
-from core.progress import end_all, report
+from core.progress import end_all, meant, report
 from core.state import CentreState, LastPosition
 from core.vocabulary import AssignmentState, CrewId, CrewState, IncidentId, Occasion, RejectCode, Signal
 
@@ -56,16 +56,17 @@ def take_status(state: CentreState, source: str, event: CrewStatus) -> IncidentI
             return Rejected(event.seq, RejectCode.UNKNOWN_CREW, "$.capabilities", text)
         crew = Crew(crew_id=crew_id, updated_us=state.now_us)
     actor, cause = f"crew:{crew_id}", f"event:{source}/{event.seq}"
-    working_on = crew.incident_id
     reported = _REPORTED.get(event.status)
     # The status before the profile: what is refused changes nothing at all.
     if reported is not None:
         named = IncidentId(event.incident) if event.incident is not None else None
+        about = meant(state, crew, named)
         refusal = report(state, crew, named, reported, actor, cause, event.words)
         if refusal is not None:
             return Rejected(event.seq, RejectCode.ILLEGAL_MOVE, "$.status", refusal.text)
         _take_profile(state, crew, event)
-        return working_on
+        return about
+    working_on = crew.incident_id
     wanted = _OWN[event.status]
     refused = _why_not(crew, wanted)
     if refused:
@@ -119,6 +120,9 @@ def note_positions(state: CentreState, latest: Moved) -> None:
                 if crew.hindrance is None:
                     state.freed[crew.crew_id] = None
         elif at_us < last.at_us:
+            if crew_no is not None:
+                # Whatever its clock says, it is heard.
+                _hear(state, state.crews[CrewId(key)])
             continue
         else:
             if crew_no is not None:

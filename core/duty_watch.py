@@ -24,10 +24,20 @@ LATE_US: Final = 600 * SECOND_US
 """A crew that has not said that it is on duty so long after its duty began is told of: a briefing takes ten minutes."""
 
 
-class DutyWatch:
-    """The plan as the centre goes by it now. Without a roster nothing is planned and nothing noticed."""
+START_US: Final = 300 * SECOND_US
+"""A roster that is read within this is the one that the centre begins with, however long the database made it wait."""
 
-    def __init__(self) -> None:
+
+class DutyWatch:
+    """The plan as the centre goes by it now. Without a roster nothing is planned and nothing noticed.
+
+    Args:
+        last_us: the centre's time at the end of the life before; 0 in a new centre.
+    """
+
+    def __init__(self, last_us: Micros) -> None:
+        self._last_us = last_us
+        self._began_us: Micros | None = None
         self._roster: Roster | None = None
         self._next_us: Micros | None = None
         self._expected: list[tuple[int, CrewId]] = []
@@ -44,22 +54,27 @@ class DutyWatch:
         due = [each for each in (self._next_us, self._expected[0][0] if self._expected else None) if each is not None]
         return Micros(min(due)) if due else None
 
-    def load(self, state: CentreState, roster: Roster, last_us: Micros) -> None:
-        """Goes by another roster from now on.
-
-        Args:
-            state: the centre.
-            roster: the plan for the days around now.
-            last_us: the centre's time before this batch; 0 where it has none yet.
-        """
-        if self._roster is None and last_us:
-            state.planned = on_duty(roster, last_us)
-            self._expect(state.planned, last_us)
+    def load(self, state: CentreState, roster: Roster) -> None:
+        """Goes by another roster from now on, the plan for the days around now."""
+        is_first = self._roster is None
+        if is_first:
+            # The first one of a life is compared with the last moment of the life before; one that comes to a centre that has
+            # worked without any for long begins now.
+            is_start = self._began_us is None or state.now_us - self._began_us <= START_US
+            last_us = self._last_us if is_start else state.now_us
+            if last_us:
+                state.planned = on_duty(roster, last_us)
+                self._expect(state.planned, last_us)
         self._roster = roster
-        self._turn(state, notice=bool(last_us))
+        self._turn(state, notice=not is_first or bool(self._last_us))
+        if is_first:
+            for crew_id in sorted(state.planned.keys() & state.crews.keys()):
+                take_plan(state, state.crews[crew_id])
 
     def look(self, state: CentreState) -> None:
         """Does what has come due."""
+        if self._began_us is None:
+            self._began_us = state.now_us
         if self._next_us is not None and self._next_us <= state.now_us:
             self._turn(state, notice=True)
         while self._expected and self._expected[0][0] <= state.now_us:

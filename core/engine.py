@@ -74,7 +74,7 @@ class Engine:
     ) -> None:
         self._state = CentreState(rules, categories, scenarios, gazetteer, territories, crew_index)
         self._state.muted = muted
-        self._duty = DutyWatch()
+        self._duty = DutyWatch(recovered.last_us)
         self._patrolling = None if patrols is None else Patrolling(patrols, recovered.patrols)
         self._terms_left = False
         self._unmatched = True
@@ -113,7 +113,6 @@ class Engine:
             now_us: the centre's time; never earlier than in the call before.
         """
         state = self._state
-        last_us = state.now_us
         state.now_us = max(now_us, state.now_us)
         state.clear_changes()
         if self._unmatched:
@@ -127,7 +126,7 @@ class Engine:
         if batch.scenarios is not None:
             _load_scenarios(state, batch.scenarios)
         if batch.roster is not None:
-            self._duty.load(state, batch.roster, last_us)
+            self._duty.load(state, batch.roster)
         self._duty.look(state)
         skips = [_skip(chunk, state.high_water.get(chunk.source, 0)) for chunk in batch.chunks]
         telling = (

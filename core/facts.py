@@ -197,6 +197,12 @@ class ArrivalSeen(msgspec.Struct, frozen=True, tag="arrival_seen", gc=False):
     """When it came so near."""
 
 
+class ArrivalLeft(msgspec.Struct, frozen=True, tag="arrival_left", gc=False):
+    """By its positions the crew is not there any more: it had stopped beside the place, and drove on."""
+
+    assignment_id: AssignmentId
+
+
 class AssignmentHeld(msgspec.Struct, frozen=True, tag="assignment_held", gc=False):
     """The crew has turned to another of its assignments, or back to this one. The assignment's own state stays as it is."""
 
@@ -307,6 +313,7 @@ Fact = (
     | Queued
     | CrewAssigned
     | ArrivalSeen
+    | ArrivalLeft
     | AssignmentHeld
     | AssignmentMoved
     | AssignmentEnded

@@ -18,6 +18,7 @@ from core.decisions import LogEntry
 from core.facts import (
     Absorbed,
     Acknowledged,
+    ArrivalLeft,
     ArrivalSeen,
     AssignmentEnded,
     AssignmentHeld,
@@ -147,6 +148,8 @@ class Incident(msgspec.Struct, kw_only=True, gc=False):
     terms: list[Term] = msgspec.field(default_factory=list)
     quiet: dict[str, Micros] = msgspec.field(default_factory=dict)
     """`TERM:RECIPIENT` → until when the recipient is not told of that term again."""
+    informed: list[str] = msgspec.field(default_factory=list)
+    """`WHEN:RECIPIENT` of those whom the scenario names and who have been told."""
     merged_into: IncidentId | None = None
     absorbed: list[IncidentId] = msgspec.field(default_factory=list)
     """Incidents that turned out to be this one; their crews may still call it by the old number."""
@@ -235,6 +238,8 @@ def apply(incident: Incident, fact: Fact, at_us: Micros, actor: str) -> None:
             _settle(incident)
         case ArrivalSeen():
             _running(incident, fact.assignment_id).seen_us = fact.since_us
+        case ArrivalLeft():
+            _running(incident, fact.assignment_id).seen_us = None
         case AssignmentHeld():
             _running(incident, fact.assignment_id).held = fact.held
         case AssignmentMoved() | AssignmentEnded():
@@ -252,7 +257,7 @@ def apply(incident: Incident, fact: Fact, at_us: Micros, actor: str) -> None:
         case Acknowledged():
             acknowledge(incident, fact)
         case PersonTold():
-            pass
+            incident.informed.append(f"{fact.when}:{fact.to}")
         case OwnerSet():
             incident.owner = fact.owner
         case Noted():
@@ -308,6 +313,13 @@ def fold(entries: Iterable[LogEntry]) -> bytes:
 
 encode_incident = msgspec.json.Encoder().encode
 decode_incident = msgspec.json.Decoder(Incident).decode
+
+
+def renew(view: bytes) -> bytes:
+    """A view as today's version writes it: an earlier one's lacks fields that have come since."""
+    return encode_incident(decode_incident(view))
+
+
 encode_fact = msgspec.json.Encoder().encode
 decode_fact = msgspec.json.Decoder(Fact).decode
 

@@ -68,12 +68,17 @@ def tell_passed(state: CentreState, incident: Incident, kind: TermKind, to: str,
 def inform(
     state: CentreState, incident: Incident, when: When, actor: str, cause: str, crew: str = "", result: str = ""
 ) -> None:
-    """Tells those whom the scenario names how far the incident is. An urgent one's opening is the level above's to know too."""
+    """Tells those whom the scenario names how far the incident is, each once. An urgent one is the level above's to know too.
+
+    What the incident turns out to be may name others: `opened` is asked again when its category or priority has changed.
+    """
     scenario = state.plan_of(incident).scenario
     named = [one.to for one in scenario.informed if one.when == when]
     if when == "opened" and incident.priority <= scenario.level_above.priority and LEVEL_ABOVE not in named:
         named.append(LEVEL_ABOVE)
     for to in named:
+        if f"{when}:{to}" in incident.informed:
+            continue
         state.record(incident, PersonTold(to, when), actor, cause)
         text = f"incident {incident.incident_id} ({incident.category}): {when}"
         state.notices.append(Notice(incident.incident_id, state.now_us, to, when, incident.territory, text, crew))

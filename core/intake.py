@@ -172,6 +172,7 @@ def recategorise(
     if rules:
         fact = msgspec.structs.replace(fact, scenario=plan.scenario.key, wave_due_us=_wave_due_us(state, plan))
     state.record(incident, fact, actor, cause)
+    inform(state, incident, "opened", actor, cause)
     if rules:
         state.requeue(incident)
     else:

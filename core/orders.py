@@ -32,7 +32,7 @@ from core.commands import (
     SetMode,
     Split,
 )
-from core.crew import AVAILABLE, WORKING
+from core.crew import AVAILABLE, WORKING, Task
 from core.decisions import Acknowledgement, CommandAnswer
 from core.events import Call
 from core.facts import (
@@ -51,12 +51,12 @@ from core.facts import (
     PrioritySet,
 )
 from core.great_circle import distance_m
-from core.incident import ACTIVE, Assignment, Incident
+from core.incident import ACTIVE, ASSIGNMENT_MOVES, Assignment, Incident
 from core.informing import inform, tell_centre
 from core.instant import to_datetime
 from core.intake import is_better, open_incident, prepare, recategorise
 from core.locate import best_place
-from core.progress import Refusal, RefusalReason, move, report, withdraw_all
+from core.progress import Refusal, RefusalReason, meant, move, report, turn_to, withdraw_all
 from core.state import CentreState
 from core.telling import Happened
 from core.vocabulary import AssignmentState, AssignReason, CrewId, IncidentId, Mode, Occasion, TermKind
@@ -128,6 +128,7 @@ def _decide(state: CentreState, order: Order) -> IncidentId | Refusal | None:
         case ChangePriority():
             changes = command.priority != incident.priority
             state.record(incident, PrioritySet(command.priority), actor, cause)
+            inform(state, incident, "opened", actor, cause)
             if changes:
                 state.requeue(incident)
         case Merge():
@@ -147,11 +148,11 @@ def _report(
         return Refusal(RefusalReason.UNKNOWN_CREW, f"crew {command.crew} is not known")
     named = IncidentId(command.incident)
     words = command.reason if isinstance(command, Decline) else ""
-    working_on = crew.incident_id
+    about = meant(state, crew, named)
     refusal = report(state, crew, named, _REPORTS[type(command)], actor, cause, words)
     if refusal is not None and refusal.reason is RefusalReason.NO_ASSIGNMENT and named not in state.incidents:
         return _not_open(named)
-    return refusal or working_on or named
+    return refusal or about or named
 
 
 def _not_open(incident_id: int) -> Refusal:
@@ -184,6 +185,7 @@ def _create(state: CentreState, command: CreateIncident, actor: str, cause: str)
     incident = open_incident(state, joined, item.category, reason, item.territory, actor, cause)
     if command.priority is not None:
         state.record(incident, PrioritySet(command.priority), actor, cause)
+        inform(state, incident, "opened", actor, cause)
     return incident.incident_id
 
 
@@ -299,9 +301,17 @@ def _merge(state: CentreState, incident: Incident, command: Merge, actor: str, c
 def _carry_over(state: CentreState, incident: Incident, assignment: Assignment, into: Incident, actor: str, cause: str) -> None:
     """Gives a merged incident's crew the same task at the one that goes on, as far as it had come, and held where it was."""
     crew_id, stage, held = CrewId(assignment.crew), assignment.state, assignment.held
-    move(state, incident, assignment, AssignmentState.WITHDRAWN, actor, cause, f"merged into {into.incident_id}")
-    if into.active(crew_id) is not None:
+    words = f"merged into {into.incident_id}"
+    there = into.active(crew_id)
+    if there is not None:
+        # It has an assignment to both: that to the one that goes on stays, and the crew where it is.
+        if there.held and not held:
+            turn_to(state, state.crews[crew_id], Task(into.incident_id, there.assignment_id), actor, cause)
+        move(state, incident, assignment, AssignmentState.WITHDRAWN, actor, cause, words)
+        if not held and stage in ASSIGNMENT_MOVES[there.state]:
+            move(state, into, there, stage, actor, cause)
         return
+    move(state, incident, assignment, AssignmentState.WITHDRAWN, actor, cause, words)
     assign(state, into, assignment.capability, state.crew_nos[crew_id], assignment.explanation, actor, cause, after=held)
     if stage in (AssignmentState.EN_ROUTE, AssignmentState.ON_SCENE) and held:
         # How far it had come is its report of then; reported anew it would turn to this one.

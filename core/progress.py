@@ -79,6 +79,12 @@ def report(
     return None
 
 
+def meant(state: CentreState, crew: Crew, incident_id: IncidentId | None) -> IncidentId | None:
+    """Which of its incidents a crew means that names this one, or none; None where it has no assignment there."""
+    incident = _meant(state, crew, incident_id)
+    return None if incident is None else incident.incident_id
+
+
 def _meant(state: CentreState, crew: Crew, incident_id: IncidentId | None) -> Incident | None:
     """The incident that a crew means, among those it has an assignment to."""
     tasks = crew.held if crew.active is None else (crew.active, *crew.held)

@@ -49,6 +49,8 @@ class Recovered(msgspec.Struct, frozen=True, gc=False):
     answers: list[CommandAnswer]
     """Answers of the last hours' commands, oldest first."""
     devices: list[Device]
+    last_us: Micros = Micros(0)
+    """The centre's time of the last committed batch, 0 in a new database."""
     mode: Mode = Mode.DAILY
     scenarios: list[Scenario] = []
     """Every version that incidents may go by."""

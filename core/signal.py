@@ -74,7 +74,8 @@ class SignalWatch:
             return None
         if silent_us < rules.lost_us:
             self._push(crew.crew_id, Micros(now_us - silent_us + rules.lost_us))
-            return Signal.STALE if crew.signal is not Signal.STALE else None
+            # A lost one is not found by a start of the centre, which gives it its time anew.
+            return None if crew.is_silent else Signal.STALE
         return Signal.LOST if crew.signal is not Signal.LOST else None
 
     def _push(self, crew_id: CrewId, due_us: Micros) -> None:

@@ -125,8 +125,8 @@ def _look_for_another(
             elif incident.unmet():
                 _retry(state, incident)
         case TermKind.ON_SCENE:
-            # One that is there by its positions and does not say so has its hands full.
-            if assignment is not None and assignment.state in ACTIVE and assignment.on_scene_us is assignment.seen_us is None:
+            # By its own word alone: what its positions say may be a red light beside the place.
+            if assignment is not None and assignment.state in ACTIVE and assignment.on_scene_us is None:
                 # The late crew goes on: whichever is there first serves.
                 state.record(incident, NeedsRaised((assignment.capability,)), "engine", cause)
                 state.want(incident)

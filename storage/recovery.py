@@ -16,7 +16,7 @@ import msgspec
 from core import limits
 from core.decisions import CommandAnswer, CrewChange, IncidentChange, PositionRow
 from core.identify import WINDOW_US
-from core.instant import SECOND_US
+from core.instant import SECOND_US, Micros
 from core.patrol import decode_patrol
 from core.recovered import EarlierCall, Recovered
 from core.scenario import Scenario
@@ -92,6 +92,7 @@ async def _recover(connection: asyncpg.Connection) -> Recovered:
         earlier_calls=[EarlierCall(*row) for row in calls],
         answers=[CommandAnswer(*row) for row in reversed(answers)],
         devices=await load_devices(connection),
+        last_us=centre["last_at"] if centre["last_batch"] else Micros(0),
         mode=await _mode(connection),
         scenarios=[_scenario(row["body"]) for row in await connection.fetch("SELECT body FROM scenario ORDER BY key")],
         patrols=[decode_patrol(row["state"]) for row in await connection.fetch(_PATROLS)],

@@ -46,6 +46,7 @@ def clean(decisions: Decisions) -> tuple[Decisions, list[RefusedEvent]]:
         notices=[_clean_struct(one) for one in decisions.notices],
         live_positions=decisions.live_positions,
         tellings=[_clean_struct(one) for one in decisions.tellings],
+        acknowledged=decisions.acknowledged,
         centre_log=[_clean_struct(one) for one in decisions.centre_log],
         scenarios=decisions.scenarios,
         patrols=[_clean_struct(one) for one in decisions.patrols],

@@ -26,8 +26,8 @@ from core.patrol import PatrolState, encode_patrol
 from core.telling import Telling
 from storage.copy_binary import Column, Kind, Row, Table
 
-CENTRE_LOG_STEP: Final = 1_000
-"""More than the lines that one batch can write into the centre's log: each is a person's command."""
+CENTRE_LOG_STEP: Final = 100_000
+"""More than the lines that one batch can write into the centre's log: each is a command (`core.limits.COMMANDS_WAITING`)."""
 SOURCE: Final = Table("source", Column("source", Kind.TEXT), Column("high_water", Kind.INT8))
 EVENT: Final = Table(
     "event",

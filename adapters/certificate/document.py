@@ -19,6 +19,7 @@ from core.facts import (
     TAGS,
     Absorbed,
     Acknowledged,
+    ArrivalLeft,
     ArrivalSeen,
     AssignmentEnded,
     AssignmentHeld,
@@ -166,6 +167,8 @@ class Writer:
         if isinstance(fact, ArrivalSeen):
             there = FACTS["arrival_seen"].in_language(self._language)
             return there.format(crew=crews[fact.assignment_id], distance=f"{fact.distance_m:.0f}")
+        if isinstance(fact, ArrivalLeft):
+            return FACTS["arrival_left"].in_language(self._language).format(crew=crews[fact.assignment_id])
         if isinstance(fact, AssignmentHeld):
             turned = MOVES["held" if fact.held else "turned_to"]
             return turned.in_language(self._language).format(crew=crews[fact.assignment_id])

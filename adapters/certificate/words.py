@@ -153,6 +153,11 @@ FACTS: Final[dict[str, Phrase]] = {
         "по координатам наряд {crew} на месте ({distance} м)",
         "by its positions crew {crew} is there ({distance} m)",
     ),
+    "arrival_left": Phrase(
+        "орналасуы бойынша {crew} жасағы орнынан кетті",
+        "по координатам наряд {crew} уехал с места",
+        "by its positions crew {crew} has left again",
+    ),
     "needs_raised": Phrase("қосымша жасақтар қажет: {needs}", "нужны ещё наряды: {needs}", "more crews are wanted: {needs}"),
     "acknowledged": Phrase("жауапкершілікке алды: {terms}", "принято под контроль: {terms}", "acknowledged: {terms}"),
     "person_told": Phrase("хабарланды: {told} ({when})", "уведомлён: {told} ({when})", "told: {told} ({when})"),

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 def verify(*, configured: Configured = AS_GIVEN) -> int:
     """Replays every incident's log and proves that it gives the stored incidents; status 1 and a line for each thing wrong."""
-    from core.incident import fold
+    from core.incident import fold, renew
     from storage import verify as checks
 
     config = configured.read()
 
     async def run() -> tuple[list[Finding], int, int]:
         async with connected(config.database) as connection:
-            findings = await checks.verify(connection, fold)
+            findings = await checks.verify(connection, fold, renew)
             incidents = await connection.fetchval("SELECT count(*) FROM incident")
             entries = await connection.fetchval("SELECT count(*) FROM incident_log")
             return findings, incidents, entries

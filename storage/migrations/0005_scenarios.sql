@@ -8,7 +8,7 @@ CREATE TABLE scenario (
 );
 
 CREATE TABLE centre_log (
-    entry bigint PRIMARY KEY,     -- the batch's number times 1000, and its place in the batch
+    entry bigint PRIMARY KEY,     -- the batch's number times 100000, and its place in the batch
     at timestamptz NOT NULL,
     fact text NOT NULL,           -- core.vocabulary.Occasion
     actor text NOT NULL,

@@ -90,3 +90,15 @@ def test_assignment_says_when_its_crew_is_expected() -> None:
     assignment = town.assignment("P-1")
     assert assignment.expected_us == assignment.offered_us + round(expected_s(assignment.explanation)) * SECOND_US
     assert 300 < expected_s(assignment.explanation) < 600
+
+
+def test_crew_that_stopped_at_a_red_light_and_drives_on_is_seen_to_leave() -> None:
+    town, incident = sent()
+    drive(town, *[NEAR] * 5)
+    assert town.assignment("P-1").seen_us is not None
+    drive(town, *[FAR] * 3, speed_mps=15.0)
+    assert town.assignment("P-1").seen_us is None
+    assert town.committed.facts(incident).count("arrival_left") == 1
+    decisions = town.wait(ON_SCENE_S)
+    assert decisions is not None
+    assert [notice.text for notice in decisions.notices] == [f"crew P-1 is not on scene at incident {incident}"]

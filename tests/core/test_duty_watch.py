@@ -126,3 +126,22 @@ def test_hand_over_gives_the_open_incidents_of_a_territory_to_another_person() -
     decisions = town.committed.decisions[-1]
     assert [entry.fact for entry in decisions.log] == ["owner_set"]
     assert [(one.fact, one.actor) for one in decisions.centre_log] == [("shift_handed_over", "operator:lead")]
+
+
+def test_first_roster_reaches_crews_that_are_on_duty_already() -> None:
+    town = Town()
+    crew = town.crew("P-1", "patrol", territory=WEST)
+    town.wait(3 * HOUR)
+    assert noticed(load(town, shift("P-1", -HOUR, 9 * HOUR, "fire", territory=EAST))) == []
+    assert (crew.territory, crew.capabilities) == (EAST, ("fire",))
+
+
+def test_what_passed_while_the_centre_was_down_is_noticed_also_when_the_roster_comes_after_the_first_batch() -> None:
+    town = Town()
+    town.crew("P-1", "patrol")
+    shifts = (shift("P-1", -HOUR, 100),)
+    load(town, *shifts)
+    again = Town(recovered=town.committed.recovered())
+    again.now_us = town.now_us + 130 * SECOND_US
+    again.handle()
+    assert noticed(load(again, *shifts)) == [("duty_over", "P-1")]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from core.commands import Acknowledge, Close, Reassign, SetMode
+from core.commands import Acknowledge, ChangePriority, Close, CreateIncident, Reassign, SetMode
 from core.decisions import Decisions
 from core.escalation import Plan
+from core.events import CallUpdate
 from core.facts import StepDone
 from core.incident import decode_fact
 from core.instant import SECOND_US
@@ -16,7 +17,7 @@ from core.state import Batch
 from core.telling import Happened
 from core.terms import TermLengths
 from core.vocabulary import CrewState, Mode, TermKind
-from tests.core.town import DONE, EASTERN, ELSEWHERE, Town
+from tests.core.town import DONE, EASTERN, ELSEWHERE, SPOT, Town
 from tests.simulation.places import PLAIN, scenarios
 
 
@@ -311,3 +312,21 @@ def test_withdrawn_crew_ends_the_chain_of_its_arrival() -> None:
     here.wait(45)
     assert here.order(Reassign(command_id="r", incident=incident, crew="P-1")) == DONE
     assert [one for one in course(here, 30) if one[1] == "on_scene"] == []
+
+
+@pytest.mark.parametrize("how", ["update", "create", "priority"])
+def test_level_above_is_told_once_of_an_incident_that_becomes_urgent(how: str) -> None:
+    here = town(level_above=LevelAbove(priority=1))
+    if how == "create":
+        command = CreateIncident(command_id="c", words="help", place=SPOT, priority=1)
+        assert here.order(command) == DONE
+    else:
+        incident = here.call("help", call_id="x")
+        assert here.committed.decisions[-1].tellings == []
+        if how == "update":
+            here.say(CallUpdate(seq=here.number(), at=here.at, call_id="x", words="shooting"))
+        else:
+            here.order(ChangePriority(command_id="p", incident=incident, priority=1))
+            here.order(ChangePriority(command_id="q", incident=incident, priority=1))
+    tellings = [one for decisions in here.committed.decisions for one in decisions.tellings]
+    assert [(one.template, one.to) for one in tellings] == [(Happened.INCIDENT_OPENED, "level_above")]

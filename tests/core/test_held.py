@@ -6,7 +6,7 @@ from typing import Literal
 
 import pytest
 
-from core.commands import Clear, Close, Decline, EnRoute, Merge, OnScene, Reassign
+from core.commands import Accept, Clear, Close, Decline, EnRoute, Merge, OnScene, Order, Reassign
 from core.vocabulary import AssignmentState, CrewState, IncidentId, RejectCode
 from tests.core.town import ACCEPT_S, DONE, EASTERN, ELSEWHERE, SPOT, Town, code_of
 
@@ -64,7 +64,7 @@ def test_now_when_the_crew_works_holds_its_work_which_comes_back_as_it_was() -> 
 def test_report_for_a_held_assignment_moves_it_alone_and_setting_out_turns_to_it(stage: str) -> None:
     town, first, second = busy_town("on_scene")
     send(town, second, "next")
-    assert town.status(CREW, stage, incident=second) == first
+    assert town.status(CREW, stage, incident=second) == second
     if stage == "accepted":
         assert (town.states()[CREW], told(town, second)) == (S.ON_SCENE, [(CREW, A.ACCEPTED, True)])
     else:
@@ -143,3 +143,21 @@ def test_order_of_a_crew_without_assignment_there_is_refused() -> None:
     assert town.order(EnRoute(command_id="c", incident=second, crew=CREW)) == (False, "no_assignment")
     assert code_of(town.status(CREW, "en_route", incident=second)) is RejectCode.ILLEGAL_MOVE
     assert town.crew("P-2", "patrol", fix=SPOT).held == ()
+
+
+def test_report_about_a_held_incident_is_answered_with_that_incident() -> None:
+    town, _, second = busy_town("on_scene")
+    send(town, second, "next")
+    decisions = town.handle(orders=[Order("operator:a", Accept(command_id="a", incident=second, crew=CREW))])
+    assert decisions is not None
+    assert decisions.commands[0].incident_id == second
+
+
+def test_merge_into_a_held_incident_leaves_the_crew_where_it_works() -> None:
+    town, first, second = busy_town("on_scene")
+    third = town.call("fight", fix=ELSEWHERE)
+    send(town, third, "next")
+    send(town, second, "next")
+    assert town.order(Merge(command_id="m", incident=first, into=second)) == DONE
+    assert (town.states()[CREW], told(town, second)) == (S.ON_SCENE, [(CREW, A.ON_SCENE, False)])
+    assert told(town, third) == [(CREW, A.OFFERED, True)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from core import limits
@@ -40,6 +41,7 @@ from core.incident import (
     encode_fact,
     encode_incident,
     fold,
+    renew,
 )
 from core.instant import Micros
 from core.vocabulary import (
@@ -52,6 +54,7 @@ from core.vocabulary import (
     LocationSource,
     TermKind,
 )
+from tests.core.town import Town
 
 A = AssignmentState
 S = IncidentState
@@ -296,3 +299,20 @@ def test_fold_when_log_is_whole_gives_the_view() -> None:
 def test_fold_when_log_is_not_the_engines(log: list[LogEntry], told: str) -> None:
     with pytest.raises(IllegalMoveError, match=told):
         fold(log)
+
+
+def test_view_of_an_earlier_version_renewed_is_the_fold_of_its_log() -> None:
+    town = Town()
+    number = town.call("fight")
+    view = msgspec.json.decode(town.committed.incidents[number].view)
+    for new in ("scenario", "quiet", "informed"):
+        del view[new]
+    log = []
+    for entry in town.committed.entries(number):
+        body = msgspec.json.decode(entry.body)
+        body.pop("scenario", None)
+        body.pop("wave_due_us", None)
+        log.append(msgspec.structs.replace(entry, body=msgspec.json.encode(body)))
+    old = msgspec.json.encode(view)
+    assert old != fold(log)
+    assert renew(old) == fold(log)

@@ -7,6 +7,7 @@ import pytest
 
 from core.decisions import Decisions
 from core.events import Position
+from core.instant import SECOND_US, to_datetime
 from core.signal import SignalRules
 from core.vocabulary import AssignReason, CrewId, CrewState, Signal
 from tests.core.town import EASTERN, ELSEWHERE, SPOT, Town
@@ -149,3 +150,25 @@ def test_recovered_engine_gives_every_crew_its_time_anew_and_keeps_what_was_know
     again.wait(100)
     assert sorted(crew for crew, _ in lost(again.wait(200))) == ["P-1", "P-2"]
     assert again.engine.state.crews[CrewId("P-1")].signal is Signal.LOST
+
+
+def test_crew_that_is_lost_over_a_restart_is_told_of_once() -> None:
+    town = town_of("P-1")
+    town.wait(100)
+    assert lost(town.wait(200)) == [("P-1", None)]
+    again = Town(rules=LISTENING, recovered=town.committed.recovered())
+    again.now_us = town.now_us
+    again.handle()
+    for seconds in (100, 200, 300):
+        assert lost(again.wait(seconds)) == []
+    assert signals(again) == {"P-1": Signal.LOST}
+
+
+def test_crew_whose_clock_went_back_is_heard() -> None:
+    town = town_of("P-1")
+    for _ in range(40):
+        town.now_us += 10 * SECOND_US
+        late = to_datetime(town.now_us - 3600 * SECOND_US)
+        number = town.number("gps")
+        town.say(Position(seq=number, at=late, crew="P-1", latitude_deg=43.2, longitude_deg=76.8), source="gps")
+    assert signals(town) == {"P-1": Signal.HEARD}

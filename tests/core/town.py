@@ -97,6 +97,7 @@ class Committed:
             earlier_calls=[],
             answers=list(self.answers.values()),  # type: ignore[arg-type]
             devices=list(DEVICES),
+            last_us=self.decisions[-1].now_us if self.decisions else Micros(0),
             mode=self.mode,
             scenarios=list(self.scenarios.values()),
             patrols=self.patrol_states(),

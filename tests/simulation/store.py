@@ -142,6 +142,7 @@ class StoreModel:
             earlier_calls=self._earlier_calls(),
             answers=sorted(self.answers.values(), key=lambda one: (one.at_us, one.command_id)),
             devices=list(DEVICES),
+            last_us=self.batches[-1].now_us if self.batches else Micros(0),
             mode=self.mode,
             scenarios=[self.scenarios[key] for key in sorted(self.scenarios)],
             patrols=[decode_patrol(self.patrols[crew]) for crew in sorted(self.patrols)],

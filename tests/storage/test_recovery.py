@@ -90,6 +90,7 @@ def test_recover_gives_open_incidents_crews_answers_and_marks_when_batches_were_
         ],
         answers=[samples.answer("c-1"), samples.answer("c-2", later)],
         devices=[Device("cam-1", 43.1, 76.8, "Абай 1")],
+        last_us=later,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from core.decisions import Acknowledgement
 from core.events import Rejected
 from core.vocabulary import CrewId, RejectCode
 from storage.refused_data import REPLACEMENT, clean
@@ -60,3 +61,9 @@ def test_clean_replaces_what_cannot_be_stored_in_every_other_value() -> None:
     assert isinstance(item, Rejected) and (item.field, item.text) == (f"$.a{REPLACEMENT}", f"said {REPLACEMENT}")
     assert cleaned.log == [samples.log(1)]
     assert cleaned.patrols == [samples.patrol(f"A{REPLACEMENT}")]
+
+
+def test_clean_loses_nothing_but_what_it_mends() -> None:
+    acknowledged = [Acknowledgement("incident/1/crew", samples.NOW)]
+    batch = msgspec.structs.replace(samples.batch(1, entries=[samples.log(1)]), acknowledged=acknowledged)
+    assert clean(batch)[0] == batch

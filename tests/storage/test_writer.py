@@ -9,10 +9,12 @@ import asyncpg
 import msgspec
 import pytest
 
-from core.decisions import Decisions
+from core.decisions import CentreEntry, Decisions
 from core.events import Rejected
 from core.instant import Micros
+from core.limits import COMMANDS_WAITING
 from core.vocabulary import IncidentId, RejectCode
+from storage import tables
 from storage.errors import Fenced, StorageError, StorageReason
 from storage.session import connect
 from storage.tables import ALL
@@ -343,3 +345,10 @@ def test_commit_leaves_the_outcome_to_recovery_when_it_is_cancelled(database: st
         assert len((await contents(connection))["event"]) == 3
 
     run(database, body)
+
+
+def test_centre_log_numbers_of_two_batches_never_meet() -> None:
+    assert tables.CENTRE_LOG_STEP > COMMANDS_WAITING
+    entry = CentreEntry(samples.NOW, "mode_set", "operator:a", "command:c", b"{}")
+    last, following = tables.centre_log_row(entry, 7, COMMANDS_WAITING), tables.centre_log_row(entry, 8, 0)
+    assert last[0] < following[0]  # type: ignore[operator]  # a row's first column is its number
