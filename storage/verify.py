@@ -169,7 +169,7 @@ def _compare(
         folded = fold(log)
     except Exception as error:  # whatever it is, the log is not one that the engine wrote
         return Finding(Check.FOLD_FAILED, subject, f"{type(error).__name__}: {error}")
-    if folded != view and folded != renew(view):
+    if folded != view and folded != _renewed(view, renew):
         at = next((n for n, (a, b) in enumerate(zip(folded, view, strict=False)) if a != b), min(len(folded), len(view)))
         return Finding(
             Check.VIEW_DIFFERS,
@@ -177,3 +177,10 @@ def _compare(
             f"from byte {at}: the log says {folded[at : at + 80]!r}, the row {view[at : at + 80]!r}",
         )
     return None
+
+
+def _renewed(view: bytes, renew: Callable[[bytes], bytes]) -> bytes:
+    try:
+        return renew(view)
+    except Exception:  # whatever it is, no version of the engine wrote this view
+        return view
