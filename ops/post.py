@@ -55,6 +55,11 @@ class PeopleOfFile:
         self._stamp = self._look()
         self._people = People() if path is None else load_people(path)
 
+    @property
+    def has_file(self) -> bool:
+        """Whether the centre has any file of people."""
+        return self._path is not None
+
     def now(self) -> People:
         """The people, as the file has them now."""
         if self._path is not None and (stamp := self._look()) != self._stamp:
@@ -101,6 +106,7 @@ class Post:
         self._senders = senders
         self._now_us = now_us
         self._is_first = True
+        self._said_nobody = False
 
     async def prepare(self, room: Mapping[Channel, int]) -> tuple[list[Claimed], int | None]:
         """Makes tellings into deliveries and claims what is due. Raises `StorageError`.
@@ -165,6 +171,14 @@ class Post:
 
     def _tell_of_nobody(self, resolved: list[tuple[Telling, Found]]) -> None:
         missed = [(telling, found) for telling, found in resolved if not found.reached]
+        if missed and not self._people.has_file:
+            # Nobody expects to be told: that is said once, and the rows say it of each telling.
+            if not self._said_nobody:
+                self._said_nobody = True
+                _log.warning(
+                    "nobody to tell", why="no file of people is configured", consequence="dispatch clients alone are told"
+                )
+            return
         for telling, found in missed[:NOBODY_LOGGED]:
             reasons = sorted({each.reason.value for each in found.passed_over})
             _log.error("nobody to tell", key=telling.key, to=telling.to, territory=telling.territory, reasons=reasons)

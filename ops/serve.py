@@ -94,7 +94,9 @@ class Service:
             _log.info("scenarios are read when this process becomes the active one")
             return
         try:
-            self._life.load(self._read_scenarios())
+            scenarios = self._read_scenarios()
+            self._life.load(scenarios)
+            _log.info("scenarios read", count=len(scenarios))
         except ScenarioError as error:
             for fault in error.faults:
                 _log.error("scenarios not loaded", fault=fault)
