@@ -4,7 +4,9 @@ CREATE TABLE patrol_state (
     state json NOT NULL             -- core.patrol.PatrolState
 );
 
--- As before, and it keeps crews' patrols.
+-- As in 0001, and with everything that migrations have added since: held assignments, tellings each key once, the centre's own
+-- log, versions of scenarios once, crews' patrols; and crew_log, which notes what the batch has changed of crews, compared with the
+-- stored row before that is replaced.
 DROP FUNCTION commit_batch;
 CREATE FUNCTION commit_batch(
     my_epoch bigint, batch bigint, batch_at timestamptz,
