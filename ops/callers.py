@@ -16,7 +16,7 @@ from core.events import Chunk
 from core.ports import Subscriber
 from ops.clock import now_us
 from storage.errors import DRIVER_ERRORS, StorageError
-from storage.session import connect
+from storage.session import connect, cut
 from storage.subscribers import SubscriberCache
 
 LOOKUP_TIMEOUT_S: Final = 0.5
@@ -94,4 +94,4 @@ class CallerLookup:
     def _drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.terminate()
+            cut(connection)

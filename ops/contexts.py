@@ -47,7 +47,7 @@ from storage import past
 from storage.context import read_past, read_subject
 from storage.errors import DRIVER_ERRORS, StorageError
 from storage.past import Addresses
-from storage.session import connect
+from storage.session import connect, cut
 
 STATEMENT_TIMEOUT_S: Final = 2.0
 """A context takes milliseconds; a database that takes so much longer has better things to do."""
@@ -232,7 +232,7 @@ class Contexts:
         self._reading_to_us = None
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.terminate()
+            cut(connection)
 
     async def _work(self) -> None:
         connection = self._connection = await connect(self._dsn, "contexts", STATEMENT_TIMEOUT_S)

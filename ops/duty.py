@@ -63,4 +63,4 @@ async def _read(dsn: str, at_us: Micros, known: int | None) -> tuple[int, Roster
             return newest, None
         return newest, await read_roster(connection, (at_us - BEFORE_US, at_us + AFTER_US))
     finally:
-        connection.terminate()
+        session.cut(connection)

@@ -294,7 +294,7 @@ async def _load_maps(dsn: str, territory: str) -> tuple[Gazetteer, TerritoryInde
             map_data = await load_map_data(connection)
             territories = await load_territories(connection, map_data, territory)
         finally:
-            connection.terminate()
+            session.cut(connection)
     except DRIVER_ERRORS as error:
         raise translate(error) from error
     gazetteer = Unmapped() if map_data is None else MapGazetteer(map_data)

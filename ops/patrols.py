@@ -69,6 +69,6 @@ async def _read(dsn: str, at_us: Micros, known: int | None) -> tuple[int, list[P
             newest = await read_version(connection)
             return newest, None if newest == known else await load_patrol_routes(connection, at_us)
         finally:
-            connection.terminate()
+            session.cut(connection)
     except DRIVER_ERRORS as error:
         raise translate(error) from error

@@ -58,8 +58,17 @@ _READ_ONLY: Final = "25006"
 _LOCK_NOT_AVAILABLE: Final = "55P03"
 
 
-DRIVER_ERRORS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, EOFError)
+DRIVER_ERRORS: Final = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    EOFError,
+    RuntimeError,
+)
 """All that asyncpg and the socket under it raise (a `TimeoutError` is an `OSError`); `translate` takes each."""
+_CLOSED_HANDLE: Final = "handler is closed"
+"""uvloop's words, in a bare `RuntimeError`, for a write to a socket whose end it has seen and not yet told of."""
 
 
 def reason_of(error: BaseException) -> StorageReason:
@@ -82,6 +91,8 @@ def reason_of(error: BaseException) -> StorageReason:
         return StorageReason.REFUSED_DATA
     if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError | OSError | TimeoutError | EOFError):
         # "connection is closed" and "another operation is in progress" are InterfaceErrors: a new connection heals both.
+        return StorageReason.UNREACHABLE
+    if isinstance(error, RuntimeError) and _CLOSED_HANDLE in str(error):
         return StorageReason.UNREACHABLE
     return StorageReason.INTERNAL
 

@@ -18,7 +18,7 @@ from typing import Final
 import asyncpg
 
 from storage.errors import StorageReason, translate
-from storage.session import close, connect
+from storage.session import close, connect, cut
 
 _LOCK_SPACE: Final = 0x6A65646C
 """First half of the key: `jedl` in ASCII, so that other programs' locks are not met."""
@@ -92,7 +92,7 @@ async def acquire(
             return ActiveLock(connection, epoch, on_lost)
         except BaseException as failure:
             if connection is not None:
-                connection.terminate()
+                cut(connection)
             if not isinstance(failure, Exception):
                 raise
             error = translate(failure)

@@ -27,7 +27,7 @@ from core.instant import Micros
 from core.people import Found
 from core.telling import Channel, Happened, Telling
 from storage.errors import DRIVER_ERRORS, translate
-from storage.session import close, connect
+from storage.session import close, connect, cut
 
 BELL: Final = "jedel_outbox"
 """Channel of NOTIFY by which other processes (`jedel outbox`) wake the one that sends."""
@@ -272,7 +272,7 @@ class Outbox:
             except BaseException as error:
                 connection, self._connection = self._connection, None
                 if connection is not None:
-                    connection.terminate()
+                    cut(connection)
                 if isinstance(error, DRIVER_ERRORS):
                     raise translate(error) from error
                 raise

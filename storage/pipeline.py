@@ -24,7 +24,7 @@ from typing import Final, Self
 import asyncpg
 
 from storage.copy_binary import HEADER, TRAILER
-from storage.session import STATEMENT_TIMEOUT_S, connect
+from storage.session import STATEMENT_TIMEOUT_S, connect, cut
 
 _HEAD: Final = Struct(">ci")
 _SHORT: Final = Struct(">h").pack
@@ -116,7 +116,7 @@ class Pipeline(asyncio.Protocol):
         """Cuts the connection: the server rolls back what is not committed."""
         if self._lost is None:
             self._lost = ConnectionAbortedError("closed by us")
-        self._connection.terminate()
+        cut(self._connection)
 
     # What the transport tells (`asyncio.Protocol`).
 
@@ -152,6 +152,9 @@ class Pipeline(asyncio.Protocol):
 
     def _flush(self) -> None:
         unsent, self._unsent = self._unsent, []
+        if self._transport.is_closing():
+            # The loop has seen the server go and not yet told us; uvloop would refuse the write with a bare RuntimeError.
+            raise ConnectionResetError("the connection to PostgreSQL is lost")
         self._transport.write(b"".join(unsent))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from contextlib import suppress
 from typing import Final
 
 import asyncpg
@@ -57,7 +58,7 @@ async def connect(dsn: str, purpose: str, timeout_s: float | None = STATEMENT_TI
         )
         await connection.set_type_codec("json", schema="pg_catalog", encoder=bytes, decoder=bytes, format="binary")
     except BaseException:
-        connection.terminate()
+        cut(connection)
         raise
     return connection
 
@@ -67,6 +68,15 @@ async def close(connection: asyncpg.Connection) -> None:
     try:
         await connection.close(timeout=CLOSE_TIMEOUT_S)
     except DRIVER_ERRORS:
+        cut(connection)
+
+
+def cut(connection: asyncpg.Connection) -> None:
+    """Lets go of a connection at once, without a word that is waited for. Never raises.
+
+    asyncpg says goodbye even then. Between the server's going and the loop's telling asyncpg so, uvloop refuses to write that.
+    """
+    with suppress(RuntimeError):
         connection.terminate()
 
 

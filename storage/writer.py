@@ -31,7 +31,7 @@ from storage.event_rows import event_rows, pack_events, rejected_rows
 from storage.pipeline import Pipeline
 from storage.refused_data import RefusedEvent, clean
 from storage.row_types import RowType, read_row_types
-from storage.session import connect
+from storage.session import connect, cut
 
 COPY_ABOVE_ROWS: Final = 128
 """Rows of one table beyond which COPY is faster than parameters."""
@@ -144,7 +144,7 @@ class Writer:
                 raise Fenced(f"batch {batch_no} of epoch {self._epoch} is not the next one: the centre is at {row}")
             self._row_types = await read_row_types(connection)
         except BaseException:
-            connection.terminate()
+            cut(connection)
             raise
         pipeline = self._pipeline = Pipeline(connection)
         arrays = [self._row_types[table.name].array_oid for table in tables.ALL]
@@ -182,7 +182,7 @@ class Writer:
             try:
                 await partitions.ensure(connection, [day])
             finally:
-                connection.terminate()
+                cut(connection)
             self._days.add(day)
 
     def _rows(self, decisions: Decisions) -> tuple[dict[str, list[Row]], dict[str, list[Row]]]:

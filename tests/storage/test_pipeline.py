@@ -8,9 +8,12 @@ from struct import pack
 
 import asyncpg
 import pytest
+import uvloop
 
 from storage.copy_binary import Column, Kind, Table
+from storage.errors import DRIVER_ERRORS, StorageReason, reason_of
 from storage.pipeline import Pipeline
+from storage.session import close, connect, cut
 from tests.storage.proxy import proxy_of
 
 NUMBERS = Table("number", Column("number", Kind.INT8))
@@ -42,10 +45,16 @@ def run(dsn: str, body: Callable[[Pipeline, asyncpg.Connection], Awaitable[None]
         try:
             await body(pipeline, looking)
         finally:
-            pipeline.close()
             await looking.close()
+            pipeline.close()
 
-    asyncio.run(main())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())
+
+
+def ended_as_by_the_server(connection: asyncpg.Connection) -> None:
+    """Does what the loop does when it reads the end of the stream; the protocol hears of it only in the loop's next turn."""
+    connection._transport.close()  # type: ignore[attr-defined]  # asyncpg shows its socket nowhere else
 
 
 async def numbers(looking: asyncpg.Connection) -> list[int]:
@@ -110,6 +119,38 @@ def test_commit_raises_with_the_servers_reason_when_the_connection_is_ended(empt
         with pytest.raises(ConnectionResetError):
             await pipeline.commit()
         assert await numbers(looking) == []
+
+    run(empty_database, body)
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_a_server_that_went_unseen_is_a_lost_connection_whatever_is_written_to_it_next(empty_database: str, rows: int) -> None:
+    """Between the loop's seeing the end of the stream and its telling us, uvloop refuses every write with a RuntimeError."""
+
+    async def body(pipeline: Pipeline, looking: asyncpg.Connection) -> None:
+        ended_as_by_the_server(pipeline._connection)
+        with pytest.raises(ConnectionResetError):
+            if rows:
+                await copy(pipeline, *range(rows))
+            await pipeline.commit()
+        pipeline.abort()
+        assert not pipeline.is_open
+        assert await numbers(looking) == []
+
+    run(empty_database, body)
+
+
+def test_a_connection_that_ended_unseen_is_cut_and_its_errors_pass_by_themselves(empty_database: str) -> None:
+    async def body(_: Pipeline, looking: asyncpg.Connection) -> None:
+        for statement in ("SELECT 1", "SELECT count(*) FROM number"):
+            connection = await connect(empty_database, "test")
+            ended_as_by_the_server(connection)
+            with pytest.raises(DRIVER_ERRORS) as raised:
+                await connection.fetchval(statement)
+            assert reason_of(raised.value) is StorageReason.UNREACHABLE
+            cut(connection)
+            await close(connection)
+            assert connection.is_closed()
 
     run(empty_database, body)
 
