@@ -36,7 +36,7 @@ class ImportMode(Enum):
     """They stay: the file adds and changes."""
 
 
-class ImportRunning(RuntimeError):  # noqa: N818 - a state of affairs, not a fault
+class ImportRunning(Exception):  # noqa: N818 - a state of affairs, not a fault
     """Another import of the same register is running."""
 
 
