@@ -42,6 +42,8 @@ SWITCH_INTERVAL_S: Final = 0.0002
 one loop to the other leads through it: with Python's 5 ms every such way may cost that much while the loops are busy."""
 REBIRTH_S: Final = 0.2
 """Pause between lives, for a database that is starting."""
+REVIVE_S: Final = 1.0
+"""Between two looks whether the embedded server still runs."""
 _HEALS: Final = frozenset({StorageReason.UNREACHABLE, StorageReason.FENCED})
 
 _log = structlog.get_logger("serve")
@@ -59,7 +61,7 @@ def run(config: Config) -> int:
     server = None if config.database.dsn else embedded.start(data_dir)
     try:
         dsn = config.database.dsn or (server.dsn if server else "")
-        host(lambda: Service(config, dsn, data_dir).run(), uvloop.new_event_loop)
+        host(lambda: Service(config, dsn, data_dir, server).run(), uvloop.new_event_loop)
     finally:
         if server is not None:
             server.stop()
@@ -67,11 +69,19 @@ def run(config: Config) -> int:
 
 
 class Service:
-    """The process's lives, and what they share."""
+    """The process's lives, and what they share.
 
-    def __init__(self, config: Config, dsn: str, data_dir: Path) -> None:
+    Args:
+        config: the centre's.
+        dsn: its database.
+        data_dir: where the ready file goes.
+        server: the embedded server behind `dsn`, which is started again where it has died.
+    """
+
+    def __init__(self, config: Config, dsn: str, data_dir: Path, server: embedded.EmbeddedServer | None = None) -> None:
         self._config = config
         self._dsn = dsn
+        self._server = server
         self._data_dir = data_dir
         self._categories = load_categories(Path(config.centre.categories) if config.centre.categories else None)
         # Read once before anything else, so that a fault in them is told at the start and not by the first life.
@@ -149,6 +159,8 @@ class Service:
         token = trio.lowlevel.current_trio_token()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._end_waiting, nursery.cancel_scope)
+            if self._server is not None:
+                nursery.start_soon(self._revive, self._server)
             epoch = await on_host(
                 store.become_active(
                     on_waiting=self._stand_by,
@@ -171,6 +183,16 @@ class Service:
     def _stand_by(self) -> None:
         self._follows = True
         _log.info("standby", waiting_for="the active process")
+
+    async def _revive(self, server: embedded.EmbeddedServer) -> None:
+        """Starts the embedded server again where it has died, for as long as this process waits for the database."""
+        while True:
+            try:
+                if await trio.to_thread.run_sync(server.revive, abandon_on_cancel=True):
+                    _log.warning("the embedded server had died and was started again")
+            except StorageError as error:
+                _log.error("the embedded server has died and does not start", reason=str(error))
+            await trio.sleep(REVIVE_S)
 
     async def _end_waiting(self, scope: trio.CancelScope) -> None:
         await self._stop.wait()

@@ -82,9 +82,12 @@ _PASSING_START_FAILURES: Final = ("shared memory block", "lock file", "is starti
 class EmbeddedServer:
     """A handle on a running server. The server itself may have other users; see `stop`."""
 
-    def __init__(self, data_dir: Path, socket_dir: Path, users_lock: IO[bytes], owner: _Owner) -> None:
+    def __init__(
+        self, data_dir: Path, socket_dir: Path, users_lock: IO[bytes], owner: _Owner, settings: Mapping[str, str]
+    ) -> None:
         self.data_dir = data_dir
         self.socket_dir = socket_dir
+        self._settings = settings
         self._users_lock: IO[bytes] | None = users_lock
         self._owner = owner
 
@@ -96,6 +99,20 @@ class EmbeddedServer:
     def dsn_of(self, database: str) -> str:
         """Connection string of another database of this server."""
         return f"postgresql://{SUPERUSER}@/{quote(database, safe='')}?host={quote(str(self.socket_dir), safe='')}&port=5432"
+
+    def revive(self, timeout_s: float = START_TIMEOUT_S) -> bool:
+        """Starts the server again where it has died: nobody else watches over it. Returns whether it had to. Blocks.
+
+        Raises `StorageError` when it does not start in time.
+        """
+        cluster = _cluster_dir(self.data_dir)
+        if self._users_lock is None or _postmaster(cluster) is not None:
+            return False
+        with _locked(self.data_dir / "control.lock"):
+            if self._users_lock is None or _postmaster(cluster) is not None:
+                return False
+            _ensure_running(cluster, self.socket_dir, self._owner, self._settings, time.monotonic() + timeout_s)
+            return True
 
     def stop(self, timeout_s: float = START_TIMEOUT_S) -> bool:
         """Gives the handle up and stops the server if nobody else uses it. Returns whether it was stopped. Idempotent.
@@ -136,6 +153,7 @@ def start(data_dir: Path, settings: Mapping[str, str] | None = None, timeout_s: 
     data_dir.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + timeout_s
     cluster = _cluster_dir(data_dir)
+    settings = {**SETTINGS, **(settings or {})}
     try:
         with _locked(data_dir / "control.lock"):
             owner = _Owner(cluster)
@@ -144,7 +162,7 @@ def start(data_dir: Path, settings: Mapping[str, str] | None = None, timeout_s: 
                 _initialise(cluster, owner)
             socket_dir = _socket_dir(cluster, owner)
             while True:
-                _ensure_running(cluster, socket_dir, owner, {**SETTINGS, **(settings or {})}, deadline)
+                _ensure_running(cluster, socket_dir, owner, settings, deadline)
                 failure = _ensure_database(socket_dir, owner)
                 running = _postmaster(cluster)
                 if failure is None and running is not None and running[1] == "ready":
@@ -154,7 +172,7 @@ def start(data_dir: Path, settings: Mapping[str, str] | None = None, timeout_s: 
                     raise StorageError(StorageReason.SERVER_START, f"the embedded server refuses: {failure}")
             users_lock = (data_dir / "users.lock").open("ab")
             fcntl.flock(users_lock, fcntl.LOCK_SH)
-            return EmbeddedServer(data_dir, socket_dir, users_lock, owner)
+            return EmbeddedServer(data_dir, socket_dir, users_lock, owner, settings)
     except OSError as error:
         raise StorageError(StorageReason.SERVER_START, f"{data_dir}: {error}") from error
 

@@ -43,7 +43,7 @@ token = "token-of-the-dispatcher"
 
 
 class Service:
-    """The processes of one centre."""
+    """The processes of one centre; with no DSN on the embedded PostgreSQL, which is left running."""
 
     def __init__(
         self, folder: Path, dsn: str, *, hello_timeout_s: float = 10.0, settings: Mapping[str, str] | None = None
@@ -74,8 +74,7 @@ class Service:
                     "serve",
                     "--config",
                     str(self._config),
-                    "--dsn",
-                    self._dsn,
+                    *(["--dsn", self._dsn] if self._dsn else []),
                     "--set",
                     f"database.data_dir={self._folder}",
                     *self._settings,

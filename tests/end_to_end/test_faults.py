@@ -89,6 +89,33 @@ def test_nothing_is_lost_when_postgresql_restarts_under_load(tmp_path: Path) -> 
             server.stop()
 
 
+def test_an_embedded_server_that_is_killed_is_started_again_and_nothing_is_lost(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+
+    async def run(service: Service) -> int:
+        service.start()
+        await service.ready()
+        sent = 0
+        async with IngestClient(service.tcp_url, source="cameras", token=SOURCE_TOKEN) as cameras:
+            for _ in range(20):
+                sent += await cameras.push(_plates(100)) and 100
+            os.kill(_postmaster_pid(tmp_path), signal.SIGKILL)
+            for _ in range(20):
+                sent += await cameras.push(_plates(100)) and 100
+            await cameras.flush()
+        return sent
+
+    try:
+        with Service(tmp_path, "") as service:
+            sent = asyncio.run(run(service))
+    finally:
+        # The last user of the server, now that the service is killed, may stop it.
+        server = embedded.start(tmp_path, CHEAP)
+        stored = asyncio.run(_stored(server.dsn, "cameras"))
+        assert server.stop() is True
+    assert stored == (sent, sent)
+
+
 def test_what_was_taken_is_committed_and_acknowledged_when_told_to_stop(tmp_path: Path, database: str) -> None:
     async def run(service: Service) -> None:
         process = service.start()

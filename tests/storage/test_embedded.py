@@ -124,6 +124,21 @@ def test_start_waits_when_the_previous_server_is_going_down_or_crashed(data_dir:
     assert again.stop() is True
 
 
+def test_revive_starts_a_server_that_has_died_and_leaves_one_that_runs(data_dir: Path) -> None:
+    server = embedded.start(data_dir, {**CHEAP, "synchronous_commit": "on"})
+    asyncio.run(execute(server.dsn, "CREATE TABLE kept (a integer)"))
+    assert server.revive() is False
+    for _ in range(2):
+        pid = int((data_dir / "postgresql" / "postmaster.pid").read_text(encoding="utf-8").split()[0])
+        os.kill(pid, signal.SIGKILL)
+        while Path(f"/proc/{pid}").exists():
+            os.sched_yield()
+        assert server.revive() is True
+        assert ask(server.dsn, "SELECT count(*) FROM kept") == 0
+    assert server.stop() is True
+    assert server.revive() is False
+
+
 def test_start_ignores_the_process_id_of_another_program(data_dir: Path) -> None:
     # What a reboot leaves: a file that names a process which is not PostgreSQL.
     stale = f"1\n{data_dir}/postgresql\n1\n5432\n{data_dir}\n\n1 1\nready\n"

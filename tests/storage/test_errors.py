@@ -33,6 +33,8 @@ def of_sqlstate(state: str) -> asyncpg.PostgresError:
         (UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed"), StorageReason.REFUSED_DATA),
         (ConnectionResetError(), StorageReason.UNREACHABLE),
         (TimeoutError(), StorageReason.UNREACHABLE),
+        (RuntimeError("unable to perform operation on <UnixTransport>; the handler is closed"), StorageReason.UNREACHABLE),
+        (RuntimeError("words"), StorageReason.INTERNAL),
         (KeyError("column"), StorageReason.INTERNAL),
         (Fenced("words"), StorageReason.FENCED),
     ],
