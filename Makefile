@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup check test test-real sim bench load demo serve lock clean
+.PHONY: help setup check test test-real sim bench coefficients load demo serve lock clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -70,6 +70,9 @@ endif
 
 bench: $(INSTALLED) ## measures speed and memory against the baselines; results also in build/bench.json
 	$(PY) -m loadtest.bench
+
+coefficients: $(INSTALLED) ## measures what one event costs, for `jedel size`: writes ops/coefficients.json
+	$(PY) -m loadtest.cost
 
 load: $(INSTALLED) ## a short load run on a service and database of its own; fails if anything is lost (LOAD_S, LOAD)
 	$(PY) -m loadtest.load --seconds $(LOAD_S) --times $(LOAD)

@@ -28,6 +28,7 @@ from ops.commands import (
     roster,
     scenarios,
     service,
+    sizing,
     storage,
     trying,
 )
@@ -61,6 +62,7 @@ app.command(storage.verify)
 app.command(storage.prune)
 app.command(scenarios.app)
 app.command(configuration.app)
+app.command(sizing.size_city, name="size")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

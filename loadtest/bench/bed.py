@@ -88,6 +88,11 @@ class Bed:
         """Connection string of a database of this server."""
         return self._server.dsn_of(database)
 
+    @property
+    def postmaster_pid(self) -> int:
+        """The process whose children are the server."""
+        return int((self.folder / "postgresql" / "postmaster.pid").read_text(encoding="utf-8").split()[0])
+
     def import_city(self, city: City) -> None:
         """Makes `BASE` of a city. Raises `BedError`."""
         self.make(BASE)
