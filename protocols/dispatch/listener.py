@@ -33,7 +33,7 @@ from protocols.dispatch.session import Authenticate, Give, Instruction, Leave, L
 from protocols.dispatch.subscription import Subscription
 
 REST_TIMES: Final = 3.0
-"""After telling everybody of a batch the hub rests so many times as long as that took: telling takes a quarter of the thread."""
+"""After telling everybody of a batch the hub rests so many times as long as that took: telling gets a quarter of the thread."""
 REST_MAX_S: Final = 0.02
 """Longest rest, which nobody notices."""
 _TURN_PARTS: Final = 4
