@@ -174,10 +174,10 @@ def _decide(state: CentreState, needs: list[_Need]) -> list[tuple[Incident, str]
     unserved: list[tuple[Incident, str]] = []
     for incident_id, capability, how in needs:
         incident = state.incidents[incident_id]
-        if incident.place is None:
+        if incident.place is None or incident_id in state.by_hand:
             # Nobody can be sent nowhere: the owner must find out the place, and the crew term sees that it happens.
             if how is Asked.NEW:
-                _tell_queued(state, incident, capability, (), "no_place")
+                _tell_queued(state, incident, capability, (), "no_place" if incident.place is None else "by_hand")
             unserved.append((incident, capability))
             continue
         demands.append(
@@ -192,8 +192,19 @@ def _decide(state: CentreState, needs: list[_Need]) -> list[tuple[Incident, str]
             )
         )
         asked.append((incident, capability, how))
-    if not demands:
-        return unserved
+    for some in [[demand] for demand in demands] if state.one_by_one else [demands] if demands else []:
+        state.asking = tuple(asked[demand.key][0].incident_id for demand in some)
+        for key, choice in _send(state, some, asked).items():
+            incident, capability, how = asked[key]
+            if how is Asked.NEW:
+                _tell_queued(state, incident, capability, _passed_over(state, choice), "no_crew")
+            unserved.append((incident, capability))
+    state.asking = ()
+    return unserved
+
+
+def _send(state: CentreState, demands: list[Demand], asked: list[tuple[Incident, str, Asked]]) -> dict[int, Choice]:
+    """Sends whom the crew index chooses. Returns what found nobody, by the demand's key."""
     nobody: dict[int, Choice] = {}
     for choice in state.crew_index.choose(demands):
         if choice.crew_no is None:
@@ -203,19 +214,14 @@ def _decide(state: CentreState, needs: list[_Need]) -> list[tuple[Incident, str]
         explanation = _explanation(state, choice, choice.reason)
         assign(state, incident, capability, choice.crew_no, explanation, "engine", how.value)
     if nobody and state.silent:
-        again = [msgspec.structs.replace(demands[key], silent=True) for key in nobody]
+        again = [msgspec.structs.replace(demand, silent=True) for demand in demands if demand.key in nobody]
         for choice in state.crew_index.choose(again):
             if choice.crew_no is not None:
                 del nobody[choice.key]
                 incident, capability, how = asked[choice.key]
                 explanation = _explanation(state, choice, AssignReason.LAST_KNOWN_POSITION)
                 assign(state, incident, capability, choice.crew_no, explanation, "engine", how.value)
-    for key, choice in nobody.items():
-        incident, capability, how = asked[key]
-        if how is Asked.NEW:
-            _tell_queued(state, incident, capability, _passed_over(state, choice), "no_crew")
-        unserved.append((incident, capability))
-    return unserved
+    return nobody
 
 
 def _expected_us(state: CentreState, crew: Crew, explanation: Explanation) -> Micros | None:

@@ -42,6 +42,12 @@ class Happened(Word):
     SIGNAL_LOST = "signal_lost"
     """A crew or a device is no longer heard of."""
     SHIFT_HANDOVER = "shift_handover"
+    INCIDENT_LEFT_OUT = "incident_left_out"
+    """The centre has failed on an incident, and does without a part of what it does for it."""
+    PART_LEFT_OUT = "part_left_out"
+    """The centre has failed on a part of its work and does without it."""
+    NEWS_REFUSED = "news_refused"
+    """The centre has failed on scenarios, a roster or patrol routes that were to come into force."""
     TEST = "test"
     """Somebody tries whether a person can be reached."""
 
@@ -59,6 +65,9 @@ VALUES: Final[dict[Happened, tuple[str, ...]]] = {
     Happened.PATROL_FINDING: ("crew", "finding", "place"),
     Happened.SIGNAL_LOST: ("subject", "since"),
     Happened.SHIFT_HANDOVER: ("shift", "gives", "takes", "open"),
+    Happened.INCIDENT_LEFT_OUT: ("part",),
+    Happened.PART_LEFT_OUT: ("part",),
+    Happened.NEWS_REFUSED: ("part",),
     Happened.TEST: ("person",),
 }
 """What `Telling.values` should hold for each; the incident's number and the territory are the telling's own."""

@@ -218,6 +218,7 @@ CAUSES: Final[dict[str, Phrase]] = {
     "crew_freed": Phrase("жасақ босады", "освободился наряд", "a crew has become free"),
     "no_crew": Phrase("бос жасақ жоқ", "нет свободного наряда", "no crew is free"),
     "position": Phrase("жасақтың координаттары", "координаты наряда", "the crew's positions"),
+    "by_hand": Phrase("жасақты қызметкер жібереді", "наряд направляет сотрудник", "a person sends the crew"),
     "no_place": Phrase("орны белгісіз", "место неизвестно", "the place is not known"),
 }
 """Why the centre itself did something (`core.assign`); other causes name an event, a command or a term."""

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from adapters.certificate.words import Phrase
 from core.patrol import PatrolFault
 from core.telling import Happened
-from core.vocabulary import Mode
+from core.vocabulary import Mode, Part
 
 
 class Words(NamedTuple):
@@ -145,6 +145,45 @@ WORDS: Final[dict[Happened, Words]] = {
         Phrase("{shift}: {gives} → {takes}, ашық {open}", "{shift}: {gives} → {takes}, открыто {open}",
                "{shift}: {gives} to {takes}, open {open}"),
     ),
+    Happened.INCIDENT_LEFT_OUT: Words(
+        Phrase("№ {incident} оқиғаны өзіңіз қадағалаңыз: {part}", "Следите сами за происшествием № {incident}: {part}",
+               "Watch incident {incident} yourself: {part}"),
+        Phrase(
+            "Бағдарлама қатесінен № {incident} оқиға үшін өшірілді: {part}. Оны өзіңіз қадағалаңыз, жүйе әкімшісіне "
+            "хабарлаңыз. Аумағы: {territory}.",
+            "Из-за сбоя программы для происшествия № {incident} отключено: {part}. Следите за ним сами и сообщите "
+            "администратору системы. Территория: {territory}.",
+            "After a fault of the program this is off for incident {incident}: {part}. Watch it yourself and tell the "
+            "administrator. Territory: {territory}.",
+        ),
+        Phrase("№{incident} өшірілді: {part}, өзіңіз қараңыз", "№{incident} отключено: {part}, следите сами",
+               "#{incident} is off: {part}; watch it yourself"),
+    ),
+    Happened.PART_LEFT_OUT: Words(
+        Phrase("Орталық мынасыз жұмыс істейді: {part}", "Центр работает без части функций: {part}",
+               "The centre works without: {part}"),
+        Phrase(
+            "Бағдарлама қатесінен өшірілді: {part}. Қоңыраулар қабылданып, жасақтар жіберілуде. Бұл жұмысты өзіңіз "
+            "қадағалаңыз, жүйе әкімшісіне хабарлаңыз. Аумағы: {territory}.",
+            "Из-за сбоя программы отключено: {part}. Вызовы принимаются, наряды направляются. Следите за этим сами и сообщите "
+            "администратору системы. Территория: {territory}.",
+            "After a fault of the program this is off: {part}. Calls are served and crews are sent. Watch over it yourself and "
+            "tell the administrator. Territory: {territory}.",
+        ),
+        Phrase("Қате, өшірілді: {part}", "Сбой, отключено: {part}", "Fault, now off: {part}"),
+    ),
+    Happened.NEWS_REFUSED: Words(
+        Phrase("Жаңасы қабылданбады: {part}", "Новое не принято: {part}", "What is new is not taken: {part}"),
+        Phrase(
+            "Бағдарлама қатесінен жаңасы қабылданбады, бұрынғысы қолданыста: {part}. Жүйе әкімшісіне хабарлаңыз. "
+            "Аумағы: {territory}.",
+            "Из-за сбоя программы новое не принято, действует прежнее: {part}. Сообщите администратору системы. "
+            "Территория: {territory}.",
+            "After a fault of the program what is new was not taken, and what was before stays: {part}. "
+            "Tell the administrator. Territory: {territory}.",
+        ),
+        Phrase("Жаңасы өтпеді: {part}", "Новое не принято: {part}", "Not taken: {part}"),
+    ),
     Happened.TEST: Words(
         Phrase("Сынақ хабарлама", "Проверка связи", "Test message"),
         Phrase(
@@ -169,6 +208,16 @@ FINDINGS: Final = {
     PatrolFault.CHECKPOINT_MISSED.value: Phrase("нүктеге келмеді", "не был в точке", "missed a checkpoint"),
 }
 """What a patrol is found to do, by `core.patrol.PatrolFault`."""
+PARTS: Final = {
+    Part.TERMS.value: Phrase("мерзімдерді бақылау", "контроль сроков", "its terms"),
+    Part.CREWS.value: Phrase("жасақ іздеу", "подбор нарядов", "finding crews"),
+    Part.TOGETHER.value: Phrase("жасақтарды бірге бөлу", "совместное распределение", "sharing crews out together"),
+    Part.SIGNALS.value: Phrase("жасақтар байланысын бақылау", "контроль связи нарядов", "watch over crews' signals"),
+    Part.ROSTER.value: Phrase("бекеттік ведомость", "постовая ведомость", "the roster"),
+    Part.PATROLS.value: Phrase("патруль бақылауы", "контроль патрулей", "watch over patrols"),
+    Part.SCENARIOS.value: Phrase("сценарийлер", "сценарии", "scenarios"),
+}
+"""What the centre can do without, by `core.vocabulary.Part`."""
 UNSAID: Final = "—"
 """Stands for a value that the telling lacks."""
 EVERYWHERE: Final = Phrase("бүкіл орталық", "весь центр", "the whole centre")

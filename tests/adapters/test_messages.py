@@ -40,6 +40,7 @@ USUAL = {
     "gives": "Аида",
     "takes": "Данияр",
     "open": "17",
+    "part": "signals",
     "person": "Аида",
 }
 """A value of usual length for every name."""

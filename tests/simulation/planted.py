@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from typing import Final
+from typing import Final, NoReturn
 
 import core.assign
 import core.engine
@@ -17,6 +17,7 @@ import core.watch
 from core.commands import Order
 from core.crew import Crew
 from core.decisions import Decisions
+from core.duty_watch import DutyWatch
 from core.escalation import Plan
 from core.events import Chunk
 from core.facts import Acknowledged, AssignmentEnded, AssignmentMoved
@@ -27,7 +28,7 @@ from core.orders import take_order
 from core.patrol import PatrolFinding
 from core.patrol_watch import Patrols
 from core.state import CentreState
-from core.vocabulary import AssignmentState, CrewState, TermKind
+from core.vocabulary import AssignmentState, CrewState, Part, TermKind
 from core.waiting import Waiting
 from protocols.dispatch.audience import Audience
 from protocols.dispatch.committed import Committed, Held, HeldCrew
@@ -188,3 +189,15 @@ PLANTED: Final[dict[str, Callable[[], AbstractContextManager[None]]]] = {
     "patrols begin anew with every life": partial(replaced, Patrols, "restore", _restore_nothing),
     "the window is not kept": partial(replaced, IngestSession, "_has_window", property(_has_window)),
 }
+
+
+def _fail(*_: object, **__: object) -> NoReturn:
+    raise ZeroDivisionError("planted")
+
+
+BROKEN: Final[dict[Part, Callable[[], AbstractContextManager[None]]]] = {
+    Part.SIGNALS: partial(replaced, core.engine, "note_silence", _fail),
+    Part.ROSTER: partial(replaced, DutyWatch, "look", _fail),
+    Part.PATROLS: partial(replaced, Patrols, "fire_due", _fail),
+}
+"""Faults in what time does, in every life: the centre does without the part, and everything else holds."""

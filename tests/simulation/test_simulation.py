@@ -11,12 +11,15 @@ import sys
 
 import pytest
 
-from tests.simulation.planted import PLANTED
+from core.vocabulary import Part
+from tests.simulation.planted import BROKEN, PLANTED
 from tests.simulation.run import SimulationError, simulate
 
 SEEDS = int(os.environ.get("SEEDS") or 40)
 BLOCK = 10
 """Seeds of one test: few enough to share them among processes."""
+SEEDS_BROKEN = 6
+"""Runs with a part that fails in every life."""
 SEEDS_TO_FIND = 60
 """A planted bug must show within so many seeds."""
 
@@ -43,6 +46,19 @@ def test_planted_bug_is_found(bug: str) -> None:
                 assert f"make sim SEED={seed}" in str(found)
                 return
     pytest.fail(f"{SEEDS_TO_FIND} seeds have not shown that {bug}")
+
+
+@pytest.mark.parametrize("part", BROKEN)
+def test_centre_lives_on_without_a_part_on_which_the_engine_fails(part: Part) -> None:
+    ended = 0
+    with BROKEN[part]():
+        for seed in range(1, SEEDS_BROKEN + 1):
+            world = simulate(seed, is_forgiving=True)
+            assert world.store.incidents, f"seed {seed} has opened no incident"
+            told = [one.part for process in world.quarantines.values() for one in process.left_out]
+            assert set(told) <= {part}
+            ended += len(told)
+    assert ended, f"{part.value} has never failed"
 
 
 def test_seed_gives_the_same_run_in_any_process() -> None:
