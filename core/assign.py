@@ -238,8 +238,10 @@ def _explanation(state: CentreState, choice: Choice, reason: AssignReason) -> Ex
 def _tell_queued(
     state: CentreState, incident: Incident, capability: str, passed_over: tuple[PassedOver, ...], cause: str
 ) -> None:
-    due_us = state.plan_of(incident).due_us(TermKind.CREW, state.now_us, state.mode)
-    state.record(incident, Queued(capability, due_us, passed_over), "engine", cause)
+    plan = state.plan_of(incident)
+    due_us = plan.due_us(TermKind.CREW, state.now_us, state.mode)
+    length_us = plan.length_us(TermKind.CREW, state.mode)
+    state.record(incident, Queued(capability, due_us, passed_over, length_us), "engine", cause)
 
 
 def _excluded(state: CentreState, incident: Incident) -> frozenset[CrewNo]:

@@ -170,6 +170,8 @@ class Queued(msgspec.Struct, frozen=True, tag="queued", gc=False):
     capability: str
     crew_due_us: Micros
     passed_over: tuple[PassedOver, ...]
+    crew_term_us: int | None = None
+    """How long the crew term is that begins now, where none runs, by the mode of now; None in logs that are older than it."""
 
 
 class CrewAssigned(msgspec.Struct, frozen=True, tag="crew_assigned", omit_defaults=True, gc=False):

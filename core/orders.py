@@ -232,7 +232,7 @@ def _acknowledge(state: CentreState, incident: Incident, command: Acknowledge, a
     passed = {
         term.kind
         for term in incident.terms
-        if term.moment and "acknowledged" in term.until and command.term in ("", term.kind.value)
+        if term.has_passed and "acknowledged" in term.until and command.term in ("", term.kind.value)
     }
     review_due_us = None
     if TermKind.REVIEW in passed:

@@ -13,6 +13,7 @@ import msgspec
 from core.decisions import Decisions
 from core.events import Chunk
 from core.incident import fold
+from core.vocabulary import Mode
 from protocols.dispatch.codec import decode_centre
 from protocols.dispatch.message import Answer, Changes, Snapshot, Welcome
 from protocols.dispatch.subscription import Subscription
@@ -127,7 +128,8 @@ class Checks:
 
     def committed(self, decisions: Decisions) -> None:
         """3, 5, 7, 11: a transaction has become durable."""
-        self.log.take(decisions.log)
+        modes = [Mode(msgspec.json.decode(one.body)["mode"]) for one in decisions.centre_log if one.fact == "mode_set"]
+        self.log.take(decisions.log, modes)
         self.patrols.take(decisions)
         for change in decisions.incidents:
             self.log.check_view(change)

@@ -5,9 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from core.decisions import IncidentChange, LogEntry
-from core.facts import Acknowledged, AssignmentEnded, AssignmentHeld, AssignmentMoved, CrewAssigned, Fact, Opened, TermFired
+from core.facts import (
+    Acknowledged,
+    AssignmentEnded,
+    AssignmentHeld,
+    AssignmentMoved,
+    CrewAssigned,
+    Fact,
+    Opened,
+    Queued,
+    TermFired,
+)
 from core.incident import ACTIVE, IllegalMoveError, Incident, apply, decode_fact, encode_incident
-from tests.simulation.chain_checker import is_over, step_fault
+from core.vocabulary import Mode, TermKind
+from tests.simulation.chain_checker import CrewAsked, asked_of, is_over, step_fault
 
 
 class Violation(Exception):  # noqa: N818 - says what has happened
@@ -28,9 +39,13 @@ class LogChecker:
         self._crew_of: dict[int, str] = {}
         self._fired: set[tuple[int, str, int | None, int, int]] = set()
         self._created_by: set[str] = set()
+        self._asked: dict[int, CrewAsked] = {}
+        """Incident → the missing crew that its crew term counts from."""
+        self._modes = [Mode.DAILY]
 
-    def take(self, entries: Iterable[LogEntry]) -> None:
-        """Folds the entries of one batch. Raises `Violation`."""
+    def take(self, entries: Iterable[LogEntry], modes: Iterable[Mode] = ()) -> None:
+        """Folds the entries of one batch, in which the centre has gone over to these modes. Raises `Violation`."""
+        self._modes = [self._modes[-1], *modes]
         for entry in entries:
             number = entry.incident_id
             incident = self.incidents.get(number)
@@ -51,7 +66,7 @@ class LogChecker:
                 if term not in incident.terms and not is_over(term, fact, incident):
                     raise Violation(6, f"incident {number}: {term} is lost by {fact}")
             if isinstance(fact, Acknowledged) and any(
-                term.moment and term.kind in fact.terms and "acknowledged" in term.until for term in incident.terms
+                term.has_passed and term.kind in fact.terms and "acknowledged" in term.until for term in incident.terms
             ):
                 raise Violation(6, f"incident {number} is acknowledged and {incident.terms} go on")
             if incident.version != entry.version:
@@ -98,9 +113,17 @@ class LogChecker:
                 self._fired.add(term)
                 if fact.due_us > entry.at_us:
                     raise Violation(6, f"the term {fact.term.value} of incident {number} fires before it is due")
-                fault = step_fault(incident, fact, entry.at_us)
+                asked = self._asked.get(number) if fact.term is TermKind.CREW else None
+                fault = step_fault(incident, fact, entry.at_us, asked)
                 if fault:
                     raise Violation(6, f"the term {fact.term.value} of incident {number}: {fault}: {fact}")
+            case Queued():
+                try:
+                    asked = asked_of(incident, fact, entry.at_us, self._modes)
+                except ValueError as error:
+                    raise Violation(6, f"incident {number}: {error}") from error
+                if asked is not None:
+                    self._asked[number] = asked
             case _:
                 pass
 

@@ -10,6 +10,8 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Final, NoReturn
 
+import msgspec
+
 import core.assign
 import core.engine
 import core.incident
@@ -18,7 +20,7 @@ from core.commands import Order
 from core.crew import Crew
 from core.decisions import Decisions
 from core.duty_watch import DutyWatch
-from core.escalation import Plan
+from core.escalation import Moment, Plan
 from core.events import Chunk
 from core.facts import Acknowledged, AssignmentEnded, AssignmentMoved
 from core.incident import Incident, decode_incident
@@ -54,6 +56,7 @@ _set_crew_state = CentreState.set_crew_state
 _since = Committed.since
 _queue = CentreState.queue
 _next_moment = Plan.next_moment
+_moments = Plan.moments
 
 
 def _acknowledge_early(self: Life, decisions: Decisions) -> None:
@@ -139,9 +142,16 @@ def _written_twice() -> Iterator[None]:
         yield
 
 
-def _skip_a_moment(self: Plan, kind: TermKind, moment: int, due_us: Micros) -> tuple[int, Micros] | None:
-    coming = _next_moment(self, kind, moment, due_us)
-    return coming if coming is None else _next_moment(self, kind, *coming) or coming
+def _skip_a_moment(self: Plan, term: Term) -> tuple[int, Micros] | None:
+    coming = _next_moment(self, term)
+    if coming is None:
+        return None
+    return _next_moment(self, msgspec.structs.replace(term, moment=coming[0], due_us=coming[1])) or coming
+
+
+def _reckon_by_the_daily_term(self: Plan, kind: TermKind, length_us: int | None = None) -> tuple[Moment, ...]:
+    del length_us
+    return _moments(self, kind)
 
 
 def _forget_chain(term: Term, fact: AssignmentMoved | AssignmentEnded) -> bool:
@@ -183,6 +193,7 @@ PLANTED: Final[dict[str, Callable[[], AbstractContextManager[None]]]] = {
     "clients are not told of crews": partial(replaced, Audience, "mark_crew", _mark_nothing),
     "a batch in doubt is written twice": _written_twice,
     "a step of an escalation is left out": partial(replaced, Plan, "next_moment", _skip_a_moment),
+    "a missing crew is reckoned by the daily term": partial(replaced, Plan, "moments", _reckon_by_the_daily_term),
     "an escalation ends with the crew that did not answer": partial(replaced, core.incident, "runs_on", _forget_chain),
     "an acknowledgement stops nothing": partial(replaced, core.incident, "acknowledge", _acknowledge_nothing),
     "a step is logged and nobody is told": partial(replaced, core.watch, "tell_passed", _tell_nobody),
