@@ -99,10 +99,12 @@ def assign(
     cause: str,
     *,
     after: bool = False,
+    expected_us: Micros | None = None,
 ) -> None:
     """Sends one crew: the fact, the assignment and the crew change together (invariant 5).
 
-    A crew that works on another assignment turns to this one and holds the other, or comes to this one `after` all it has.
+    A crew that works on another assignment turns to this one and holds the other, or comes to this one `after` all it has. It
+    is expected on scene as it was before, where `expected_us` says so, or else as it can be there from now.
     """
     assignment_id = state.next_assignment_id
     state.next_assignment_id = AssignmentId(assignment_id + 1)
@@ -112,14 +114,10 @@ def assign(
     after = after and active is not None
     if active is not None and not after:
         hold(state, active, True, actor, cause)
-    state.record(
-        incident,
-        CrewAssigned(
-            assignment_id, crew.crew_id, capability, explanation, accept_due_us, after, _expected_us(state, crew, explanation)
-        ),
-        actor,
-        cause,
-    )
+    if expected_us is None:
+        expected_us = _expected_us(state, crew, explanation)
+    fact = CrewAssigned(assignment_id, crew.crew_id, capability, explanation, accept_due_us, after, expected_us)
+    state.record(incident, fact, actor, cause)
     queued = state.queued.get(incident.incident_id)
     if queued is not None and queued.count(capability) > incident.unmet().count(capability):
         state.unqueue(incident.incident_id, capability)

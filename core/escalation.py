@@ -16,6 +16,7 @@ from typing import Final
 
 import msgspec
 
+from core.facts import STOPS, CarriedTerm
 from core.incident_terms import Term
 from core.instant import SECOND_US, Micros
 from core.scenario import Chain, Scenario, ScenarioSet, Step
@@ -103,6 +104,24 @@ class Plan:
             return moment + 1, Micros(max(term.due_us, term.passed_us + after_us))
         # By the deadline and not by the clock: what was late does not make the rest later.
         return moment + 1, Micros(term.due_us - moments[moment].after_us + after_us)
+
+    def carried(self, term: Term, other: Plan, now_us: Micros) -> CarriedTerm | None:
+        """How a crew's term runs on here that began at an incident of another plan; None where nothing comes any more.
+
+        A term that has not passed keeps its time. Of the chain of one that has, what would have come by now is not made up for:
+        the crew is late once.
+        """
+        moment, due_us = term.moment, term.due_us
+        chain = self._chains[term.kind]
+        if moment and chain != other._chains[term.kind]:
+            before, here = other.moments(term.kind), self._moments[term.kind]
+            passed_us = due_us - before[min(moment, len(before) - 1)].after_us
+            coming = (number for number, one in enumerate(here) if number and passed_us + one.after_us > now_us)
+            moment = next(coming, 0)
+            if not moment:
+                return None
+            due_us = Micros(passed_us + here[moment].after_us)
+        return CarriedTerm(term.kind, due_us, moment, chain.stop if moment else STOPS)
 
     def quiet_us(self, kind: TermKind) -> int:
         """How long the same recipient is not told again of the same incident's term."""

@@ -249,6 +249,24 @@ class TermFired(msgspec.Struct, frozen=True, tag="term_fired", omit_defaults=Tru
     """What ends the chain early."""
 
 
+class CarriedTerm(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """A term of a crew's assignment, or the next moment of its chain, as it runs on."""
+
+    kind: TermKind
+    due_us: Micros
+    moment: int = 0
+    until: tuple[str, ...] = STOPS
+    """What ends the chain early."""
+
+
+class TermsCarried(msgspec.Struct, frozen=True, tag="terms_carried", gc=False):
+    """A crew came with an incident that was merged into this one: its terms run on as they did there, and none begins anew."""
+
+    assignment_id: AssignmentId
+    terms: tuple[CarriedTerm, ...]
+    """All that it has; a chain that was at its end or acknowledged is not among them."""
+
+
 class Acknowledged(msgspec.Struct, frozen=True, tag="acknowledged", gc=False):
     """Somebody has taken it upon themselves: what has passed is told nobody any more."""
 
@@ -320,6 +338,7 @@ Fact = (
     | AssignmentMoved
     | AssignmentEnded
     | TermFired
+    | TermsCarried
     | Acknowledged
     | PersonTold
     | OwnerSet

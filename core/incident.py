@@ -42,8 +42,9 @@ from core.facts import (
     Queued,
     Recategorised,
     TermFired,
+    TermsCarried,
 )
-from core.incident_terms import Term, acknowledge, await_crew, await_wave, go_on, keep_awaited, runs_on
+from core.incident_terms import Term, acknowledge, await_crew, await_wave, carry, go_on, keep_awaited, runs_on
 from core.instant import Micros
 from core.locate import best_place
 from core.vocabulary import AssignmentId, AssignmentState, CategoryCode, IncidentId, IncidentState, TermKind
@@ -248,6 +249,8 @@ def apply(incident: Incident, fact: Fact, at_us: Micros, actor: str) -> None:
             go_on(incident, fact)
             if fact.quiet_until_us is not None:
                 incident.quiet[f"{fact.term.value}:{fact.told}"] = fact.quiet_until_us
+        case TermsCarried():
+            carry(incident, fact)
         case Acknowledged():
             acknowledge(incident, fact)
         case PersonTold():

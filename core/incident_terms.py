@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from core.facts import STOPS, Acknowledged, AssignmentEnded, AssignmentMoved, Queued, TermFired
+from core.facts import STOPS, Acknowledged, AssignmentEnded, AssignmentMoved, Queued, TermFired, TermsCarried
 from core.instant import Micros
 from core.vocabulary import AssignmentId, AssignmentState, TermKind
 
@@ -66,6 +66,12 @@ def go_on(incident: Incident, fact: TermFired) -> None:
             asked_us, length_us, is_early = fired[0].asked_us, fired[0].length_us, fact.due_us < fired[0].passed_us
             term = msgspec.structs.replace(term, asked_us=asked_us, length_us=length_us, is_early=is_early)
         incident.terms.append(term)
+
+
+def carry(incident: Incident, fact: TermsCarried) -> None:
+    """Puts the terms that an assignment had elsewhere in the place of those that it began with here."""
+    incident.terms = [term for term in incident.terms if term.assignment_id != fact.assignment_id]
+    incident.terms += [Term(one.kind, one.due_us, fact.assignment_id, one.moment, one.until) for one in fact.terms]
 
 
 def runs_on(term: Term, fact: AssignmentMoved | AssignmentEnded) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from core.facts import Acknowledged, Fact, Queued, Recategorised, StepDone, TermFired
+from core.facts import Acknowledged, Fact, Queued, Recategorised, StepDone, TermFired, TermsCarried
 from core.incident import ACTIVE, FINAL, Incident
 from core.incident_terms import Term
 from core.instant import SECOND_US
@@ -23,6 +23,9 @@ def is_over(term: Term, fact: Fact, incident: Incident) -> bool:
     """Whether a fact may have taken a term, or the rest of its chain, off the incident."""
     if incident.state in FINAL or (isinstance(fact, TermFired) and fact.term is term.kind):
         return True
+    if isinstance(fact, TermsCarried):
+        # What it began with here makes room for what it had there; that this is kept, `log_checker` sees.
+        return term.assignment_id == fact.assignment_id
     if isinstance(fact, Acknowledged):
         return term.has_passed and term.kind in fact.terms and "acknowledged" in term.until
     if term.has_passed and "met" not in term.until:

@@ -15,8 +15,10 @@ from core.facts import (
     Opened,
     Queued,
     TermFired,
+    TermsCarried,
 )
 from core.incident import ACTIVE, IllegalMoveError, Incident, apply, decode_fact, encode_incident
+from core.incident_terms import Term
 from core.vocabulary import Mode, TermKind
 from tests.simulation.chain_checker import CrewAsked, asked_of, is_over, step_fault
 
@@ -42,6 +44,8 @@ class LogChecker:
         self._asked: dict[int, CrewAsked] = {}
         """Incident → the missing crew that its crew term counts from."""
         self._modes = [Mode.DAILY]
+        self._carried: dict[str, tuple[list[Term], int | None, int]] = {}
+        """Crew → what it was awaited by at an incident that is being merged, and the newest assignment of then."""
 
     def take(self, entries: Iterable[LogEntry], modes: Iterable[Mode] = ()) -> None:
         """Folds the entries of one batch, in which the centre has gone over to these modes. Raises `Violation`."""
@@ -103,6 +107,12 @@ class LogChecker:
                 self._turn(fact)
             case AssignmentEnded():
                 self._free(fact.assignment_id)
+                if fact.text.startswith("merged into "):
+                    assignment = next(one for one in incident.assignments if one.assignment_id == fact.assignment_id)
+                    terms = [term for term in incident.terms if term.assignment_id == fact.assignment_id]
+                    self._carried[assignment.crew] = (terms, assignment.expected_us, max(self._crew_of))
+            case TermsCarried():
+                self._check_carried(incident, fact)
             case AssignmentMoved():
                 if fact.to not in ACTIVE:
                     self._free(fact.assignment_id)
@@ -126,6 +136,17 @@ class LogChecker:
                     self._asked[number] = asked
             case _:
                 pass
+
+    def _check_carried(self, incident: Incident, fact: TermsCarried) -> None:
+        """6: a crew whose incident is merged is awaited as before, neither longer nor anew."""
+        assignment = next(one for one in incident.assignments if one.assignment_id == fact.assignment_id)
+        terms, expected_us, newest = self._carried.pop(assignment.crew)
+        had = [(term.kind, term.due_us, term.moment, term.until) for term in terms]
+        has = [(term.kind, term.due_us, term.moment, term.until) for term in fact.terms]
+        if had != has:
+            raise Violation(6, f"incident {incident.incident_id}: crew {assignment.crew} had {had}, and has {has}")
+        if assignment.assignment_id > newest and assignment.expected_us != expected_us:
+            raise Violation(6, f"crew {assignment.crew} was expected at {expected_us}, and is at {assignment.expected_us}")
 
     def _turn(self, fact: AssignmentHeld) -> None:
         crew = self._crew_of[fact.assignment_id]

@@ -15,6 +15,7 @@ import msgspec
 import core.assign
 import core.engine
 import core.incident
+import core.orders
 import core.watch
 from core.commands import Order
 from core.crew import Crew
@@ -22,7 +23,7 @@ from core.decisions import Decisions
 from core.duty_watch import DutyWatch
 from core.escalation import Moment, Plan
 from core.events import Chunk
-from core.facts import Acknowledged, AssignmentEnded, AssignmentMoved
+from core.facts import Acknowledged, AssignmentEnded, AssignmentMoved, CarriedTerm
 from core.incident import Incident, decode_incident
 from core.incident_terms import Term, runs_on
 from core.instant import SECOND_US, Micros
@@ -30,7 +31,7 @@ from core.orders import take_order
 from core.patrol import PatrolFinding
 from core.patrol_watch import Patrols
 from core.state import CentreState
-from core.vocabulary import AssignmentState, CrewState, Part, TermKind
+from core.vocabulary import AssignmentState, CrewState, Mode, Part, TermKind
 from core.waiting import Waiting
 from protocols.dispatch.audience import Audience
 from protocols.dispatch.committed import Committed, Held, HeldCrew
@@ -176,6 +177,15 @@ def _has_window(self: IngestSession) -> bool:
     return True
 
 
+def _begin_anew(self: Plan, term: Term, other: Plan, now_us: Micros) -> CarriedTerm:
+    del other
+    return CarriedTerm(term.kind, self.due_us(term.kind, now_us, Mode.DAILY))
+
+
+def _carried_fresh(*_: object) -> tuple[()]:
+    return ()
+
+
 PLANTED: Final[dict[str, Callable[[], AbstractContextManager[None]]]] = {
     "acknowledged before the commit": partial(replaced, Life, "decide", _acknowledge_early),
     "published before the commit": partial(replaced, Life, "decide", _publish_early),
@@ -195,6 +205,8 @@ PLANTED: Final[dict[str, Callable[[], AbstractContextManager[None]]]] = {
     "a step of an escalation is left out": partial(replaced, Plan, "next_moment", _skip_a_moment),
     "a missing crew is reckoned by the daily term": partial(replaced, Plan, "moments", _reckon_by_the_daily_term),
     "an escalation ends with the crew that did not answer": partial(replaced, core.incident, "runs_on", _forget_chain),
+    "a merger forgets that a crew is late": partial(replaced, core.orders, "_carried", _carried_fresh),
+    "a merger gives a late crew fresh time": partial(replaced, Plan, "carried", _begin_anew),
     "an acknowledgement stops nothing": partial(replaced, core.incident, "acknowledge", _acknowledge_nothing),
     "a step is logged and nobody is told": partial(replaced, core.watch, "tell_passed", _tell_nobody),
     "patrols begin anew with every life": partial(replaced, Patrols, "restore", _restore_nothing),
