@@ -12,11 +12,13 @@ from typing import assert_never
 import msgspec
 import numpy as np
 
+from core import crew_tellings
 from core.assign import assign, rounded
 from core.category import Category
 from core.commands import (
     Accept,
     Acknowledge,
+    AcknowledgeCrew,
     AddNote,
     ChangePriority,
     Clear,
@@ -111,6 +113,11 @@ def _decide(state: CentreState, order: Order) -> IncidentId | Refusal | None:
         return None
     if isinstance(command, SetMode):
         _set_mode(state, command, actor, cause)
+        return None
+    if isinstance(command, AcknowledgeCrew):
+        if CrewId(command.crew) not in state.crews and CrewId(command.crew) not in state.planned:
+            return Refusal(RefusalReason.UNKNOWN_CREW, f"crew {command.crew} is not known")
+        crew_tellings.withdraw(state, CrewId(command.crew), None, actor, cause)
         return None
     incident = state.incidents.get(IncidentId(command.incident))
     if incident is None:
@@ -257,7 +264,17 @@ def _hand_over(state: CentreState, command: HandOver, actor: str, cause: str) ->
     what = {"territory": own, "to": command.to, "incidents": len(handed)}
     state.log_centre(Occasion.SHIFT_HANDED_OVER, actor, cause, what)
     text = f"{command.to} answers for {len(handed)} open incidents{f' of {own}' if own else ''}"
-    tell_centre(state, Occasion.SHIFT_HANDED_OVER, None, text, {}, "")
+    values = {"gives": actor.removeprefix("operator:"), "takes": command.to, "open": str(len(handed))}
+    tell_centre(
+        state,
+        Occasion.SHIFT_HANDED_OVER,
+        Happened.SHIFT_HANDOVER,
+        text,
+        values,
+        f"centre/{cause}",
+        territory=own or None,
+        priority=crew_tellings.PRIORITY,
+    )
 
 
 def _set_mode(state: CentreState, command: SetMode, actor: str, cause: str) -> None:

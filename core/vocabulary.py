@@ -130,6 +130,8 @@ class Occasion(Word):
     SHIFT_HANDED_OVER = "shift_handed_over"
     MODE_SET = "mode_set"
     SCENARIOS_LOADED = "scenarios_loaded"
+    TELLING_WITHDRAWN = "telling_withdrawn"
+    """What was to be told of a crew is not so any more, or somebody has it in hand. In the centre's log only."""
     LEFT_OUT = "left_out"
     """The engine has failed on a part of its work, and this process does without it."""
 

@@ -127,23 +127,41 @@ WORDS: Final[dict[Happened, Words]] = {
         Phrase("{crew} {finding}: {place}", "{crew} {finding}: {place}", "{crew} {finding}: {place}"),
     ),
     Happened.SIGNAL_LOST: Words(
-        Phrase("{subject}: байланыс жоқ", "{subject}: нет связи", "{subject}: signal lost"),
+        Phrase("{crew}: байланыс жоқ", "{crew}: нет связи", "{crew}: signal lost"),
         Phrase(
-            "{subject} {since} бері байланысқа шықпайды. Аумағы: {territory}.",
-            "{subject} не выходит на связь с {since}. Территория: {territory}.",
-            "{subject} has not been heard of since {since}. Territory: {territory}.",
+            "{crew} {minutes} минуттан бері байланысқа шықпайды. Аумағы: {territory}.",
+            "{crew} не выходит на связь уже {minutes} мин. Территория: {territory}.",
+            "{crew} has not been heard of for {minutes} minutes. Territory: {territory}.",
         ),
-        Phrase("{subject} байланыс жоқ, {since} бері", "{subject} нет связи с {since}", "{subject} no signal since {since}"),
+        Phrase("{crew}: {minutes} мин байланыс жоқ", "{crew}: нет связи {minutes} мин", "{crew}: no signal for {minutes} min"),
+    ),
+    Happened.DUTY_NOT_BEGUN: Words(
+        Phrase("{crew} кезекшілікке шықпады", "{crew}: не заступил на дежурство", "{crew} has not come on duty"),
+        Phrase(
+            "{crew} кезекшілігі {minutes} минут бұрын басталған, бірақ жасақ шықпады. Аумағы: {territory}.",
+            "{crew}: дежурство началось {minutes} мин назад, наряд не заступил. Территория: {territory}.",
+            "The duty of {crew} began {minutes} minutes ago, and the crew has not come. Territory: {territory}.",
+        ),
+        Phrase("{crew}: {minutes} мин кезекшілікте жоқ", "{crew}: не заступил, {minutes} мин",
+               "{crew}: not on duty for {minutes} min"),
+    ),
+    Happened.TWO_POSITIONS: Words(
+        Phrase("{crew}: екі құрылғы", "{crew}: два устройства", "{crew}: two devices"),
+        Phrase(
+            "{crew} шақыру белгісімен екі құрылғы орналасуын хабарлайды. Аумағы: {territory}.",
+            "Под позывным {crew} координаты передают два устройства. Территория: {territory}.",
+            "Two devices report positions as crew {crew}. Territory: {territory}.",
+        ),
+        Phrase("{crew}: екі құрылғы хабарлайды", "{crew}: передают два устройства", "{crew}: two devices report"),
     ),
     Happened.SHIFT_HANDOVER: Words(
-        Phrase("Ауысым тапсыру: {shift}", "Передача смены: {shift}", "Shift handover: {shift}"),
+        Phrase("Ауысым тапсырылды: {takes}", "Смена передана: {takes}", "Shift handed over to {takes}"),
         Phrase(
-            "{shift} ауысымы: {gives} тапсырады, {takes} қабылдайды. Ашық оқиғалар: {open}. Аумағы: {territory}.",
-            "Смена {shift}: сдаёт {gives}, принимает {takes}. Открытых происшествий: {open}. Территория: {territory}.",
-            "Shift {shift}: {gives} hands over to {takes}. Open incidents: {open}. Territory: {territory}.",
+            "{gives} ауысымды тапсырды, {takes} қабылдады. Ашық оқиғалар: {open}. Аумағы: {territory}.",
+            "{gives} сдал(а) смену, принимает {takes}. Открытых происшествий: {open}. Территория: {territory}.",
+            "{gives} has handed the shift over to {takes}. Open incidents: {open}. Territory: {territory}.",
         ),
-        Phrase("{shift}: {gives} → {takes}, ашық {open}", "{shift}: {gives} → {takes}, открыто {open}",
-               "{shift}: {gives} to {takes}, open {open}"),
+        Phrase("{gives} → {takes}, ашық {open}", "{gives} → {takes}, открыто {open}", "{gives} to {takes}, open {open}"),
     ),
     Happened.INCIDENT_LEFT_OUT: Words(
         Phrase("№ {incident} оқиғаны өзіңіз қадағалаңыз: {part}", "Следите сами за происшествием № {incident}: {part}",

@@ -20,6 +20,7 @@ from protocols.dispatch.subscription import Subscription
 from protocols.ingest.codec import decode_from_centre
 from protocols.ingest.frame import LengthReader, LineReader
 from protocols.ingest.message import Ack, Framing
+from tests.simulation.crew_checker import CrewChecker
 from tests.simulation.engine_checker import check_decided, check_recovered
 from tests.simulation.log_checker import LogChecker, Violation
 from tests.simulation.network import Link
@@ -54,6 +55,7 @@ class Checks:
         self._world = world
         self.log = LogChecker()
         self.patrols = PatrolChecker()
+        self.crews = CrewChecker()
         self.made = 0
         """Checks made so far."""
         self._views: dict[tuple[int, int], bytes] = {}
@@ -131,6 +133,7 @@ class Checks:
         modes = [Mode(msgspec.json.decode(one.body)["mode"]) for one in decisions.centre_log if one.fact == "mode_set"]
         self.log.take(decisions.log, modes)
         self.patrols.take(decisions)
+        self.crews.take(decisions)
         for change in decisions.incidents:
             self.log.check_view(change)
             self._views[change.incident_id, change.version] = change.view

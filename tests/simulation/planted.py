@@ -13,6 +13,7 @@ from typing import Final, NoReturn
 import msgspec
 
 import core.assign
+import core.crew_reports
 import core.engine
 import core.incident
 import core.orders
@@ -167,6 +168,10 @@ def _tell_nobody(state: CentreState, incident: Incident, *_: object) -> None:
     del state, incident
 
 
+def _withdraw_nothing(*_: object) -> None:
+    return
+
+
 def _restore_nothing(self: Patrols, *_: object) -> list[PatrolFinding]:
     del self
     return []
@@ -208,6 +213,7 @@ PLANTED: Final[dict[str, Callable[[], AbstractContextManager[None]]]] = {
     "a merger forgets that a crew is late": partial(replaced, core.orders, "_carried", _carried_fresh),
     "a merger gives a late crew fresh time": partial(replaced, Plan, "carried", _begin_anew),
     "an acknowledgement stops nothing": partial(replaced, core.incident, "acknowledge", _acknowledge_nothing),
+    "a crew that is heard again is told of still": partial(replaced, core.crew_reports, "withdraw", _withdraw_nothing),
     "a step is logged and nobody is told": partial(replaced, core.watch, "tell_passed", _tell_nobody),
     "patrols begin anew with every life": partial(replaced, Patrols, "restore", _restore_nothing),
     "the window is not kept": partial(replaced, IngestSession, "_has_window", property(_has_window)),

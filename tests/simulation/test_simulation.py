@@ -26,14 +26,17 @@ SEEDS_TO_FIND = 60
 
 @pytest.mark.parametrize("first", range(1, SEEDS + 1, BLOCK))
 def test_invariants_hold_whatever_goes_wrong(first: int) -> None:
-    patrols = 0
+    patrols = lost = found = 0
     for seed in range(first, min(first + BLOCK, SEEDS + 1)):
         world = simulate(seed)
         # A run in which nothing happens proves nothing.
         assert world.store.last_batch > 20, f"seed {seed} has committed {world.store.last_batch} batches only"
         assert world.store.incidents, f"seed {seed} has opened no incident"
         patrols += sum(world.checks.patrols.begun.values())
+        lost += world.checks.crews.told
+        found += world.checks.crews.withdrawn
     assert patrols, f"nothing was found of any patrol in the seeds from {first} on"
+    assert lost and found, f"no crew was lost and found in the seeds from {first} on"
 
 
 @pytest.mark.parametrize("bug", PLANTED)
