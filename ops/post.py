@@ -171,16 +171,18 @@ class Post:
         await self._outbox.close()
 
     async def _look_again(self, people: People, now_us: Micros) -> None:
-        """Looks again for whoever was not there: when the file of people is another one, and as duties begin and quiet hours end.
+        """Looks again for whoever was not there: with another file of people, and as duties begin and quiet hours end.
 
-        Both are given to the minute, so once in a minute is often enough; a round comes at least twice as often.
+        Those are given to the minute, so once in a minute is often enough; a round comes at least twice as often.
         """
         moment = (people, now_us // MINUTE_US)
         if not self._people.has_file or moment == self._looked:
             return
-        again = await self._outbox.look_again(
-            now_us, lambda *asked: bool(people.who(asked[0], asked[1], now_us, asked[2]).reached)
-        )
+
+        def is_anybody(to: str, territory: str, priority: int) -> bool:
+            return bool(people.who(to, territory, now_us, priority).reached)
+
+        again = await self._outbox.look_again(now_us, is_anybody)
         self._looked = moment
         if again:
             _log.info("somebody to tell", tellings=again, why="the file of people has changed, or a duty has begun")

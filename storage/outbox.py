@@ -53,8 +53,8 @@ UPDATE outbox SET state = 'waiting'
 WHERE state = 'nobody' AND expires_at > $1 AND at >= $2 AND recipient = $3 AND territory = $4 AND priority = $5
 """
 NOBODY_AGE_US: Final = 86_400 * SECOND_US
-"""How long ago a telling may have been decided for which somebody is looked for again: it has expired long before, unless a person
-has ordered another try."""
+"""How long ago a telling may have been decided for which somebody is looked for again: it has expired long before, unless a
+person has ordered another try."""
 _EXPIRE_TELLINGS: Final = "UPDATE outbox SET state = 'expired' WHERE state = 'waiting' AND expires_at <= $1"
 _EXPIRE: Final = (
     "UPDATE delivery d SET state = 'expired', changed_at = $1 FROM outbox o"

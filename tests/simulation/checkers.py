@@ -1,4 +1,4 @@
-"""The eleven invariants of ARCHITECTURE.md as checks, made at the very moment something is decided, committed, told or heard.
+"""The invariants of ARCHITECTURE.md as checks, made at the very moment something is decided, committed, told or heard.
 
 Each failure is a `Violation` that names the invariant. The log's own checks are in `log_checker`, the engine's
 in `engine_checker`; what only holds when everything has come to rest is `at_rest`.

@@ -282,7 +282,7 @@ def test_cancel_acknowledged_ends_what_was_withdrawn_and_what_came_later_is_told
         body = msgspec.json.encode({"prefix": withdrawn})
         entry = CentreEntry(later(1), "telling_withdrawn", "crew:P/1", "heard", body)
         writer = Writer(connection_dsn, 0)
-        await writer.commit(samples.batch(2, tellings=told, centre_log=[entry]))
+        await writer.commit(msgspec.structs.replace(samples.batch(2, tellings=told), centre_log=[entry]))
         await writer.close()
         await outbox.resolve(NOW, by(AIDA))
         assert await outbox.cancel_acknowledged(later(2), later(9)) == 0, "that was before"
