@@ -167,6 +167,9 @@ def _decide(state: CentreState, needs: list[_Need]) -> list[tuple[Incident, str]
 
     Returns the needs that are left without one: they belong in the queue, and a new one's incident has been told.
     """
+    if state.one_by_one and len(needs) > 1:
+        return [left for need in needs for left in _decide(state, [need])]
+    state.asking = tuple(incident_id for incident_id, _, _ in needs)
     asked: list[tuple[Incident, str, Asked]] = []
     demands: list[Demand] = []
     unserved: list[tuple[Incident, str]] = []
@@ -190,13 +193,11 @@ def _decide(state: CentreState, needs: list[_Need]) -> list[tuple[Incident, str]
             )
         )
         asked.append((incident, capability, how))
-    for some in [[demand] for demand in demands] if state.one_by_one else [demands] if demands else []:
-        state.asking = tuple(asked[demand.key][0].incident_id for demand in some)
-        for key, choice in _send(state, some, asked).items():
-            incident, capability, how = asked[key]
-            if how is Asked.NEW:
-                _tell_queued(state, incident, capability, _passed_over(state, choice), "no_crew")
-            unserved.append((incident, capability))
+    for key, choice in _send(state, demands, asked).items() if demands else ():
+        incident, capability, how = asked[key]
+        if how is Asked.NEW:
+            _tell_queued(state, incident, capability, _passed_over(state, choice), "no_crew")
+        unserved.append((incident, capability))
     state.asking = ()
     return unserved
 

@@ -123,8 +123,8 @@ def _territory_root(territory: str) -> str:
 
 
 def _step(text: str) -> str:
-    """A text as one step of a key: a call sign with a stroke in it must not lie below another one."""
-    return text.replace("%", "%25").replace("/", "%2F")
+    """A text as one step of a key: no call sign with a stroke in it lies below another one, and PostgreSQL holds no NUL."""
+    return text.replace("%", "%25").replace("/", "%2F").replace("\0", "%00")
 
 
 def _by_territory(concern: Concern) -> tuple[str, CrewId]:

@@ -220,7 +220,8 @@ async def test_part_on_which_the_engine_fails_is_left_out_and_calls_are_served(
     assert process.lives == 4, "and so does every life after it"
     assert len(process.told()) == 2, "a life that works without says so"
     assert process.keys(Happened.PART_LEFT_OUT) == [key, key], "and by the other channels it is one telling"
-    assert [entry.fact for each in process.committed.decisions for entry in each.centre_log] == ["left_out", "left_out"]
+    logged = [entry.fact for each in process.committed.decisions for entry in each.centre_log]
+    assert logged.count("left_out") == 2
 
 
 async def test_parts_on_which_the_engine_fails_one_after_the_other_are_all_left_out(autojump_clock: MockClock) -> None:
