@@ -99,10 +99,12 @@ def assign(
     cause: str,
     *,
     after: bool = False,
+    expected_us: Micros | None = None,
 ) -> None:
     """Sends one crew: the fact, the assignment and the crew change together (invariant 5).
 
-    A crew that works on another assignment turns to this one and holds the other, or comes to this one `after` all it has.
+    A crew that works on another assignment turns to this one and holds the other, or comes to this one `after` all it has. It
+    is expected on scene as it was before, where `expected_us` says so, or else as it can be there from now.
     """
     assignment_id = state.next_assignment_id
     state.next_assignment_id = AssignmentId(assignment_id + 1)
@@ -112,14 +114,10 @@ def assign(
     after = after and active is not None
     if active is not None and not after:
         hold(state, active, True, actor, cause)
-    state.record(
-        incident,
-        CrewAssigned(
-            assignment_id, crew.crew_id, capability, explanation, accept_due_us, after, _expected_us(state, crew, explanation)
-        ),
-        actor,
-        cause,
-    )
+    if expected_us is None:
+        expected_us = _expected_us(state, crew, explanation)
+    fact = CrewAssigned(assignment_id, crew.crew_id, capability, explanation, accept_due_us, after, expected_us)
+    state.record(incident, fact, actor, cause)
     queued = state.queued.get(incident.incident_id)
     if queued is not None and queued.count(capability) > incident.unmet().count(capability):
         state.unqueue(incident.incident_id, capability)
@@ -169,15 +167,18 @@ def _decide(state: CentreState, needs: list[_Need]) -> list[tuple[Incident, str]
 
     Returns the needs that are left without one: they belong in the queue, and a new one's incident has been told.
     """
+    if state.one_by_one and len(needs) > 1:
+        return [left for need in needs for left in _decide(state, [need])]
+    state.asking = tuple(incident_id for incident_id, _, _ in needs)
     asked: list[tuple[Incident, str, Asked]] = []
     demands: list[Demand] = []
     unserved: list[tuple[Incident, str]] = []
     for incident_id, capability, how in needs:
         incident = state.incidents[incident_id]
-        if incident.place is None:
+        if incident.place is None or incident_id in state.by_hand:
             # Nobody can be sent nowhere: the owner must find out the place, and the crew term sees that it happens.
             if how is Asked.NEW:
-                _tell_queued(state, incident, capability, (), "no_place")
+                _tell_queued(state, incident, capability, (), "no_place" if incident.place is None else "by_hand")
             unserved.append((incident, capability))
             continue
         demands.append(
@@ -192,8 +193,17 @@ def _decide(state: CentreState, needs: list[_Need]) -> list[tuple[Incident, str]
             )
         )
         asked.append((incident, capability, how))
-    if not demands:
-        return unserved
+    for key, choice in _send(state, demands, asked).items() if demands else ():
+        incident, capability, how = asked[key]
+        if how is Asked.NEW:
+            _tell_queued(state, incident, capability, _passed_over(state, choice), "no_crew")
+        unserved.append((incident, capability))
+    state.asking = ()
+    return unserved
+
+
+def _send(state: CentreState, demands: list[Demand], asked: list[tuple[Incident, str, Asked]]) -> dict[int, Choice]:
+    """Sends whom the crew index chooses. Returns what found nobody, by the demand's key."""
     nobody: dict[int, Choice] = {}
     for choice in state.crew_index.choose(demands):
         if choice.crew_no is None:
@@ -203,19 +213,14 @@ def _decide(state: CentreState, needs: list[_Need]) -> list[tuple[Incident, str]
         explanation = _explanation(state, choice, choice.reason)
         assign(state, incident, capability, choice.crew_no, explanation, "engine", how.value)
     if nobody and state.silent:
-        again = [msgspec.structs.replace(demands[key], silent=True) for key in nobody]
+        again = [msgspec.structs.replace(demand, silent=True) for demand in demands if demand.key in nobody]
         for choice in state.crew_index.choose(again):
             if choice.crew_no is not None:
                 del nobody[choice.key]
                 incident, capability, how = asked[choice.key]
                 explanation = _explanation(state, choice, AssignReason.LAST_KNOWN_POSITION)
                 assign(state, incident, capability, choice.crew_no, explanation, "engine", how.value)
-    for key, choice in nobody.items():
-        incident, capability, how = asked[key]
-        if how is Asked.NEW:
-            _tell_queued(state, incident, capability, _passed_over(state, choice), "no_crew")
-        unserved.append((incident, capability))
-    return unserved
+    return nobody
 
 
 def _expected_us(state: CentreState, crew: Crew, explanation: Explanation) -> Micros | None:
@@ -232,8 +237,10 @@ def _explanation(state: CentreState, choice: Choice, reason: AssignReason) -> Ex
 def _tell_queued(
     state: CentreState, incident: Incident, capability: str, passed_over: tuple[PassedOver, ...], cause: str
 ) -> None:
-    due_us = state.plan_of(incident).due_us(TermKind.CREW, state.now_us, state.mode)
-    state.record(incident, Queued(capability, due_us, passed_over), "engine", cause)
+    plan = state.plan_of(incident)
+    due_us = plan.due_us(TermKind.CREW, state.now_us, state.mode)
+    length_us = plan.length_us(TermKind.CREW, state.mode)
+    state.record(incident, Queued(capability, due_us, passed_over, length_us), "engine", cause)
 
 
 def _excluded(state: CentreState, incident: Incident) -> frozenset[CrewNo]:

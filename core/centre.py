@@ -9,6 +9,7 @@ until the next one.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 import trio
 
@@ -102,10 +103,17 @@ class Centre:
 
     def load(
         self, *, scenarios: ScenarioSet | None = None, roster: Roster | None = None, patrols: Patrols | None = None
-    ) -> None:
-        """Lets incidents that open from now on go by other scenarios, or the centre by another roster or patrol routes."""
-        self._news.append(Batch([], [], {}, scenarios=scenarios, roster=roster, patrols=patrols))
-        self._wake.ring()
+    ) -> bool:
+        """Lets incidents that open from now on go by other scenarios, or the centre by another roster or patrol routes.
+
+        Takes one of them. Returns False where the engine has failed on it before: then what was before stays.
+        """
+        brought = Batch([], [], {}, scenarios=scenarios, roster=roster, patrols=patrols)
+        admitted = self._quarantine.admit(brought)
+        if admitted is not None:
+            self._news.append(admitted)
+            self._wake.ring()
+        return admitted is brought
 
     def finish(self) -> None:
         """Lets `run` return once the inlet is empty and everything decided is committed and told."""
@@ -141,11 +149,9 @@ class Centre:
                     await self._handle(portion, decided)
 
     async def _handle(self, batch: Batch, decided: trio.MemorySendChannel[Decisions]) -> None:
-        try:
+        with self._blaming(batch):
             decisions = self._engine.handle(batch, self._now_us())
-        except Exception as error:
-            told = self._quarantine.blame(batch, self._engine.state.firing)
-            raise EngineFaultError(f"the engine has failed ({type(error).__name__}: {error}): {told}") from error
+        self._quarantine.went_well(batch)
         if decisions is not None:
             await decided.send(decisions)
             # Deciding the next batch keeps the thread. Two turns of both loops before it let the commit of this one begin: in
@@ -153,13 +159,23 @@ class Centre:
             for _ in range(2):
                 await trio.lowlevel.checkpoint()
 
+    @contextmanager
+    def _blaming(self, batch: Batch) -> Iterator[None]:
+        """Ends the life when the engine fails, with the quarantine knowing on what."""
+        try:
+            yield
+        except Exception as error:
+            told = self._quarantine.blame(batch, self._engine.state, self._now_us())
+            raise EngineFaultError(f"the engine has failed ({type(error).__name__}: {error}): {told}") from error
+
     async def _persist(self, to_commit: trio.MemoryReceiveChannel[Decisions]) -> None:
         async with to_commit:
             async for decisions in to_commit:
                 await self._commit(decisions, self._committed)
 
     def _sleep_s(self) -> float:
-        due_us = self._engine.next_due_us
+        with self._blaming(Batch([], [], {})):
+            due_us = self._engine.next_due_us
         return IDLE_S if due_us is None else min(IDLE_S, max(0.0, (due_us - self._now_us()) / SECOND_US))
 
     async def _subscribers(self, phones: list[str]) -> dict[str, Subscriber]:

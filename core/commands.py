@@ -127,6 +127,12 @@ class Acknowledge(Command, tag="acknowledge", kw_only=True, frozen=True):
     term: Literal["", "accept", "crew", "on_scene", "review"] = ""
 
 
+class AcknowledgeCrew(Command, tag="acknowledge_crew", kw_only=True, frozen=True):
+    """The dispatcher has it in hand: that this crew is not heard, has not come, or reports from two places is told no more."""
+
+    crew: Key
+
+
 class HandOver(Command, tag="hand_over", kw_only=True, frozen=True):
     """Another person answers from now on for every open incident of a territory: the shift is handed over (OCC-3)."""
 
@@ -158,6 +164,7 @@ AnyCommand = (
     | Split
     | ChangePriority
     | Acknowledge
+    | AcknowledgeCrew
     | HandOver
     | SetMode
 )

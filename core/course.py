@@ -24,6 +24,7 @@ from core.facts import (
     Joined,
     Opened,
     TermFired,
+    TermsCarried,
 )
 from core.incident import Assignment, replay
 from core.incident_terms import Term
@@ -163,13 +164,22 @@ class _Terms:
         self, before: list[Term], after: list[Term], fact: Fact, at_us: Micros, crews: dict[AssignmentId, Assignment]
     ) -> None:
         for term in before:
-            if term not in after and not term.moment:
+            if term not in after and not term.has_passed:
                 course = self._running.pop(term)
+                later = next((one for one in after if one.is_early and one.kind is term.kind), None)
+                if later is not None:
+                    # What came before its passing has come, and it runs on.
+                    self._running[later] = course
+                    continue
+                if isinstance(fact, TermsCarried):
+                    # Begun in the same moment, and never a term of that crew.
+                    continue
                 self._ended.append(msgspec.structs.replace(course, ended_us=at_us, end=_end_of(term, fact)))
         for term in after:
             if term not in before and not term.moment:
                 crew = "" if term.assignment_id is None else crews[term.assignment_id].crew
-                self._running[term] = TermCourse(term.kind, crew, at_us, term.due_us, None, TermEnd.RUNNING)
+                due_us = Micros(max(term.due_us, term.passed_us or 0))
+                self._running[term] = TermCourse(term.kind, crew, at_us, due_us, None, TermEnd.RUNNING)
 
     def courses(self) -> list[TermCourse]:
         """All of them, in the order of their beginning."""

@@ -13,8 +13,10 @@ from typing import Final
 import numpy as np
 
 from core.approach import Seen, is_under_way, note_arrivals
-from core.crew import MOVES, WORKING, Crew
+from core.crew import MOVES, OFF, WORKING, Crew
+from core.crew_tellings import ALONE_MAX, Concern, tell_of_crews, withdraw, withdraw_together
 from core.decisions import Notice, PositionRow
+from core.duty_watch import note_come
 from core.events import CrewStatus, Fix, Position, Rejected
 from core.informing import SHIFT_LEAD
 from core.instant import SECOND_US, Micros
@@ -39,10 +41,10 @@ _OWN: Final = {
 }
 Moved = dict[str, tuple[Micros, Fix | Position]]
 """Crew or device → when it was where, the latest of a batch."""
+_TWO_AGAIN_US: Final = 3600 * SECOND_US
+"""Of two devices under one call sign the shift lead is told once in each hour at most, whatever restarts between."""
 _DEVICES_FOLLOWED_MAX: Final = 250_000
 """Last positions remembered; beyond it a new device is stored and not remembered."""
-_LOST_ALONE_MAX: Final = 10
-"""Crews lost in one batch that are told of one by one."""
 
 
 def take_status(state: CentreState, source: str, event: CrewStatus) -> IncidentId | Rejected | None:
@@ -105,6 +107,8 @@ def note_positions(state: CentreState, latest: Moved) -> None:
     latitudes: list[float] = []
     longitudes: list[float] = []
     under_way: list[Seen] = []
+    found: set[str] = set()
+    """Territories of crews that were lost."""
     interval_us = state.rules.position_interval_us
     for key, (said_us, fix) in latest.items():
         at_us = min(said_us, state.now_us)
@@ -116,20 +120,24 @@ def note_positions(state: CentreState, latest: Moved) -> None:
                 state.last_positions[key] = last
             if crew_no is not None:
                 crew = state.crews[CrewId(key)]
-                _hear(state, crew)
+                if _hear(state, crew):
+                    found.add(crew.territory)
                 if crew.hindrance is None:
                     state.freed[crew.crew_id] = None
         elif at_us < last.at_us:
             if crew_no is not None:
                 # Whatever its clock says, it is heard.
-                _hear(state, state.crews[CrewId(key)])
+                crew = state.crews[CrewId(key)]
+                if _hear(state, crew):
+                    found.add(crew.territory)
             continue
         else:
             if crew_no is not None:
                 crew = state.crews[CrewId(key)]
                 if not _believe(state, crew, last, at_us, fix):
                     continue
-                _hear(state, crew)
+                if _hear(state, crew):
+                    found.add(crew.territory)
             last.at_us, last.latitude_deg, last.longitude_deg = at_us, fix.latitude_deg, fix.longitude_deg
         speed_mps, course_deg = (fix.speed_mps, fix.course_deg) if isinstance(fix, Position) else (None, None)
         row = PositionRow(CrewId(key), at_us, fix.latitude_deg, fix.longitude_deg, fix.accuracy_m, speed_mps, course_deg)
@@ -144,6 +152,8 @@ def note_positions(state: CentreState, latest: Moved) -> None:
             rows.append(crew_no)
             latitudes.append(fix.latitude_deg)
             longitudes.append(fix.longitude_deg)
+    if found:
+        _note_found(state, found, "heard")
     if rows:
         state.crew_index.move(np.array(rows, np.int64), np.array(latitudes), np.array(longitudes))
     if under_way:
@@ -179,14 +189,17 @@ def note_silence(state: CentreState, crews_max: int) -> bool:
             state.set_signal(crew, signal)
             if signal is Signal.LOST:
                 lost.append(crew)
-    alone = len(lost) <= _LOST_ALONE_MAX
+    if lost:
+        concerns = [Concern(one.crew_id, one.territory, one.incident_id, _this_batch(state)) for one in lost]
+        tell_of_crews(state, Occasion.SIGNAL_LOST, concerns, state.rules.signal.lost_us)
+    alone = len(lost) <= ALONE_MAX
     for crew in lost if alone else ():
         text = f"crew {crew.crew_id} ({crew.state.value}) has not been heard for {state.rules.signal.lost_us // SECOND_US} s"
         _tell(state, crew, Occasion.SIGNAL_LOST, text)
     if not alone:
         for territory, crews in groupby(sorted(lost, key=_by_territory), key=lambda crew: crew.territory):
             names = [crew.crew_id for crew in crews]
-            text = f"{len(names)} crews are not heard any more: {', '.join(names[:_LOST_ALONE_MAX])} …"
+            text = f"{len(names)} crews are not heard any more: {', '.join(names[:ALONE_MAX])} …"
             to, about = SHIFT_LEAD, Occasion.SIGNAL_LOST.value
             state.notices.append(Notice(None, state.now_us, to, about, territory, text))
     return more
@@ -201,10 +214,25 @@ def _tell(state: CentreState, crew: Crew, occasion: Occasion, text: str) -> None
     state.notices.append(notice)
 
 
-def _hear(state: CentreState, crew: Crew) -> None:
+def _hear(state: CentreState, crew: Crew) -> bool:
+    """Notes that a crew is heard. Returns whether it was lost."""
     state.signals.watch(crew, state.now_us)
+    was_lost = crew.signal is Signal.LOST
+    if was_lost:
+        withdraw(state, crew.crew_id, Occasion.SIGNAL_LOST, f"crew:{crew.crew_id}", "heard")
     if crew.signal is not Signal.HEARD:
         state.set_signal(crew, Signal.HEARD)
+    return was_lost
+
+
+def _note_found(state: CentreState, territories: set[str], cause: str) -> None:
+    """Withdraws what is to be told of many crews of a territory, where none of them is lost any more."""
+    still = {crew.territory for crew in state.crews.values() if crew.signal is Signal.LOST and crew.state not in OFF}
+    withdraw_together(state, territories - still, Occasion.SIGNAL_LOST, cause)
+
+
+def _this_batch(state: CentreState) -> str:
+    return f"{state.now_us}/{state.batch_no + 1}"
 
 
 def _believe(state: CentreState, crew: Crew, last: LastPosition, at_us: Micros, fix: Fix | Position) -> bool:
@@ -212,6 +240,8 @@ def _believe(state: CentreState, crew: Crew, last: LastPosition, at_us: Micros, 
     judgement, last.doubt = judge(state.rules.plausible, before, last.doubt, (at_us, fix.latitude_deg, fix.longitude_deg))
     if judgement is Judgement.TWO_REPORT:
         _tell(state, crew, Occasion.TWO_POSITIONS, f"two report positions as crew {crew.crew_id}; the nearer ones count")
+        concern = Concern(crew.crew_id, crew.territory, crew.incident_id, str(state.now_us // _TWO_AGAIN_US))
+        tell_of_crews(state, Occasion.TWO_POSITIONS, [concern], 0)
     return judgement is Judgement.BELIEVED
 
 
@@ -252,4 +282,11 @@ def _take_own(state: CentreState, crew: Crew, wanted: CrewState, words: str, act
     if crew.state in WORKING:
         end_all(state, crew, actor, cause, words)
     if crew.state is not wanted:
+        comes = crew.state in OFF and wanted not in OFF
         state.set_crew_state(crew, wanted, None)
+        if comes:
+            note_come(state, crew)
+        elif wanted in OFF and crew.signal is Signal.LOST:
+            # Nobody listens for it any more.
+            withdraw(state, crew.crew_id, Occasion.SIGNAL_LOST, actor, "off_duty")
+            _note_found(state, {crew.territory}, "off_duty")

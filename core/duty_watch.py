@@ -2,7 +2,8 @@
 
 Place in the flow: time passes, or another roster comes. The plan's territory is the crew's, and its capabilities where it names
 any, whatever the terminal says. Nobody is sent or dropped by the plan alone: a crew is on duty when it says so. But one that
-has not come `late_us` after its duty began, and one that is still on duty when it has ended, are told of to the shift lead,
+has not come `LATE_US` after its duty began is told of to the shift lead by every channel, until it comes; one that is still on
+duty when it has ended, which is no hurry and may be half a shift at once, by a notice to dispatch clients alone. Each is told
 once; over a restart too, since what the plan said at the last moment before it is compared with what it says now.
 """
 
@@ -12,6 +13,7 @@ import heapq
 from typing import Final
 
 from core.crew import OFF, Crew
+from core.crew_tellings import Concern, tell_of_crews, withdraw, withdraw_together
 from core.decisions import Notice
 from core.informing import SHIFT_LEAD
 from core.instant import SECOND_US, Micros
@@ -77,11 +79,15 @@ class DutyWatch:
             self._began_us = state.now_us
         if self._next_us is not None and self._next_us <= state.now_us:
             self._turn(state, notice=True)
+        late: list[Concern] = []
         while self._expected and self._expected[0][0] <= state.now_us:
             _, crew_id = heapq.heappop(self._expected)
-            crew = state.crews.get(crew_id)
-            if crew_id in state.planned and (crew is None or crew.state in OFF):
-                _notice(state, crew_id, state.planned[crew_id].territory, Occasion.DUTY_NOT_BEGUN, "has not come on duty")
+            profile = state.planned.get(crew_id)
+            if profile is not None and not _is_there(state, crew_id):
+                _notice(state, crew_id, profile.territory, Occasion.DUTY_NOT_BEGUN, "has not come on duty")
+                late.append(Concern(crew_id, profile.territory, None, str(profile.from_us)))
+        if late:
+            tell_of_crews(state, Occasion.DUTY_NOT_BEGUN, late, LATE_US)
 
     def _turn(self, state: CentreState, *, notice: bool) -> None:
         assert self._roster is not None
@@ -115,6 +121,26 @@ def take_plan(state: CentreState, crew: Crew) -> None:
     if wanted != (crew.capabilities, crew.territory):
         crew.capabilities, crew.territory = wanted
         state.change_profile(crew)
+
+
+def note_come(state: CentreState, crew: Crew) -> None:
+    """Withdraws what is to be told of a crew that has come late: it is on duty now."""
+    profile = state.planned.get(crew.crew_id)
+    if profile is None or not _is_late(state, profile):
+        return
+    withdraw(state, crew.crew_id, Occasion.DUTY_NOT_BEGUN, f"crew:{crew.crew_id}", "come")
+    others = (one for one in state.planned.values() if one.territory == profile.territory and _is_late(state, one))
+    if all(_is_there(state, one.crew) for one in others):
+        withdraw_together(state, (profile.territory,), Occasion.DUTY_NOT_BEGUN, "come")
+
+
+def _is_late(state: CentreState, profile: DutyProfile) -> bool:
+    return profile.from_us + LATE_US <= state.now_us
+
+
+def _is_there(state: CentreState, crew_id: CrewId) -> bool:
+    crew = state.crews.get(crew_id)
+    return crew is not None and crew.state not in OFF
 
 
 def _notice(state: CentreState, crew_id: CrewId, territory: str, occasion: Occasion, text: str) -> None:

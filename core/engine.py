@@ -7,6 +7,7 @@ the same decisions, always. Nothing here is told to anybody: the shell commits t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from core.assign import assign_crews
@@ -30,6 +31,7 @@ from core.incident import decode_incident
 from core.informing import tell_centre
 from core.instant import Micros, to_micros
 from core.intake import Prepared, prepare, take
+from core.left_out import LeftOut, tell_left_out
 from core.orders import refuse_order, take_order
 from core.patrol import PatrolState
 from core.patrol_watch import Patrols
@@ -38,7 +40,7 @@ from core.ports import CrewIndex, Gazetteer, Territories
 from core.recovered import Recovered
 from core.scenario import ScenarioSet
 from core.state import Batch, CentreRules, CentreState, LastPosition
-from core.vocabulary import AssignmentId, CrewId, IncidentId, Occasion
+from core.vocabulary import AssignmentId, CrewId, IncidentId, Occasion, Part
 from core.watch import fire_due_terms
 
 TERMS_A_BATCH_MAX: Final = 2_000
@@ -56,7 +58,7 @@ class Engine:
         scenarios: what is done about each of them.
         gazetteer, territories, crew_index: the geometry; the crew index must be empty.
         recovered: committed state to go on from.
-        muted: incidents whose terms are not fired (`core.quarantine`).
+        left_out: what it does without (`core.quarantine`).
         patrols: the patrol routes, none of whose crews is known yet; None where there are none.
     """
 
@@ -69,11 +71,16 @@ class Engine:
         territories: Territories,
         crew_index: CrewIndex,
         recovered: Recovered,
-        muted: frozenset[IncidentId] = frozenset(),
+        left_out: Sequence[LeftOut] = (),
         patrols: Patrols | None = None,
     ) -> None:
         self._state = CentreState(rules, categories, scenarios, gazetteer, territories, crew_index)
-        self._state.muted = muted
+        self._left_out = left_out
+        self._without = frozenset(one.part for one in left_out if one.incident_id is None and not one.is_refused)
+        alone = [(one.part, one.incident_id) for one in left_out if one.incident_id is not None]
+        self._state.muted = frozenset(incident_id for part, incident_id in alone if part is Part.TERMS)
+        self._state.by_hand = frozenset(incident_id for part, incident_id in alone if part is Part.CREWS)
+        self._state.one_by_one = Part.TOGETHER in self._without
         self._duty = DutyWatch(recovered.last_us)
         self._patrolling = None if patrols is None else Patrolling(patrols, recovered.patrols)
         self._terms_left = False
@@ -89,11 +96,20 @@ class Engine:
     @property
     def next_due_us(self) -> Micros | None:
         """When `handle` must be called even without a batch, or None."""
-        watches = (self._state.running, self._state.signals, self._duty)
-        due = [watch.next_due_us for watch in watches]
-        if self._patrolling is not None:
+        due = [self._state.running.next_due_us]
+        if self._begins(Part.SIGNALS):
+            due.append(self._state.signals.next_due_us)
+        if self._begins(Part.ROSTER):
+            due.append(self._duty.next_due_us)
+        if self._patrolling is not None and self._begins(Part.PATROLS):
             due.append(self._patrolling.patrols.next_due_us)
+        self._state.doing = None
         return min((each for each in due if each is not None), default=None)
+
+    def _begins(self, part: Part) -> bool:
+        """Whether a part is done, and notes that it is being done now: where it fails, the quarantine knows on what."""
+        self._state.doing = part
+        return part not in self._without
 
     @property
     def patrols(self) -> dict[CrewId, PatrolState]:
@@ -115,19 +131,25 @@ class Engine:
         state = self._state
         state.now_us = max(now_us, state.now_us)
         state.clear_changes()
+        state.doing = None
         if self._unmatched:
             self._unmatched = False
+            for one in self._left_out:
+                tell_left_out(state, one)
             for crew in state.crews.values():
                 if crew.state not in OFF:
                     state.signals.watch(crew, state.now_us)
             _match_recovered(state)
         self._terms_left = fire_due_terms(state, TERMS_A_BATCH_MAX)
-        self._terms_left |= note_silence(state, TERMS_A_BATCH_MAX)
-        if batch.scenarios is not None:
+        if self._begins(Part.SIGNALS):
+            self._terms_left |= note_silence(state, TERMS_A_BATCH_MAX)
+        if batch.scenarios is not None and self._begins(Part.SCENARIOS):
             _load_scenarios(state, batch.scenarios)
-        if batch.roster is not None:
-            self._duty.load(state, batch.roster)
-        self._duty.look(state)
+        if self._begins(Part.ROSTER):
+            if batch.roster is not None:
+                self._duty.load(state, batch.roster)
+            self._duty.look(state)
+        state.doing = None
         skips = [_skip(chunk, state.high_water.get(chunk.source, 0)) for chunk in batch.chunks]
         telling = (
             (chunk.source, item)
@@ -144,7 +166,10 @@ class Engine:
         for order in batch.refused:
             refuse_order(state, order)
         assign_crews(state)
-        patrols = [] if self._patrolling is None and batch.patrols is None else self._patrol(batch.patrols)
+        patrols: list[PatrolState] = []
+        if (self._patrolling is not None or batch.patrols is not None) and self._begins(Part.PATROLS):
+            patrols = self._patrol(batch.patrols)
+        state.doing = None
         return self._decisions(taken, patrols)
 
     def _patrol(self, routes: Patrols | None) -> list[PatrolState]:

@@ -170,6 +170,8 @@ class Queued(msgspec.Struct, frozen=True, tag="queued", gc=False):
     capability: str
     crew_due_us: Micros
     passed_over: tuple[PassedOver, ...]
+    crew_term_us: int | None = None
+    """How long the crew term is that begins now, where none runs, by the mode of now; None in logs that are older than it."""
 
 
 class CrewAssigned(msgspec.Struct, frozen=True, tag="crew_assigned", omit_defaults=True, gc=False):
@@ -247,6 +249,24 @@ class TermFired(msgspec.Struct, frozen=True, tag="term_fired", omit_defaults=Tru
     """What ends the chain early."""
 
 
+class CarriedTerm(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """A term of a crew's assignment, or the next moment of its chain, as it runs on."""
+
+    kind: TermKind
+    due_us: Micros
+    moment: int = 0
+    until: tuple[str, ...] = STOPS
+    """What ends the chain early."""
+
+
+class TermsCarried(msgspec.Struct, frozen=True, tag="terms_carried", gc=False):
+    """A crew came with an incident that was merged into this one: its terms run on as they did there, and none begins anew."""
+
+    assignment_id: AssignmentId
+    terms: tuple[CarriedTerm, ...]
+    """All that it has; a chain that was at its end or acknowledged is not among them."""
+
+
 class Acknowledged(msgspec.Struct, frozen=True, tag="acknowledged", gc=False):
     """Somebody has taken it upon themselves: what has passed is told nobody any more."""
 
@@ -318,6 +338,7 @@ Fact = (
     | AssignmentMoved
     | AssignmentEnded
     | TermFired
+    | TermsCarried
     | Acknowledged
     | PersonTold
     | OwnerSet

@@ -42,8 +42,9 @@ from core.facts import (
     Queued,
     Recategorised,
     TermFired,
+    TermsCarried,
 )
-from core.incident_terms import Term, acknowledge, await_wave, keep_awaited, runs_on
+from core.incident_terms import Term, acknowledge, await_crew, await_wave, carry, go_on, keep_awaited, runs_on
 from core.instant import Micros
 from core.locate import best_place
 from core.vocabulary import AssignmentId, AssignmentState, CategoryCode, IncidentId, IncidentState, TermKind
@@ -217,8 +218,7 @@ def apply(incident: Incident, fact: Fact, at_us: Micros, actor: str) -> None:
             incident.priority = fact.priority
             incident.priority_fixed = True
         case Queued():
-            if not any(term.kind is TermKind.CREW for term in incident.terms):
-                incident.terms.append(Term(TermKind.CREW, fact.crew_due_us))
+            await_crew(incident, fact, at_us)
             _settle(incident)
         case CrewAssigned():
             _forget_refusals(incident)
@@ -246,14 +246,11 @@ def apply(incident: Incident, fact: Fact, at_us: Micros, actor: str) -> None:
             _move_assignment(incident, fact, at_us)
             _settle(incident)
         case TermFired():
-            incident.terms = [
-                term for term in incident.terms if (term.kind, term.assignment_id) != (fact.term, fact.assignment_id)
-            ]
-            if fact.next_due_us is not None:
-                term = Term(fact.term, fact.next_due_us, fact.assignment_id, fact.next_moment, fact.until)
-                incident.terms.append(term)
+            go_on(incident, fact)
             if fact.quiet_until_us is not None:
                 incident.quiet[f"{fact.term.value}:{fact.told}"] = fact.quiet_until_us
+        case TermsCarried():
+            carry(incident, fact)
         case Acknowledged():
             acknowledge(incident, fact)
         case PersonTold():

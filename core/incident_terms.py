@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from core.facts import STOPS, Acknowledged, AssignmentEnded, AssignmentMoved
+from core.facts import STOPS, Acknowledged, AssignmentEnded, AssignmentMoved, Queued, TermFired, TermsCarried
 from core.instant import Micros
 from core.vocabulary import AssignmentId, AssignmentState, TermKind
 
@@ -29,6 +29,49 @@ class Term(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """0 while the term itself runs; afterwards the moment of its chain that comes next (`core.escalation`)."""
     until: tuple[str, ...] = STOPS
     """What ends the chain early."""
+    asked_us: Micros | None = None
+    """When the crew was asked for that a crew term waits for; None for the others, and for one from an older log."""
+    length_us: int | None = None
+    """How long a crew term runs from then, as the mode in which it began has it, whatever the mode is now."""
+
+    is_early: bool = False
+    """Only what comes before its passing has come: the term itself still runs."""
+
+    @property
+    def has_passed(self) -> bool:
+        """Whether the chain of a passed term runs, and not the term itself."""
+        return self.moment > 0 and not self.is_early
+
+    @property
+    def passed_us(self) -> Micros | None:
+        """When a crew term passes or has passed, and its chain begins; None where that is not known."""
+        return None if self.asked_us is None or self.length_us is None else Micros(self.asked_us + self.length_us)
+
+
+def await_crew(incident: Incident, fact: Queued, at_us: Micros) -> None:
+    """Begins the crew term, unless one runs: it counts from the first crew that was asked for and is missing."""
+    if any(term.kind is TermKind.CREW for term in incident.terms):
+        return
+    asked_us = None if fact.crew_term_us is None else at_us
+    incident.terms.append(Term(TermKind.CREW, fact.crew_due_us, asked_us=asked_us, length_us=fact.crew_term_us))
+
+
+def go_on(incident: Incident, fact: TermFired) -> None:
+    """Puts the next moment of a chain in the place of the one that has come, or nothing after the last."""
+    fired = [term for term in incident.terms if (term.kind, term.assignment_id) == (fact.term, fact.assignment_id)]
+    incident.terms = [term for term in incident.terms if term not in fired]
+    if fact.next_due_us is not None:
+        term = Term(fact.term, fact.next_due_us, fact.assignment_id, fact.next_moment, fact.until)
+        if fired and fired[0].passed_us is not None:
+            asked_us, length_us, is_early = fired[0].asked_us, fired[0].length_us, fact.due_us < fired[0].passed_us
+            term = msgspec.structs.replace(term, asked_us=asked_us, length_us=length_us, is_early=is_early)
+        incident.terms.append(term)
+
+
+def carry(incident: Incident, fact: TermsCarried) -> None:
+    """Puts the terms that an assignment had elsewhere in the place of those that it began with here."""
+    incident.terms = [term for term in incident.terms if term.assignment_id != fact.assignment_id]
+    incident.terms += [Term(one.kind, one.due_us, fact.assignment_id, one.moment, one.until) for one in fact.terms]
 
 
 def runs_on(term: Term, fact: AssignmentMoved | AssignmentEnded) -> bool:
@@ -50,7 +93,9 @@ def await_wave(incident: Incident, due_us: Micros | None) -> None:
 def acknowledge(incident: Incident, fact: Acknowledged) -> None:
     """Ends the chains of what has passed; what has not passed yet runs on."""
     incident.terms = [
-        term for term in incident.terms if term.kind not in fact.terms or not term.moment or "acknowledged" not in term.until
+        term
+        for term in incident.terms
+        if term.kind not in fact.terms or not term.has_passed or "acknowledged" not in term.until
     ]
     if fact.review_due_us is not None:
         incident.terms.append(Term(TermKind.REVIEW, fact.review_due_us))
@@ -85,5 +130,5 @@ def keep_awaited(incident: Incident, unmet: list[str]) -> None:
         unmet: its needs without a crew.
     """
     incident.terms = [
-        term for term in incident.terms if (term.moment > 0 and "met" not in term.until) or _is_needed(incident, term, unmet)
+        term for term in incident.terms if (term.has_passed and "met" not in term.until) or _is_needed(incident, term, unmet)
     ]

@@ -86,16 +86,33 @@ def inform(
 
 
 def tell_centre(
-    state: CentreState, occasion: Occasion, template: Happened | None, text: str, values: dict[str, str], key: str
+    state: CentreState,
+    occasion: Occasion,
+    template: Happened | None,
+    text: str,
+    values: dict[str, str],
+    key: str,
+    *,
+    territory: str | None = None,
+    priority: int = PRIORITY_HIGHEST,
 ) -> None:
-    """Tells the shift lead of what concerns the whole centre. `key` is unique among what the centre ever tells."""
-    territory = state.rules.territory
+    """Tells the shift lead of what concerns the whole centre, or a territory of it.
+
+    Args:
+        state: the centre.
+        occasion: what has happened.
+        template: the telling's words; None for a notice to dispatch clients alone.
+        text: the notice's words.
+        values: the telling's, by `core.telling.VALUES`.
+        key: unique among what the centre ever tells.
+        territory: None for the centre's own.
+        priority: the telling's.
+    """
+    territory = state.rules.territory if territory is None else territory
     state.notices.append(Notice(None, state.now_us, SHIFT_LEAD, occasion.value, territory, text))
     if template is not None:
         expires_us = Micros(state.now_us + EXPIRES_US)
-        state.tellings.append(
-            Telling(key, SHIFT_LEAD, territory, None, template, values, state.now_us, expires_us, PRIORITY_HIGHEST)
-        )
+        state.tellings.append(Telling(key, SHIFT_LEAD, territory, None, template, values, state.now_us, expires_us, priority))
 
 
 def tell_patrol(state: CentreState, finding: PatrolFinding, territory: str) -> None:

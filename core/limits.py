@@ -131,6 +131,9 @@ ANSWER_MAX_BYTES: Final = 4_096
 """Of a webhook's answer, read and thrown away; a longer one is not read to its end."""
 SMS_PARTS_MAX: Final = 6
 """Parts of one SMS; what is longer is cut, with an ellipsis: 400 letters of Cyrillic are read, more are not."""
+SMS_WINDOW: Final = 10
+"""Messages under way on one SMPP session, as SMSCs allow by default: with one at a time an SMSC that is 100 ms away takes five
+a second. Parts of one message follow one another."""
 VALUE_MAX_CHARS: Final = 200
 """One value in a message's words; an address or a reason that is longer is cut."""
 ROSTER_FILE_MAX_BYTES: Final = 32 * 1024 * 1024

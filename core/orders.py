@@ -12,11 +12,13 @@ from typing import assert_never
 import msgspec
 import numpy as np
 
+from core import crew_tellings
 from core.assign import assign, rounded
 from core.category import Category
 from core.commands import (
     Accept,
     Acknowledge,
+    AcknowledgeCrew,
     AddNote,
     ChangePriority,
     Clear,
@@ -38,6 +40,7 @@ from core.events import Call
 from core.facts import (
     Absorbed,
     Acknowledged,
+    CarriedTerm,
     CategoryReason,
     Closed,
     CorrelateReason,
@@ -49,6 +52,7 @@ from core.facts import (
     Noted,
     OwnerSet,
     PrioritySet,
+    TermsCarried,
 )
 from core.great_circle import distance_m
 from core.incident import ACTIVE, ASSIGNMENT_MOVES, Assignment, Incident
@@ -109,6 +113,11 @@ def _decide(state: CentreState, order: Order) -> IncidentId | Refusal | None:
         return None
     if isinstance(command, SetMode):
         _set_mode(state, command, actor, cause)
+        return None
+    if isinstance(command, AcknowledgeCrew):
+        if CrewId(command.crew) not in state.crews and CrewId(command.crew) not in state.planned:
+            return Refusal(RefusalReason.UNKNOWN_CREW, f"crew {command.crew} is not known")
+        crew_tellings.withdraw(state, CrewId(command.crew), None, actor, cause)
         return None
     incident = state.incidents.get(IncidentId(command.incident))
     if incident is None:
@@ -232,7 +241,7 @@ def _acknowledge(state: CentreState, incident: Incident, command: Acknowledge, a
     passed = {
         term.kind
         for term in incident.terms
-        if term.moment and "acknowledged" in term.until and command.term in ("", term.kind.value)
+        if term.has_passed and "acknowledged" in term.until and command.term in ("", term.kind.value)
     }
     review_due_us = None
     if TermKind.REVIEW in passed:
@@ -255,7 +264,17 @@ def _hand_over(state: CentreState, command: HandOver, actor: str, cause: str) ->
     what = {"territory": own, "to": command.to, "incidents": len(handed)}
     state.log_centre(Occasion.SHIFT_HANDED_OVER, actor, cause, what)
     text = f"{command.to} answers for {len(handed)} open incidents{f' of {own}' if own else ''}"
-    tell_centre(state, Occasion.SHIFT_HANDED_OVER, None, text, {}, "")
+    values = {"gives": actor.removeprefix("operator:"), "takes": command.to, "open": str(len(handed))}
+    tell_centre(
+        state,
+        Occasion.SHIFT_HANDED_OVER,
+        Happened.SHIFT_HANDOVER,
+        text,
+        values,
+        f"centre/{cause}",
+        territory=own or None,
+        priority=crew_tellings.PRIORITY,
+    )
 
 
 def _set_mode(state: CentreState, command: SetMode, actor: str, cause: str) -> None:
@@ -299,25 +318,47 @@ def _merge(state: CentreState, incident: Incident, command: Merge, actor: str, c
 
 
 def _carry_over(state: CentreState, incident: Incident, assignment: Assignment, into: Incident, actor: str, cause: str) -> None:
-    """Gives a merged incident's crew the same task at the one that goes on, as far as it had come, and held where it was."""
+    """Gives a merged incident's crew the same task at the one that goes on, as far as it had come, and held where it was.
+
+    Its terms run on as they did: a crew that is late stays late, gets no fresh time, and is told of no second time.
+    """
     crew_id, stage, held = CrewId(assignment.crew), assignment.state, assignment.held
     words = f"merged into {into.incident_id}"
     there = into.active(crew_id)
+    carried = _carried(state, incident, assignment, into)
     if there is not None:
         # It has an assignment to both: that to the one that goes on stays, and the crew where it is.
         if there.held and not held:
             turn_to(state, state.crews[crew_id], Task(into.incident_id, there.assignment_id), actor, cause)
+        begins = there.state is AssignmentState.OFFERED
         move(state, incident, assignment, AssignmentState.WITHDRAWN, actor, cause, words)
         if not held and stage in ASSIGNMENT_MOVES[there.state]:
             move(state, into, there, stage, actor, cause)
+            if begins:
+                # It was awaited on scene at the one that ends, and not yet here.
+                state.record(into, TermsCarried(there.assignment_id, carried), actor, cause)
         return
     move(state, incident, assignment, AssignmentState.WITHDRAWN, actor, cause, words)
-    assign(state, into, assignment.capability, state.crew_nos[crew_id], assignment.explanation, actor, cause, after=held)
-    if stage in (AssignmentState.EN_ROUTE, AssignmentState.ON_SCENE) and held:
+    # It had been there, and was called away: it is awaited anew.
+    returns = held and stage is AssignmentState.ON_SCENE
+    expected_us = None if returns else assignment.expected_us
+    crew_no, explanation = state.crew_nos[crew_id], assignment.explanation
+    assign(state, into, assignment.capability, crew_no, explanation, actor, cause, after=held, expected_us=expected_us)
+    if held and stage in (AssignmentState.EN_ROUTE, AssignmentState.ON_SCENE):
         # How far it had come is its report of then; reported anew it would turn to this one.
         stage = AssignmentState.ACCEPTED
+    given = into.assignments[-1]
     if stage is not AssignmentState.OFFERED:
-        move(state, into, into.assignments[-1], stage, actor, cause)
+        move(state, into, given, stage, actor, cause)
+    if not returns:
+        state.record(into, TermsCarried(given.assignment_id, carried), actor, cause)
+
+
+def _carried(state: CentreState, incident: Incident, assignment: Assignment, into: Incident) -> tuple[CarriedTerm, ...]:
+    """The terms of an assignment as they run on at the incident that goes on."""
+    plan, before = state.plan_of(into), state.plan_of(incident)
+    own = [term for term in incident.terms if term.assignment_id == assignment.assignment_id]
+    return tuple(found for term in own if (found := plan.carried(term, before, state.now_us)) is not None)
 
 
 def _split(state: CentreState, incident: Incident, command: Split, actor: str, cause: str) -> IncidentId | Refusal:

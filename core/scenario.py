@@ -124,8 +124,7 @@ class LevelAbove(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     priority: Annotated[int, Meta(ge=0, le=PRIORITY_LOWEST)] = 0
     """At once for an incident of this priority or a more urgent one (1 is the most urgent); 0 is never."""
     missing_s: Seconds = 0.0
-    """When a crew asked for so many seconds ago is still missing; 0 is never. Reckoned by the daily term: in another mode it
-    comes as much sooner or later as the term itself does."""
+    """When a crew asked for so many seconds ago is still missing, in whatever mode; 0 is never."""
 
 
 class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

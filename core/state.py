@@ -60,6 +60,7 @@ from core.vocabulary import (
     IncidentId,
     Mode,
     Occasion,
+    Part,
     Signal,
 )
 from core.waiting import Waiting
@@ -169,6 +170,14 @@ class CentreState:
         """Incidents whose terms are not fired, because the engine has failed on them."""
         self.firing: IncidentId | None = None
         """The incident whose term is being fired."""
+        self.doing: Part | None = None
+        """The part being done: where the engine fails, that is what it fails on (`core.quarantine`)."""
+        self.asking: tuple[IncidentId, ...] = ()
+        """Incidents that crews are being found for."""
+        self.by_hand: frozenset[IncidentId] = frozenset()
+        """Incidents that no crew is found for, because the engine has failed on them."""
+        self.one_by_one = False
+        """Whether crews are found for one need after another, so that a need on which the engine fails shows."""
         self.freed: dict[CrewId, None] = {}
         """Crews that became free and have not yet been matched with the queue."""
         self.clear_changes()

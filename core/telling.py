@@ -40,8 +40,19 @@ class Happened(Word):
     PATROL_FINDING = "patrol_finding"
     """A patrol has left its route, or whichever `PatrolFault` is the value of `finding`."""
     SIGNAL_LOST = "signal_lost"
-    """A crew or a device is no longer heard of."""
+    """A crew, or many of a territory, are no longer heard of."""
+    DUTY_NOT_BEGUN = "duty_not_begun"
+    """A crew that should be on duty by the roster has not come."""
+    TWO_POSITIONS = "two_positions"
+    """Two devices report positions as one crew."""
     SHIFT_HANDOVER = "shift_handover"
+    """Somebody else answers for the open incidents from now on."""
+    INCIDENT_LEFT_OUT = "incident_left_out"
+    """The centre has failed on an incident, and does without a part of what it does for it."""
+    PART_LEFT_OUT = "part_left_out"
+    """The centre has failed on a part of its work and does without it."""
+    NEWS_REFUSED = "news_refused"
+    """The centre has failed on scenarios, a roster or patrol routes that were to come into force."""
     TEST = "test"
     """Somebody tries whether a person can be reached."""
 
@@ -57,8 +68,13 @@ VALUES: Final[dict[Happened, tuple[str, ...]]] = {
     Happened.REVIEW: ("category", "waited_min"),
     Happened.MODE_CHANGED: ("mode", "reason"),
     Happened.PATROL_FINDING: ("crew", "finding", "place"),
-    Happened.SIGNAL_LOST: ("subject", "since"),
-    Happened.SHIFT_HANDOVER: ("shift", "gives", "takes", "open"),
+    Happened.SIGNAL_LOST: ("crew", "minutes"),
+    Happened.DUTY_NOT_BEGUN: ("crew", "minutes"),
+    Happened.TWO_POSITIONS: ("crew",),
+    Happened.SHIFT_HANDOVER: ("gives", "takes", "open"),
+    Happened.INCIDENT_LEFT_OUT: ("part",),
+    Happened.PART_LEFT_OUT: ("part",),
+    Happened.NEWS_REFUSED: ("part",),
     Happened.TEST: ("person",),
 }
 """What `Telling.values` should hold for each; the incident's number and the territory are the telling's own."""

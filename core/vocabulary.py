@@ -130,6 +130,28 @@ class Occasion(Word):
     SHIFT_HANDED_OVER = "shift_handed_over"
     MODE_SET = "mode_set"
     SCENARIOS_LOADED = "scenarios_loaded"
+    TELLING_WITHDRAWN = "telling_withdrawn"
+    """What was to be told of a crew is not so any more, or somebody has it in hand. In the centre's log only."""
+    LEFT_OUT = "left_out"
+    """The engine has failed on a part of its work, and this process does without it."""
+
+
+class Part(Word):
+    """What the engine can do without, and serve calls all the same: a part of its work, or of its work for one incident."""
+
+    TERMS = "terms"
+    """An incident's terms are fired. Left out for single incidents only."""
+    CREWS = "crews"
+    """Crews are found for an incident. Left out for single incidents only."""
+    TOGETHER = "together"
+    """Crews are found for all needs of a batch together; without it for one need after another."""
+    SIGNALS = "signals"
+    """Crews that are not heard any more are noticed."""
+    ROSTER = "roster"
+    """The plan, and what is noticed where plan and fact part."""
+    PATROLS = "patrols"
+    SCENARIOS = "scenarios"
+    """Another version comes into force."""
 
 
 class Mode(Word):

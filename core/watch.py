@@ -50,10 +50,10 @@ def _fire(state: CentreState, incident: Incident, term: Term) -> None:
     if term.kind is TermKind.WAVE:
         _fire_wave(state, incident, term, plan)
         return
-    moments = plan.moments(term.kind)
+    moments = plan.moments(term.kind, term.length_us)
     # A shorter chain than the term began with, where its version is known no more: the last step stands for the rest.
     moment = moments[min(term.moment, len(moments) - 1)]
-    coming = plan.next_moment(term.kind, term.moment, term.due_us)
+    coming = plan.next_moment(term)
     if coming is None and term.kind is TermKind.REVIEW:
         coming = 0, plan.due_us(TermKind.REVIEW, state.now_us, state.mode)
     done, told = _doing(state, incident, term.kind, moment)

@@ -38,6 +38,7 @@ from core.facts import (
     PrioritySet,
     Queued,
     TermFired,
+    TermsCarried,
 )
 from core.instant import SECOND_US, Micros
 from protocols.dispatch.contexts import Answer
@@ -71,6 +72,7 @@ _SILENT: Final = frozenset(
         AssignmentMoved,
         AssignmentEnded,
         TermFired,
+        TermsCarried,
         Acknowledged,
         PersonTold,
         OwnerSet,

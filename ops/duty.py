@@ -45,6 +45,9 @@ async def follow_roster(dsn: str, now_us: Callable[[], Micros], load: Callable[[
             newest, roster = await on_host(_read(dsn, now_us(), revision if now_us() - read_us < AGAIN_US else None))
         except (StorageError, *DRIVER_ERRORS) as error:
             _log.warning("roster not read", reason=str(error))
+        except Exception:
+            # Calls must be served, whatever is wrong with a roster.
+            _log.exception("roster not read", consequence="the centre goes by the one before")
         else:
             if roster is not None:
                 load(roster)

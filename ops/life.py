@@ -24,10 +24,14 @@ from core.commands import Order
 from core.decisions import Decisions
 from core.engine import Engine
 from core.inlet import Inlet
+from core.patrol import PatrolRoute
+from core.patrol_watch import Patrols
 from core.ports import Gazetteer, TravelTimes
 from core.quarantine import Quarantine
 from core.recovered import Recovered
+from core.roster.model import Roster
 from core.scenario import ScenarioSet
+from core.vocabulary import Part
 from ops.addresses import AddressReader
 from ops.authenticator import Authenticator
 from ops.callers import CallerLookup
@@ -101,16 +105,17 @@ class Life:
         began_us = now_us()
         self._categories = categories
         self._stored = {scenario.key: scenario for scenario in recovered.scenarios}
+        patrols = self._begin_patrols(routes) if routes or recovered.patrols else None
         engine = Engine(
             centre_rules(config),
             categories,
-            self._settle(scenarios),
+            self._begin_scenarios(scenarios),
             gazetteer,
             territories,
             CrewTree(queue_look=queue_look(config), travel=travel),
             recovered,
-            self._quarantine.muted,
-            patrols_of(routes) if routes or recovered.patrols else None,
+            self._quarantine.left_out,
+            patrols,
         )
         publisher = Publisher()
         publisher.restore(recovered.batch_no, recovered.incidents, recovered.crews, recovered.positions)
@@ -170,10 +175,8 @@ class Life:
                 nursery.start_soon(_raise_when, lost)
                 nursery.start_soon(self._upkeep)
                 nursery.start_soon(self._teller.run)
-                nursery.start_soon(follow_roster, self._dsn, now_us, lambda roster: self._centre.load(roster=roster))
-                nursery.start_soon(
-                    follow_routes, self._dsn, now_us, self._routes_version, lambda patrols: self._centre.load(patrols=patrols)
-                )
+                nursery.start_soon(follow_roster, self._dsn, now_us, self._load_roster)
+                nursery.start_soon(follow_routes, self._dsn, now_us, self._routes_version, self._load_patrols)
                 nursery.start_soon(self._look_back)
                 async with trio.open_nursery() as work:
                     work.start_soon(self._centre.run)
@@ -192,15 +195,52 @@ class Life:
             with trio.CancelScope(shield=True):
                 await on_host(self._dispatch.drain())
 
-    def load(self, scenarios: ScenarioSet) -> None:
-        """Lets new incidents go by these scenarios, as far as no version was changed without being raised."""
-        self._centre.load(scenarios=self._settle(scenarios))
+    def load(self, scenarios: ScenarioSet) -> bool:
+        """Lets new incidents go by these scenarios, as far as no version was changed without being raised.
+
+        Returns False, and logs it, where the engine has failed on them before.
+        """
+        settled_set = self._settle(scenarios)
+        taken = self._centre.load(scenarios=settled_set)
+        self._note_scenarios(settled_set, taken=taken)
+        return taken
+
+    def _load_roster(self, roster: Roster) -> None:
+        _note_taken(Part.ROSTER, taken=self._centre.load(roster=roster))
+
+    def _load_patrols(self, patrols: Patrols) -> None:
+        _note_taken(Part.PATROLS, taken=self._centre.load(patrols=patrols))
+
+    def _begin_scenarios(self, scenarios: ScenarioSet) -> ScenarioSet:
+        """What this life begins with: these, or those before them where the engine has failed on these."""
+        settled_set = self._settle(scenarios)
+        chosen = self._quarantine.begin(Part.SCENARIOS, settled_set)
+        self._note_scenarios(settled_set, taken=chosen is settled_set)
+        return chosen if isinstance(chosen, ScenarioSet) else settled_set
+
+    def _note_scenarios(self, settled_set: ScenarioSet, *, taken: bool) -> None:
+        _note_taken(Part.SCENARIOS, taken=taken)
+        # A version that was not taken may still be mended without being raised.
+        if taken:
+            self._stored.update((scenario.key, scenario) for scenario in settled_set)
+
+    def _begin_patrols(self, routes: list[PatrolRoute]) -> Patrols | None:
+        chosen = self._quarantine.begin(Part.PATROLS, tuple(routes))
+        if not isinstance(chosen, tuple):
+            _note_taken(Part.PATROLS, taken=False)
+            return None
+        _note_taken(Part.PATROLS, taken=chosen == tuple(routes))
+        try:
+            return patrols_of(list(chosen))
+        except Exception:
+            # Calls must be served, whatever is wrong with a route.
+            _log.exception("patrol routes not read", consequence="no patrol is watched in this life")
+            return None
 
     def _settle(self, scenarios: ScenarioSet) -> ScenarioSet:
         settled_set, faults = settled(scenarios, self._stored.values(), self._categories)
         for fault in faults:
             _log.error("scenario not taken", fault=fault)
-        self._stored.update((scenario.key, scenario) for scenario in settled_set)
         return settled_set
 
     async def _listen(self, bind_patience_s: float) -> None:
@@ -270,6 +310,12 @@ class Life:
                 await on_host(self._store.prepare_days(now_us()))
             except StorageError as error:
                 _log.warning("partitions not prepared", reason=str(error))
+
+
+def _note_taken(part: Part, *, taken: bool) -> None:
+    """Logs what is not gone by because the engine has failed on it."""
+    if not taken:
+        _log.error("not taken", part=part.value, why="the engine has failed on it", consequence="what was before stays")
 
 
 async def _bind(start: Callable[[], Coroutine[Any, Any, tuple[str, int]]], give_up_s: float) -> tuple[str, int]:

@@ -56,7 +56,11 @@ async def follow_routes(dsn: str, now_us: Callable[[], Micros], version: int, lo
             _log.warning("patrol routes not read", reason=str(error))
             continue
         if routes is not None:
-            load(patrols_of(routes))
+            try:
+                load(patrols_of(routes))
+            except Exception:
+                # Calls must be served, whatever is wrong with a route; another import is looked at again.
+                _log.exception("patrol routes not read", consequence="the centre goes by those before")
             version = newest
             _log.info("patrol routes", version=version, routes=len(routes))
 

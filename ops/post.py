@@ -30,6 +30,7 @@ from storage.outbox import Claimed, Outbox, Settled
 
 SETTLE_PAUSE_S: Final = 1.0
 """Between tries to record an outcome with the database away; when the lease ends, it is in doubt like any other."""
+MINUTE_US: Final = 60 * SECOND_US
 NOBODY_LOGGED: Final = 10
 """Tellings for which nobody was found that one round names in the log; all of them stand in the outbox."""
 
@@ -107,6 +108,8 @@ class Post:
         self._now_us = now_us
         self._is_first = True
         self._said_nobody = False
+        self._looked: tuple[People, int] | None = None
+        """The people, and the minute, with which tellings for nobody were looked at last."""
 
     async def prepare(self, room: Mapping[Channel, int]) -> tuple[list[Claimed], int | None]:
         """Makes tellings into deliveries and claims what is due. Raises `StorageError`.
@@ -125,6 +128,7 @@ class Post:
         self._is_first = False
         await self._outbox.expire(now_us)
         people = self._people.now()
+        await self._look_again(people, now_us)
         resolved = await self._outbox.resolve(now_us, lambda telling: self._who(people, telling, now_us))
         self._tell_of_nobody(resolved)
         claimed = await self._outbox.claim(now_us, room)
@@ -165,6 +169,23 @@ class Post:
         for sender in self._senders.values():
             await sender.close()
         await self._outbox.close()
+
+    async def _look_again(self, people: People, now_us: Micros) -> None:
+        """Looks again for whoever was not there: with another file of people, and as duties begin and quiet hours end.
+
+        Those are given to the minute, so once in a minute is often enough; a round comes at least twice as often.
+        """
+        moment = (people, now_us // MINUTE_US)
+        if not self._people.has_file or moment == self._looked:
+            return
+
+        def is_anybody(to: str, territory: str, priority: int) -> bool:
+            return bool(people.who(to, territory, now_us, priority).reached)
+
+        again = await self._outbox.look_again(now_us, is_anybody)
+        self._looked = moment
+        if again:
+            _log.info("somebody to tell", tellings=again, why="the file of people has changed, or a duty has begun")
 
     def _who(self, people: People, telling: Telling, now_us: Micros) -> Found:
         return people.who(telling.to, telling.territory, now_us, telling.priority)

@@ -85,7 +85,8 @@ class Service:
         self._data_dir = data_dir
         self._categories = load_categories(Path(config.centre.categories) if config.centre.categories else None)
         # Read once before anything else, so that a fault in them is told at the start and not by the first life.
-        self._read_scenarios()
+        self._scenarios = self._read_scenarios()
+        """As they were read last without a fault."""
         self._people = people_of(config)
         self._tls = tls_context(config.listen)
         self._stop = trio.Event()
@@ -105,8 +106,9 @@ class Service:
             return
         try:
             scenarios = self._read_scenarios()
-            self._life.load(scenarios)
-            _log.info("scenarios read", count=len(scenarios))
+            if self._life.load(scenarios):
+                self._scenarios = scenarios
+                _log.info("scenarios read", count=len(scenarios))
         except ScenarioError as error:
             for fault in error.faults:
                 _log.error("scenarios not loaded", fault=fault)
@@ -114,6 +116,15 @@ class Service:
     def _read_scenarios(self, older: Iterable[Scenario] = ()) -> ScenarioSet:
         centre = self._config.centre
         return centre_scenarios(centre.scenarios, bool(centre.categories), self._categories, older)
+
+    def _scenarios_of_life(self) -> ScenarioSet:
+        """The scenarios that a life begins with: whatever has happened to the files meanwhile, it begins."""
+        try:
+            self._scenarios = self._read_scenarios()
+        except ScenarioError as error:
+            for fault in error.faults:
+                _log.error("scenarios not loaded", fault=fault, consequence="this life begins with those read before")
+        return self._scenarios
 
     async def run(self) -> None:
         """Lives until told to stop. Raises what another life would not heal."""
@@ -173,7 +184,7 @@ class Service:
         _log.info("active", epoch=epoch)
         await on_host(store.prepare_days(now_us()))
         life = Life(self._config, store, self._dsn, self._tls, self._data_dir, self._quarantine, self._people)
-        await life.recover(self._categories, self._read_scenarios())
+        await life.recover(self._categories, self._scenarios_of_life())
         self._life = life
         try:
             await life.run(self._stop, lost, bind_patience_s=BIND_PATIENCE_S if self._follows else 0.0)

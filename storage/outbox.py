@@ -23,7 +23,7 @@ import msgspec
 
 from core import limits
 from core.delivery import DeliveryFault, DeliveryState, after_fault, back_off_us, frees_next, message_id
-from core.instant import Micros
+from core.instant import SECOND_US, Micros
 from core.people import Found
 from core.telling import Channel, Happened, Telling
 from storage.errors import DRIVER_ERRORS, translate
@@ -45,6 +45,16 @@ SELECT d.delivery_id, d.person, d.channel, d.rank, d.tries, d.lease_until, d.han
 FROM delivery d JOIN outbox o ON o.key = d.key
 WHERE d.state = 'sending' AND (d.lease_until <= $1 OR $2) FOR UPDATE OF d SKIP LOCKED
 """
+_NOBODY: Final = """
+SELECT DISTINCT recipient, territory, priority FROM outbox WHERE state = 'nobody' AND expires_at > $1 AND at >= $2
+"""
+_LOOK_AGAIN: Final = """
+UPDATE outbox SET state = 'waiting'
+WHERE state = 'nobody' AND expires_at > $1 AND at >= $2 AND recipient = $3 AND territory = $4 AND priority = $5
+"""
+NOBODY_AGE_US: Final = 86_400 * SECOND_US
+"""How long ago a telling may have been decided for which somebody is looked for again: it has expired long before, unless a
+person has ordered another try."""
 _EXPIRE_TELLINGS: Final = "UPDATE outbox SET state = 'expired' WHERE state = 'waiting' AND expires_at <= $1"
 _EXPIRE: Final = (
     "UPDATE delivery d SET state = 'expired', changed_at = $1 FROM outbox o"
@@ -63,6 +73,9 @@ _CANCEL: Final = (
 # Which try it is, is said by its number and its lease: the number alone begins anew when a person orders another try.
 _ACKNOWLEDGED: Final = (
     "SELECT incident_id, at, body #>> '{terms}' AS terms FROM incident_log WHERE fact = 'acknowledged' AND at >= $1"
+)
+_WITHDRAWN: Final = (
+    "SELECT at, body #>> '{prefix}' AS prefix FROM centre_log WHERE fact = 'telling_withdrawn' AND at >= $1 ORDER BY entry"
 )
 _HAND: Final = (
     "UPDATE delivery SET handed = true"
@@ -93,7 +106,7 @@ class OutboxState(Enum):
     RESOLVED = "resolved"
     """Made into deliveries."""
     NOBODY = "nobody"
-    """Nobody could be told; `passed_over` says why."""
+    """Nobody could be told; `passed_over` says why. Until it expires somebody is looked for again."""
     EXPIRED = "expired"
     CANCELLED = "cancelled"
     UNREADABLE = "unreadable"
@@ -198,6 +211,24 @@ class Outbox:
                 )
         return resolved
 
+    async def look_again(self, now_us: Micros, is_anybody: Callable[[str, str, int], bool]) -> int:
+        """Has tellings for which nobody was found looked at again where there is somebody now; returns how many.
+
+        Each is looked at until it expires. What is asked is asked once for all that share it, however many they are.
+
+        Args:
+            now_us: the time.
+            is_anybody: whether somebody can be told now: recipient, territory and priority.
+        """
+        since_us = now_us - NOBODY_AGE_US
+        again = 0
+        async with self._transaction() as connection:
+            for row in await connection.fetch(_NOBODY, now_us, since_us):
+                if is_anybody(*row):
+                    done = await connection.execute(_LOOK_AGAIN, now_us, since_us, *row)
+                    again += int(done.rpartition(" ")[2])
+        return again
+
     async def claim(self, now_us: Micros, room: Mapping[Channel, int]) -> list[Claimed]:
         """Tries that are due, theirs who asks until the lease ends.
 
@@ -234,12 +265,14 @@ class Outbox:
             return await cancel(connection, prefix, now_us, until_us)
 
     async def cancel_acknowledged(self, since_us: Micros, now_us: Micros) -> int:
-        """As `cancel`, of everything acknowledged since an instant: a process that died may not have come to it."""
+        """As `cancel`, of what was acknowledged or withdrawn since an instant: a process that died may not have come to it."""
         async with self._transaction() as connection:
             ended = 0
             for incident_id, at_us, terms in await connection.fetch(_ACKNOWLEDGED, since_us):
                 for term in msgspec.json.decode(terms, type=list[str]):
                     ended += await cancel(connection, f"incident/{incident_id}/{term}", now_us, at_us)
+            for at_us, prefix in await connection.fetch(_WITHDRAWN, since_us):
+                ended += await cancel(connection, prefix, now_us, at_us)
             return ended
 
     async def next_due_us(self) -> int | None:

@@ -134,6 +134,11 @@ async def prune(connection: asyncpg.Connection, now_us: Micros, retention: Reten
             first_day * DAY_US,
             await _kept_incidents(connection, first_day),
         )
+        # What the engine withdrew is of no use without the tellings; what a person has taken in hand stays for ever.
+        await connection.execute(
+            "DELETE FROM centre_log WHERE fact = 'telling_withdrawn' AND actor NOT LIKE 'operator:%' AND at < $1",
+            first_day * DAY_US,
+        )
         await _forget_past(connection, day_of(now_us) - retention.incident_days)
     finally:
         if not connection.is_closed():

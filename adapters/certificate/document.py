@@ -39,6 +39,7 @@ from core.facts import (
     Queued,
     Recategorised,
     TermFired,
+    TermsCarried,
 )
 from core.instant import Micros, to_datetime
 from core.vocabulary import AssignmentId
@@ -167,8 +168,8 @@ class Writer:
         if isinstance(fact, ArrivalSeen):
             there = FACTS["arrival_seen"].in_language(self._language)
             return there.format(crew=crews[fact.assignment_id], distance=f"{fact.distance_m:.0f}")
-        if isinstance(fact, ArrivalLeft):
-            return FACTS["arrival_left"].in_language(self._language).format(crew=crews[fact.assignment_id])
+        if isinstance(fact, ArrivalLeft | TermsCarried):
+            return FACTS[TAGS[type(fact)]].in_language(self._language).format(crew=crews[fact.assignment_id])
         if isinstance(fact, AssignmentHeld):
             turned = MOVES["held" if fact.held else "turned_to"]
             return turned.in_language(self._language).format(crew=crews[fact.assignment_id])

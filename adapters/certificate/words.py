@@ -159,6 +159,11 @@ FACTS: Final[dict[str, Phrase]] = {
         "by its positions crew {crew} has left again",
     ),
     "needs_raised": Phrase("қосымша жасақтар қажет: {needs}", "нужны ещё наряды: {needs}", "more crews are wanted: {needs}"),
+    "terms_carried": Phrase(
+        "{crew} жасағының мерзімдері біріктірілген оқиғадағыдай жалғасады",
+        "сроки наряда {crew} продолжаются, как до объединения",
+        "the terms of crew {crew} run on as before the merger",
+    ),
     "acknowledged": Phrase("жауапкершілікке алды: {terms}", "принято под контроль: {terms}", "acknowledged: {terms}"),
     "person_told": Phrase("хабарланды: {told} ({when})", "уведомлён: {told} ({when})", "told: {told} ({when})"),
     "owner_set": Phrase("жауапты: {owner}", "ответственный: {owner}", "answers from now on: {owner}"),
@@ -218,6 +223,7 @@ CAUSES: Final[dict[str, Phrase]] = {
     "crew_freed": Phrase("жасақ босады", "освободился наряд", "a crew has become free"),
     "no_crew": Phrase("бос жасақ жоқ", "нет свободного наряда", "no crew is free"),
     "position": Phrase("жасақтың координаттары", "координаты наряда", "the crew's positions"),
+    "by_hand": Phrase("жасақты қызметкер жібереді", "наряд направляет сотрудник", "a person sends the crew"),
     "no_place": Phrase("орны белгісіз", "место неизвестно", "the place is not known"),
 }
 """Why the centre itself did something (`core.assign`); other causes name an event, a command or a term."""

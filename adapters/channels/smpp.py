@@ -94,6 +94,11 @@ class SmppSession:
         """Whether, as far as this end knows, the SMSC is still there."""
         return self._lost is None
 
+    @property
+    def has_waiting(self) -> bool:
+        """Whether anybody waits for an answer."""
+        return bool(self._waiting)
+
     async def submit(self, one: Submit) -> str:
         """Submits one part; returns the SMSC's message id. Raises `SmppStatusError`, `SmppLostError`."""
         body = await self._ask(

@@ -3,8 +3,11 @@
 Place in the flow: one channel. Rules:
 - The session is kept between messages and asked whether it lives before one goes out; then it is bound anew once. So what was
   handed over was handed to an SMSC that had answered a moment ago.
+- Several messages are under way on it at once (`limits.SMS_WINDOW`), each with its parts in order. A message without an answer
+  gives the session up for those that come after it, and not for those that are under way with it.
 - The receipt is the message id of the last part's `submit_sm_resp`: the SMSC has taken it. Whether the telephone was on is
-  another question; delivery receipts are not asked for.
+  another question. Delivery receipts are not asked for: they come up to hours later, for each part by itself, on whichever
+  session is bound then, and only to who binds as a receiver too.
 - SMPP knows no repeats: without an answer a message is in doubt (`core.delivery` says what follows). A message in parts that is
   sent again has the same reference, so that a telephone that has had some of them completes it.
 - The message expires at the SMSC when the telling does (`validity_period`).
@@ -66,15 +69,17 @@ class Sms:
         self._now_us = now_us
         self._timeout_s = timeout_s
         self._session: SmppSession | None = None
-        self._sending = asyncio.Lock()
-        """One message after another: an SMSC that is sent at without a pause throttles."""
+        self._given_up: list[SmppSession] = []
+        """Sessions that no message goes to any more, until the last one under way has ended."""
+        self._window = asyncio.Semaphore(limits.SMS_WINDOW)
+        self._binding = asyncio.Lock()
 
     async def send(self, address: str, message: Message, hand: Hand) -> str:
         """As `Sender.send`; the receipt is the SMSC's message id."""
         parts = self._parts(address, message)
-        handed = False
+        handed, session = False, None
         try:
-            async with asyncio.timeout(self._timeout_s), self._sending:
+            async with asyncio.timeout(self._timeout_s), self._window:
                 session = await self._bound()
                 await hand()
                 handed = True
@@ -85,34 +90,55 @@ class Sms:
         except SmppStatusError as error:
             raise SendError(_fault_of(error.status), str(error)) from error
         except (TimeoutError, OSError, SmppLostError) as error:
-            await self._drop()
+            if session is not None:
+                self._give_up(session)
             if handed:
                 fault = DeliveryFault.IN_DOUBT
             else:
                 fault = DeliveryFault.TOO_SLOW if isinstance(error, TimeoutError) else DeliveryFault.UNREACHABLE
             raise SendError(fault, f"{type(error).__name__}: {error}") from error
+        finally:
+            self._end_given_up()
 
     async def close(self) -> None:
         """Unbinds."""
+        for old in self._given_up:
+            old.abort()
+        self._given_up.clear()
         session, self._session = self._session, None
         if session is not None:
             await session.unbind()
 
     async def _bound(self) -> SmppSession:
-        if self._session is not None and self._session.is_open:
+        session = self._session
+        if session is not None and session.is_open:
             try:
-                await self._session.enquire()
-                return self._session
+                await session.enquire()
+                return session
             except (SmppLostError, SmppStatusError):
-                await self._drop()
-        server = self._server
-        self._session = await SmppSession.bind(server.host, server.port, server.system_id, server.password, server.system_type)
-        return self._session
+                self._give_up(session)
+            except BaseException:
+                # It has not answered in time: whoever comes next begins with another one.
+                self._give_up(session)
+                raise
+        async with self._binding:
+            # Whoever waited for the same finds it done.
+            if self._session is None or not self._session.is_open:
+                server = self._server
+                self._session = await SmppSession.bind(
+                    server.host, server.port, server.system_id, server.password, server.system_type
+                )
+            return self._session
 
-    async def _drop(self) -> None:
-        session, self._session = self._session, None
-        if session is not None:
+    def _give_up(self, session: SmppSession) -> None:
+        if self._session is session:
+            self._session = None
+            self._given_up.append(session)
+
+    def _end_given_up(self) -> None:
+        for session in [one for one in self._given_up if not one.has_waiting]:
             session.abort()
+            self._given_up.remove(session)
 
     def _parts(self, address: str, message: Message) -> list[Submit]:
         text = encode(message.short)

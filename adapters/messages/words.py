@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from adapters.certificate.words import Phrase
 from core.patrol import PatrolFault
 from core.telling import Happened
-from core.vocabulary import Mode
+from core.vocabulary import Mode, Part
 
 
 class Words(NamedTuple):
@@ -127,23 +127,80 @@ WORDS: Final[dict[Happened, Words]] = {
         Phrase("{crew} {finding}: {place}", "{crew} {finding}: {place}", "{crew} {finding}: {place}"),
     ),
     Happened.SIGNAL_LOST: Words(
-        Phrase("{subject}: байланыс жоқ", "{subject}: нет связи", "{subject}: signal lost"),
+        Phrase("{crew}: байланыс жоқ", "{crew}: нет связи", "{crew}: signal lost"),
         Phrase(
-            "{subject} {since} бері байланысқа шықпайды. Аумағы: {territory}.",
-            "{subject} не выходит на связь с {since}. Территория: {territory}.",
-            "{subject} has not been heard of since {since}. Territory: {territory}.",
+            "{crew} {minutes} минуттан бері байланысқа шықпайды. Аумағы: {territory}.",
+            "{crew} не выходит на связь уже {minutes} мин. Территория: {territory}.",
+            "{crew} has not been heard of for {minutes} minutes. Territory: {territory}.",
         ),
-        Phrase("{subject} байланыс жоқ, {since} бері", "{subject} нет связи с {since}", "{subject} no signal since {since}"),
+        Phrase("{crew}: {minutes} мин байланыс жоқ", "{crew}: нет связи {minutes} мин", "{crew}: no signal for {minutes} min"),
+    ),
+    Happened.DUTY_NOT_BEGUN: Words(
+        Phrase("{crew} кезекшілікке шықпады", "{crew}: не заступил на дежурство", "{crew} has not come on duty"),
+        Phrase(
+            "{crew} кезекшілігі {minutes} минут бұрын басталған, бірақ жасақ шықпады. Аумағы: {territory}.",
+            "{crew}: дежурство началось {minutes} мин назад, наряд не заступил. Территория: {territory}.",
+            "The duty of {crew} began {minutes} minutes ago, and the crew has not come. Territory: {territory}.",
+        ),
+        Phrase("{crew}: {minutes} мин кезекшілікте жоқ", "{crew}: не заступил, {minutes} мин",
+               "{crew}: not on duty for {minutes} min"),
+    ),
+    Happened.TWO_POSITIONS: Words(
+        Phrase("{crew}: екі құрылғы", "{crew}: два устройства", "{crew}: two devices"),
+        Phrase(
+            "{crew} шақыру белгісімен екі құрылғы орналасуын хабарлайды. Аумағы: {territory}.",
+            "Под позывным {crew} координаты передают два устройства. Территория: {territory}.",
+            "Two devices report positions as crew {crew}. Territory: {territory}.",
+        ),
+        Phrase("{crew}: екі құрылғы хабарлайды", "{crew}: передают два устройства", "{crew}: two devices report"),
     ),
     Happened.SHIFT_HANDOVER: Words(
-        Phrase("Ауысым тапсыру: {shift}", "Передача смены: {shift}", "Shift handover: {shift}"),
+        Phrase("Ауысым тапсырылды: {takes}", "Смена передана: {takes}", "Shift handed over to {takes}"),
         Phrase(
-            "{shift} ауысымы: {gives} тапсырады, {takes} қабылдайды. Ашық оқиғалар: {open}. Аумағы: {territory}.",
-            "Смена {shift}: сдаёт {gives}, принимает {takes}. Открытых происшествий: {open}. Территория: {territory}.",
-            "Shift {shift}: {gives} hands over to {takes}. Open incidents: {open}. Territory: {territory}.",
+            "{gives} ауысымды тапсырды, {takes} қабылдады. Ашық оқиғалар: {open}. Аумағы: {territory}.",
+            "{gives} сдал(а) смену, принимает {takes}. Открытых происшествий: {open}. Территория: {territory}.",
+            "{gives} has handed the shift over to {takes}. Open incidents: {open}. Territory: {territory}.",
         ),
-        Phrase("{shift}: {gives} → {takes}, ашық {open}", "{shift}: {gives} → {takes}, открыто {open}",
-               "{shift}: {gives} to {takes}, open {open}"),
+        Phrase("{gives} → {takes}, ашық {open}", "{gives} → {takes}, открыто {open}", "{gives} to {takes}, open {open}"),
+    ),
+    Happened.INCIDENT_LEFT_OUT: Words(
+        Phrase("№ {incident} оқиғаны өзіңіз қадағалаңыз: {part}", "Следите сами за происшествием № {incident}: {part}",
+               "Watch incident {incident} yourself: {part}"),
+        Phrase(
+            "Бағдарлама қатесінен № {incident} оқиға үшін өшірілді: {part}. Оны өзіңіз қадағалаңыз, жүйе әкімшісіне "
+            "хабарлаңыз. Аумағы: {territory}.",
+            "Из-за сбоя программы для происшествия № {incident} отключено: {part}. Следите за ним сами и сообщите "
+            "администратору системы. Территория: {territory}.",
+            "After a fault of the program this is off for incident {incident}: {part}. Watch it yourself and tell the "
+            "administrator. Territory: {territory}.",
+        ),
+        Phrase("№{incident} өшірілді: {part}, өзіңіз қараңыз", "№{incident} отключено: {part}, следите сами",
+               "#{incident} is off: {part}; watch it yourself"),
+    ),
+    Happened.PART_LEFT_OUT: Words(
+        Phrase("Орталық мынасыз жұмыс істейді: {part}", "Центр работает без части функций: {part}",
+               "The centre works without: {part}"),
+        Phrase(
+            "Бағдарлама қатесінен өшірілді: {part}. Қоңыраулар қабылданып, жасақтар жіберілуде. Бұл жұмысты өзіңіз "
+            "қадағалаңыз, жүйе әкімшісіне хабарлаңыз. Аумағы: {territory}.",
+            "Из-за сбоя программы отключено: {part}. Вызовы принимаются, наряды направляются. Следите за этим сами и сообщите "
+            "администратору системы. Территория: {territory}.",
+            "After a fault of the program this is off: {part}. Calls are served and crews are sent. Watch over it yourself and "
+            "tell the administrator. Territory: {territory}.",
+        ),
+        Phrase("Қате, өшірілді: {part}", "Сбой, отключено: {part}", "Fault, now off: {part}"),
+    ),
+    Happened.NEWS_REFUSED: Words(
+        Phrase("Жаңасы қабылданбады: {part}", "Новое не принято: {part}", "What is new is not taken: {part}"),
+        Phrase(
+            "Бағдарлама қатесінен жаңасы қабылданбады, бұрынғысы қолданыста: {part}. Жүйе әкімшісіне хабарлаңыз. "
+            "Аумағы: {territory}.",
+            "Из-за сбоя программы новое не принято, действует прежнее: {part}. Сообщите администратору системы. "
+            "Территория: {territory}.",
+            "After a fault of the program what is new was not taken, and what was before stays: {part}. "
+            "Tell the administrator. Territory: {territory}.",
+        ),
+        Phrase("Жаңасы өтпеді: {part}", "Новое не принято: {part}", "Not taken: {part}"),
     ),
     Happened.TEST: Words(
         Phrase("Сынақ хабарлама", "Проверка связи", "Test message"),
@@ -169,6 +226,16 @@ FINDINGS: Final = {
     PatrolFault.CHECKPOINT_MISSED.value: Phrase("нүктеге келмеді", "не был в точке", "missed a checkpoint"),
 }
 """What a patrol is found to do, by `core.patrol.PatrolFault`."""
+PARTS: Final = {
+    Part.TERMS.value: Phrase("мерзімдерді бақылау", "контроль сроков", "its terms"),
+    Part.CREWS.value: Phrase("жасақ іздеу", "подбор нарядов", "finding crews"),
+    Part.TOGETHER.value: Phrase("жасақтарды бірге бөлу", "совместное распределение", "sharing crews out together"),
+    Part.SIGNALS.value: Phrase("жасақтар байланысын бақылау", "контроль связи нарядов", "watch over crews' signals"),
+    Part.ROSTER.value: Phrase("бекеттік ведомость", "постовая ведомость", "the roster"),
+    Part.PATROLS.value: Phrase("патруль бақылауы", "контроль патрулей", "watch over patrols"),
+    Part.SCENARIOS.value: Phrase("сценарийлер", "сценарии", "scenarios"),
+}
+"""What the centre can do without, by `core.vocabulary.Part`."""
 UNSAID: Final = "—"
 """Stands for a value that the telling lacks."""
 EVERYWHERE: Final = Phrase("бүкіл орталық", "весь центр", "the whole centre")

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from adapters.certificate.words import LANGUAGES, Language
-from adapters.messages.words import EVERYWHERE, EXPLANATION, FINDINGS, MODES, UNSAID, WORDS
+from adapters.messages.words import EVERYWHERE, EXPLANATION, FINDINGS, MODES, PARTS, UNSAID, WORDS
 from core import limits
 from core.category import CategoryTable
 from core.people import Person
@@ -58,7 +58,7 @@ class MessageWriter:
         if category in self._categories:
             name: str = getattr(self._categories[category].name, language)
             values["category"] = name
-        for word, phrases in (("mode", MODES), ("finding", FINDINGS)):
+        for word, phrases in (("mode", MODES), ("finding", FINDINGS), ("part", PARTS)):
             phrase = phrases.get(values[word])
             if phrase is not None:
                 values[word] = phrase.in_language(language)

@@ -16,6 +16,7 @@ import msgspec
 from core.commands import (
     Accept,
     Acknowledge,
+    AcknowledgeCrew,
     AddNote,
     AnyCommand,
     ChangePriority,
@@ -91,6 +92,7 @@ def _of_crew(client: Client, command: AnyCommand, incident: Lookup) -> tuple[str
             | Split()
             | ChangePriority()
             | Acknowledge()
+            | AcknowledgeCrew()
             | HandOver()
             | SetMode()
         ):
@@ -112,7 +114,7 @@ def _of_dispatcher(client: Client, command: AnyCommand, incident: Lookup) -> tup
                 return "$.body.command", "only a shift lead hands over a shift"
             outside = not within(command.territory, client.territory)
             return ("$.body.territory", f"lies outside {client.territory!r}") if outside else None
-        case CreateIncident():
+        case CreateIncident() | AcknowledgeCrew():
             numbers = ()
         case Merge():
             numbers = (("$.body.incident", command.incident), ("$.body.into", command.into))
@@ -126,6 +128,11 @@ def _of_dispatcher(client: Client, command: AnyCommand, incident: Lookup) -> tup
 
 
 def _of_sending(client: Client, command: AnyCommand, crew: CrewLookup) -> tuple[str, str] | None:
+    if isinstance(command, AcknowledgeCrew):
+        told = crew(command.crew)
+        if told is not None and not within(told.territory, client.territory):
+            return "$.body.crew", f"serves outside {client.territory!r}, to which this client is limited"
+        return None
     known = crew(command.to) if isinstance(command, Reassign) else None
     if known is None or not client.territory or served(known.territory, (client.territory,)):
         return None

@@ -50,6 +50,9 @@ class Smsc:
         """Headers of what was answered to the SMSC's own requests."""
         self.next: Callable[[Submitted], int] = lambda _: OK
         """Status of the answer to a submit_sm, SILENT or GONE."""
+        self.holds = 0
+        """How many answers to submit_sm it holds back, to give them all at once, the last one first."""
+        self._held: list[Callable[[], None]] = []
         self.asks_back = False
         """Whether it asks enquire_link of its own before it answers a submit_sm."""
         self._writers: set[asyncio.StreamWriter] = set()
@@ -104,7 +107,11 @@ class Smsc:
             if self.asks_back:
                 writer.write(struct.pack(">IIII", 16, ENQUIRE, 0, 77))
             if status != SILENT:
-                say(SUBMIT_RESP, status, f"id-{len(self.submitted)}".encode() + b"\0" if status == OK else b"")
+                text = f"id-{len(self.submitted)}".encode() + b"\0" if status == OK else b""
+                self._held.append(lambda: say(SUBMIT_RESP, status, text))
+            if len(self._held) >= self.holds:
+                while self._held:
+                    self._held.pop()()
         elif command == ENQUIRE:
             self.enquiries += 1
             say(ENQUIRE_RESP, OK)

@@ -69,7 +69,7 @@ def test_every_word_of_the_log_has_a_row_in_every_table() -> None:
     assert set(words.ENDS) == {end.value for end in TermEnd}
     assert set(words.MOVES) == {state.value for state in AssignmentState} | {"held", "turned_to"}
     assert set(words.REASONS) == {reason.value for reason in AssignReason}
-    assert set(words.CAUSES) == {how.value for how in Asked} | {"no_crew", "no_place", "position"}
+    assert set(words.CAUSES) == {how.value for how in Asked} | {"by_hand", "no_crew", "no_place", "position"}
     assert set(words.FACTS) == {TAGS[fact] for fact in TAGS if fact not in (AssignmentMoved, AssignmentEnded, AssignmentHeld)}
 
 

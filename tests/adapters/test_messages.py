@@ -34,12 +34,11 @@ USUAL = {
     "reason": "байланыс жоқ",
     "finding": "тұр",
     "place": "Достық, 5",
-    "subject": "ҚБ-7",
-    "since": "14:05",
-    "shift": "2-ауысым",
+    "minutes": "10",
     "gives": "Аида",
     "takes": "Данияр",
     "open": "17",
+    "part": "signals",
     "person": "Аида",
 }
 """A value of usual length for every name."""

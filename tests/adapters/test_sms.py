@@ -7,10 +7,12 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from adapters.channels.smpp import SmppSession
 from adapters.channels.sms import Sms, SmsServer
+from core import limits
 from core.delivery import DeliveryFault
 from tests.adapters.sending import Try, closed_port, message, now_us, port_that_hangs
-from tests.adapters.smsc import GONE, OK, PASSWORD, SILENT, SYSTEM_ID, Smsc, smsc_of
+from tests.adapters.smsc import GONE, OK, PASSWORD, SILENT, SYSTEM_ID, Smsc, Submitted, smsc_of
 
 TO = "+77010000001"
 
@@ -167,3 +169,62 @@ def test_whoever_does_not_speak_smpp_is_given_up() -> None:
         await ended.wait()
 
     asyncio.run(main())
+
+
+def test_messages_share_a_session_and_each_gets_its_own_answer_in_whatever_order() -> None:
+    async def body(sms: Sms, smsc: Smsc) -> None:
+        smsc.holds = limits.SMS_WINDOW
+        numbers = [f"+7701000{number:04}" for number in range(limits.SMS_WINDOW)]
+        receipts = await asyncio.gather(*(Try().of(sms, number) for number in numbers))
+        taken = {one.destination: f"id-{place}" for place, one in enumerate(smsc.submitted, start=1)}
+        assert receipts == [taken[number.removeprefix("+")] for number in numbers]
+        assert smsc.binds == 1
+
+    run(body)
+
+
+def test_no_more_messages_are_under_way_than_the_window_allows() -> None:
+    async def body(sms: Sms, smsc: Smsc) -> None:
+        smsc.holds = limits.SMS_WINDOW + 1  # it waits for one more than may come
+        full = asyncio.Event()
+
+        def count(_: Submitted) -> int:
+            if len(smsc.submitted) == limits.SMS_WINDOW:
+                full.set()
+            return OK
+
+        smsc.next = count
+        tries = [Try() for _ in range(limits.SMS_WINDOW + 5)]
+        outcomes = [asyncio.create_task(one.of(sms, TO)) for one in tries]
+        await full.wait()
+        other = await SmppSession.bind("127.0.0.1", smsc.port, SYSTEM_ID, PASSWORD)
+        for _ in range(10):  # there and back, by which any other message would have come
+            await other.enquire()
+        assert len(smsc.submitted) == sum(one.handed for one in tries) == limits.SMS_WINDOW
+        smsc.holds = 0
+        smsc.cut()
+        ends = await asyncio.gather(*outcomes)
+        # What was handed over is in doubt; what waited for room has told nobody, and goes out now.
+        assert ends.count(DeliveryFault.IN_DOUBT) == limits.SMS_WINDOW
+        assert sum(isinstance(end, str) for end in ends) == 5
+        other.abort()
+
+    run(body)
+
+
+def test_message_without_an_answer_takes_no_other_one_with_it() -> None:
+    async def body(sms: Sms, smsc: Smsc) -> None:
+        def answer(one: Submitted) -> int:
+            return SILENT if one.destination.endswith("9") else OK
+
+        smsc.next = answer
+        assert await Try().of(sms, TO) == "id-1"
+        text = "Өрт, Абай даңғылы " * 10
+        silent = asyncio.create_task(Try().of(sms, "+77010000009"))
+        others = [await Try().of(sms, TO, message(text)) for _ in range(3)]
+        assert all(isinstance(one, str) for one in others)
+        assert await silent is DeliveryFault.IN_DOUBT
+        assert isinstance(await Try().of(sms, TO), str)
+        assert smsc.binds == 2, "the session without an answer is given up for those that come after"
+
+    run(body, timeout_s=1.0)

@@ -196,7 +196,7 @@ def test_handle_when_anything_happens_keeps_the_invariants(steps: list[Step]) ->
             facts = {
                 msgspec.json.decode(entry.body)["assignment_id"]
                 for entry in decisions.log
-                if entry.fact in ("crew_assigned", "assignment_moved", "assignment_ended")
+                if entry.fact in ("crew_assigned", "assignment_moved", "assignment_ended", "assignment_held")
             }
             assert touched == facts, "an assignment changes by a fact of its own, never by another's"
             for number in before.keys() - touched:

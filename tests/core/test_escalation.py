@@ -12,13 +12,13 @@ from core.events import CallUpdate
 from core.facts import StepDone
 from core.incident import decode_fact
 from core.instant import SECOND_US
-from core.scenario import ByMode, Chain, CrewNeed, Informed, LevelAbove, Scenario, Step
+from core.scenario import ByMode, Chain, CrewNeed, Informed, LevelAbove, Scenario, ScenarioSet, Step
 from core.state import Batch
 from core.telling import Happened
 from core.terms import TermLengths
-from core.vocabulary import CrewState, Mode, TermKind
-from tests.core.town import DONE, EASTERN, ELSEWHERE, SPOT, Town
-from tests.simulation.places import PLAIN, scenarios
+from core.vocabulary import CategoryCode, CrewState, Mode, TermKind
+from tests.core.town import DONE, EASTERN, ELSEWHERE, QUIET, SPOT, Town
+from tests.simulation.places import CATEGORIES, PLAIN, scenarios
 
 
 def chain(within_s: float, *steps: Step, **more: object) -> Chain:
@@ -93,6 +93,76 @@ def test_crew_chain_when_nobody_helps_goes_to_its_end_and_asks_the_level_above()
     keys = [one.key for decisions in here.committed.decisions for one in decisions.tellings]
     assert len(keys) == len(set(keys)) == 3
     assert all(key.startswith(f"incident/{incident}/crew/") for key in keys)
+
+
+LENGTHS = ByMode(daily=10, heightened=20, emergency=45)
+
+
+@pytest.mark.parametrize("changed", ["", "emergency", "daily"], ids=lambda mode: f"then_{mode or 'unchanged'}")
+@pytest.mark.parametrize("restarts", [False, True], ids=["one_life", "restart"])
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [
+        ("daily", [(10, "shift_lead"), (22, "duty_officer"), (30, "level_above")]),
+        ("heightened", [(20, "shift_lead"), (30, "level_above"), (32, "duty_officer")]),
+        # Longer than a crew may be missing: the level above is asked before anything has passed.
+        ("emergency", [(30, "level_above"), (45, "shift_lead"), (57, "duty_officer")]),
+    ],
+)
+def test_missing_crew_is_reckoned_from_its_asking_in_each_mode(
+    mode: str, expected: list[tuple[int, str]], restarts: bool, changed: str
+) -> None:
+    crew = Chain(within_s=LENGTHS, steps=(tell(0, "shift_lead"), tell(12, "duty_officer")))
+    here = town(crew=crew, level_above=LevelAbove(missing_s=30))
+    here.order(SetMode(command_id="m", mode=mode, ground="order 7"))  # type: ignore[arg-type]
+    here.call("fight")
+    heard = course(here, 5)
+    if changed:
+        here.order(SetMode(command_id="n", mode=changed, ground="order 8"))  # type: ignore[arg-type]
+    if restarts:
+        newer = msgspec.structs.replace(PLAIN, version=9)
+        again = Town(scenarios=scenarios(newer), recovered=here.committed.recovered(), now_us=here.now_us)
+        assert again.engine.state.mode is Mode(changed or mode)
+        here = again
+    heard += [(second + 5, *one) for second, *one in course(here, 90)]  # type: ignore[misc]
+    assert [(second, to) for second, term, to in heard if term == "crew"] == expected
+
+
+@pytest.mark.parametrize("lengths", [TermLengths(no_crew_us=20 * SECOND_US), TermLengths(pace=2.0)], ids=["set", "pace"])
+def test_missing_crew_is_reckoned_from_its_asking_whatever_the_centre_sets(lengths: TermLengths) -> None:
+    base = msgspec.structs.replace(PLAIN, level_above=LevelAbove(missing_s=30))
+    here = Town(scenarios=scenarios(base), rules=msgspec.structs.replace(QUIET, terms=lengths))
+    here.call("fight")
+    heard = [second for second, term, to in course(here, 40) if (term, to) == ("crew", "level_above")]
+    assert heard == [round(30 / lengths.pace)]
+
+
+@pytest.mark.parametrize(("stop", "expected"), [(("met",), []), (("acknowledged",), []), ((), [])])
+def test_term_that_has_not_passed_ends_with_the_crew_although_the_level_above_was_asked(
+    stop: tuple[str, ...], expected: list[tuple[int, str, str]]
+) -> None:
+    here = town(crew=chain(45, tell(0, "shift_lead"), stop=stop), level_above=LevelAbove(missing_s=30))
+    incident = here.call("fight")
+    assert course(here, 40) == [(30, "crew", "level_above")]
+    here.order(Acknowledge(command_id="a", incident=incident))
+    assert any(term.kind is TermKind.CREW for term in here.incident(incident).terms), "nothing has passed yet"
+    here.crew("P-1", "patrol")
+    assert [one for one in course(here, 19) if one[1] == "crew"] == expected
+
+
+def test_crew_term_when_the_incident_turns_out_to_be_something_else_counts_from_the_same_asking() -> None:
+    slow = msgspec.structs.replace(
+        PLAIN, version=2, crew=chain(40, tell(0, "shift_lead")), level_above=LevelAbove(missing_s=50)
+    )
+    every = [slow.serving(CategoryCode(code), CATEGORIES[code].needs) for code in CATEGORIES]
+    quick = msgspec.structs.replace(PLAIN, crew=chain(10, tell(0, "shift_lead")), level_above=LevelAbove(missing_s=25))
+    every = [quick.serving(one.code, one.needs) if one.code == "fire" else one for one in every]
+    here = Town(scenarios=ScenarioSet(every, CATEGORIES, {}))
+    here.call("help", call_id="x")
+    here.wait(5)
+    here.say(CallUpdate(seq=here.number(), at=here.at, call_id="x", words="fire"))
+    heard = [(second + 5, to) for second, term, to in course(here, 60) if term == "crew"]
+    assert heard == [(40, "level_above"), (40, "shift_lead")], "the term itself runs as it began; what is late comes at once"
 
 
 def test_accept_chain_goes_on_over_the_next_crew_and_ends_when_one_accepts() -> None:

@@ -16,10 +16,11 @@ from core.inlet import Inlet
 from core.instant import SECOND_US, Micros, to_datetime
 from core.ports import Match, Subscriber
 from core.quarantine import EngineFaultError, Quarantine
-from core.state import Batch
+from core.state import Batch, CentreState
+from core.telling import Happened
 from core.vocabulary import IncidentId, RejectCode
 from routing.crew_index import CrewTree
-from tests.core.town import PLAIN_SCENARIOS, START_US, Committed, Town, chunk
+from tests.core.town import PLAIN_SCENARIOS, START_US, Committed, chunk
 from tests.simulation.places import CATEGORIES, RULES, AddressTable, Halves
 
 AT = to_datetime(START_US)
@@ -47,6 +48,7 @@ class Lives:
         self.quarantine = Quarantine()
         self.faults: list[str] = []
         self.batches: list[int] = []
+        self.now_us = Micros(START_US)
         self._events = events
         self._orders = orders
 
@@ -60,7 +62,7 @@ class Lives:
             Halves(),
             CrewTree(),
             self.committed.recovered(),
-            self.quarantine.muted,
+            self.quarantine.left_out,
         )
         inlet = Inlet()
         for source, events in self._events.items():
@@ -73,7 +75,7 @@ class Lives:
         centre = Centre(
             engine,
             inlet,
-            now_us=lambda: Micros(START_US),
+            now_us=lambda: self.now_us,
             lookup=self._lookup,
             commit=self._commit,
             committed=self.committed.take,
@@ -157,26 +159,25 @@ async def test_portions_when_nothing_is_suspect_are_the_batch_itself() -> None:
     assert lives.batches == [5]
 
 
-def test_blame_when_a_term_was_fired_mutes_its_incident() -> None:
-    quarantine = Quarantine()
-    assert "incident 7" in quarantine.blame(Batch([chunk("a", call(1, "fight"))], [], {}), IncidentId(7))
-    assert quarantine.muted == {7}
-    assert not quarantine.is_careful
-    town = Town()
-    muted, other = town.call(), town.call(fix=None, words="fire")
-    engine = Engine(
-        RULES,
-        CATEGORIES,
-        PLAIN_SCENARIOS,
-        AddressTable(),
-        Halves(),
-        CrewTree(),
-        town.committed.recovered(),
-        frozenset({IncidentId(muted)}),
-    )
-    decisions = engine.handle(Batch([], [], {}), Micros(START_US + 3_600 * SECOND_US))
-    assert decisions is not None
-    assert {notice.incident_id for notice in decisions.notices} == {other}
+async def test_term_on_which_the_engine_fails_is_its_incident_s_alone_and_the_shift_lead_is_told() -> None:
+    lives = Lives({"a": [call(1, "fight")], "b": [call(1, "fire")]}, [])
+    assert await lives.until_done() == 1
+    state = CentreState(RULES, CATEGORIES, PLAIN_SCENARIOS, AddressTable(), Halves(), CrewTree())
+    state.firing = IncidentId(1)
+    now_us = Micros(START_US)
+    assert "terms of incident 1" in lives.quarantine.blame(Batch([chunk("a", call(2, "fight"))], [], {}), state, now_us)
+    state.firing = IncidentId(99)
+    lives.quarantine.blame(Batch([], [], {}), state, now_us)
+    assert not lives.quarantine.is_careful
+    lives.now_us = Micros(START_US + 3_600 * SECOND_US)
+    assert await lives.live()
+    decisions = lives.committed.decisions[-1]
+    told = {(notice.incident_id, notice.term) for notice in decisions.notices}
+    assert {one for one in told if one[1] == "left_out"} == {(1, "left_out")}, "an incident that has ended needs no terms"
+    assert {incident for incident, term in told if term != "left_out"} == {2}
+    assert [one.key for one in decisions.tellings if one.template is Happened.INCIDENT_LEFT_OUT] == [
+        f"incident/1/left_out/terms/{now_us}"
+    ]
 
 
 def seqs(batch: Batch) -> list[tuple[str, list[int | None], int]]:
@@ -205,6 +206,7 @@ def test_portions_when_two_events_of_a_source_are_suspect(
     chunks: list[Chunk], expected: list[list[tuple[str, list[int | None], int]]]
 ) -> None:
     quarantine = Quarantine()
-    quarantine.blame(Batch([chunk("a", call(1, "x"), call(2, "x"))], [], {}), None)
+    state = CentreState(RULES, CATEGORIES, PLAIN_SCENARIOS, AddressTable(), Halves(), CrewTree())
+    quarantine.blame(Batch([chunk("a", call(1, "x"), call(2, "x"))], [], {}), state, Micros(0))
     assert [seqs(portion) for portion in quarantine.portions(Batch(chunks, [], {}))] == expected
     assert not quarantine.is_careful

@@ -19,6 +19,8 @@ from typing import Self
 SOURCE_TOKEN = "token-of-the-sources"
 DISPATCHER_TOKEN = "token-of-the-dispatcher"
 PATIENCE_S = 60.0
+PROGRAM = "import sys; from ops.cli import main; sys.exit(main())"
+"""What a process runs: the command line."""
 
 CONFIGURATION = """\
 [centre]
@@ -46,8 +48,15 @@ class Service:
     """The processes of one centre; with no DSN on the embedded PostgreSQL, which is left running."""
 
     def __init__(
-        self, folder: Path, dsn: str, *, hello_timeout_s: float = 10.0, settings: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        dsn: str,
+        *,
+        hello_timeout_s: float = 10.0,
+        settings: Mapping[str, str] | None = None,
+        program: str = PROGRAM,
     ) -> None:
+        self._program = program
         ports = _free_ports(3)
         self.tcp_url = f"tcp://127.0.0.1:{ports[0]}"
         self.ws_url = f"ws://127.0.0.1:{ports[1]}"
@@ -70,7 +79,7 @@ class Service:
                 [
                     sys.executable,
                     "-c",
-                    "import sys; from ops.cli import main; sys.exit(main())",
+                    self._program,
                     "serve",
                     "--config",
                     str(self._config),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
@@ -11,11 +12,13 @@ import pytest
 
 from adapters.channels.channel import Hand, Message, Sender
 from adapters.channels.webhook import Body, verify
+from adapters.messages.writer import MessageWriter
 from core import limits
-from core.instant import Micros
+from core.category import load_categories
+from core.instant import SECOND_US, Micros, to_datetime
 from core.people_file import PeopleError
 from core.telling import Channel
-from ops.post import PeopleOfFile
+from ops.post import PeopleOfFile, Post
 from ops.telling import senders_of
 from storage.outbox import Outbox
 from storage.outbox_view import read_outbox, retry
@@ -290,5 +293,58 @@ def test_next_due_is_the_end_of_the_pause(database: str, tmp_path: Path) -> None
             assert claimed == [] and due_us is not None
             clock.now_us = Micros(due_us)
             assert await round_of(post) == 1
+
+    asyncio.run(main())
+
+
+def chief(folder: Path, duty: str = "") -> None:
+    """Makes the file of people one with somebody who holds the role that nobody held."""
+    file = folder / "people.toml"
+    chief = f'[[people]]\nid = "chief"\nroles = ["chief"]\nchannels = ["sms:+77010000003"]\ntime_zone = "UTC"\n{duty}\n'
+    file.write_text(file.read_text(encoding="utf-8") + chief, encoding="utf-8")
+
+
+def test_somebody_is_looked_for_again_when_the_file_of_people_changes(database: str, tmp_path: Path) -> None:
+    async def main() -> None:
+        clock = Clock()
+        async with town_of() as town, post_of(database, town, tmp_path, clock) as post:
+            await commit(database, samples.telling("incident/1/crew/1", to="chief"), samples.telling("incident/1/crew/2"))
+            assert await round_of(post) == 3
+            assert await round_of(post) == 0
+            chief(tmp_path)
+            assert await round_of(post) == 1
+            assert [one.destination for one in town.smsc.submitted][-1] == "77010000003"
+            assert await round_of(post) == 0, "once"
+
+    asyncio.run(main())
+
+
+def test_somebody_is_looked_for_again_when_a_duty_begins_and_until_the_telling_expires(database: str, tmp_path: Path) -> None:
+    async def main() -> None:
+        clock = Clock()
+        begins = to_datetime(Micros(clock.now_us + 600 * SECOND_US))
+        async with town_of() as town:
+            town_people = town.write_people(tmp_path)
+            chief(tmp_path, f'duty = ["daily {begins:%H:%M}-{begins + timedelta(hours=8):%H:%M}"]')
+            people = PeopleOfFile(town_people)
+            post = Post(
+                Outbox(database), people, MessageWriter(load_categories(), "x"), senders_of(town.channels(), clock), clock
+            )
+            soon = msgspec.structs.replace(
+                samples.telling("incident/1/crew/1", to="chief"), expires_us=Micros(clock.now_us + 300 * SECOND_US)
+            )
+            later = msgspec.structs.replace(
+                samples.telling("incident/1/crew/2", to="chief"), expires_us=Micros(clock.now_us + 1800 * SECOND_US)
+            )
+            await commit(database, soon, later)
+            for _ in range(9):
+                assert await round_of(post) == 0
+                clock.move(60)
+            clock.move(90)
+            assert await round_of(post) == 1
+            assert len(town.smsc.submitted) == 1
+            clock.move(60)
+            assert await round_of(post) == 0
+            await post.close()
 
     asyncio.run(main())

@@ -157,7 +157,7 @@ def test_server_that_does_not_answer_holds_up_no_other_channel(database: str, tm
             await running.tell(f"sms/{number}", "person:sms")
 
         async def stuck() -> bool:
-            return len(running.town.smsc.submitted) == 1
+            return len(running.town.smsc.submitted) == limits.SMS_WINDOW
 
         await until(stuck)
         await running.tell("mail", "person:mail")

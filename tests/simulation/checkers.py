@@ -1,4 +1,4 @@
-"""The eleven invariants of ARCHITECTURE.md as checks, made at the very moment something is decided, committed, told or heard.
+"""The invariants of ARCHITECTURE.md as checks, made at the very moment something is decided, committed, told or heard.
 
 Each failure is a `Violation` that names the invariant. The log's own checks are in `log_checker`, the engine's
 in `engine_checker`; what only holds when everything has come to rest is `at_rest`.
@@ -13,12 +13,14 @@ import msgspec
 from core.decisions import Decisions
 from core.events import Chunk
 from core.incident import fold
+from core.vocabulary import Mode
 from protocols.dispatch.codec import decode_centre
 from protocols.dispatch.message import Answer, Changes, Snapshot, Welcome
 from protocols.dispatch.subscription import Subscription
 from protocols.ingest.codec import decode_from_centre
 from protocols.ingest.frame import LengthReader, LineReader
 from protocols.ingest.message import Ack, Framing
+from tests.simulation.crew_checker import CrewChecker
 from tests.simulation.engine_checker import check_decided, check_recovered
 from tests.simulation.log_checker import LogChecker, Violation
 from tests.simulation.network import Link
@@ -53,6 +55,7 @@ class Checks:
         self._world = world
         self.log = LogChecker()
         self.patrols = PatrolChecker()
+        self.crews = CrewChecker()
         self.made = 0
         """Checks made so far."""
         self._views: dict[tuple[int, int], bytes] = {}
@@ -127,8 +130,10 @@ class Checks:
 
     def committed(self, decisions: Decisions) -> None:
         """3, 5, 7, 11: a transaction has become durable."""
-        self.log.take(decisions.log)
+        modes = [Mode(msgspec.json.decode(one.body)["mode"]) for one in decisions.centre_log if one.fact == "mode_set"]
+        self.log.take(decisions.log, modes)
         self.patrols.take(decisions)
+        self.crews.take(decisions)
         for change in decisions.incidents:
             self.log.check_view(change)
             self._views[change.incident_id, change.version] = change.view

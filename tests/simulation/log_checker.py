@@ -5,9 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from core.decisions import IncidentChange, LogEntry
-from core.facts import Acknowledged, AssignmentEnded, AssignmentHeld, AssignmentMoved, CrewAssigned, Fact, Opened, TermFired
+from core.facts import (
+    Acknowledged,
+    AssignmentEnded,
+    AssignmentHeld,
+    AssignmentMoved,
+    CrewAssigned,
+    Fact,
+    Opened,
+    Queued,
+    TermFired,
+    TermsCarried,
+)
 from core.incident import ACTIVE, IllegalMoveError, Incident, apply, decode_fact, encode_incident
-from tests.simulation.chain_checker import is_over, step_fault
+from core.incident_terms import Term
+from core.vocabulary import Mode, TermKind
+from tests.simulation.chain_checker import CrewAsked, asked_of, is_over, step_fault
 
 
 class Violation(Exception):  # noqa: N818 - says what has happened
@@ -28,9 +41,15 @@ class LogChecker:
         self._crew_of: dict[int, str] = {}
         self._fired: set[tuple[int, str, int | None, int, int]] = set()
         self._created_by: set[str] = set()
+        self._asked: dict[int, CrewAsked] = {}
+        """Incident → the missing crew that its crew term counts from."""
+        self._modes = [Mode.DAILY]
+        self._carried: dict[str, tuple[list[Term], int | None, int]] = {}
+        """Crew → what it was awaited by at an incident that is being merged, and the newest assignment of then."""
 
-    def take(self, entries: Iterable[LogEntry]) -> None:
-        """Folds the entries of one batch. Raises `Violation`."""
+    def take(self, entries: Iterable[LogEntry], modes: Iterable[Mode] = ()) -> None:
+        """Folds the entries of one batch, in which the centre has gone over to these modes. Raises `Violation`."""
+        self._modes = [self._modes[-1], *modes]
         for entry in entries:
             number = entry.incident_id
             incident = self.incidents.get(number)
@@ -51,7 +70,7 @@ class LogChecker:
                 if term not in incident.terms and not is_over(term, fact, incident):
                     raise Violation(6, f"incident {number}: {term} is lost by {fact}")
             if isinstance(fact, Acknowledged) and any(
-                term.moment and term.kind in fact.terms and "acknowledged" in term.until for term in incident.terms
+                term.has_passed and term.kind in fact.terms and "acknowledged" in term.until for term in incident.terms
             ):
                 raise Violation(6, f"incident {number} is acknowledged and {incident.terms} go on")
             if incident.version != entry.version:
@@ -88,6 +107,12 @@ class LogChecker:
                 self._turn(fact)
             case AssignmentEnded():
                 self._free(fact.assignment_id)
+                if fact.text.startswith("merged into "):
+                    assignment = next(one for one in incident.assignments if one.assignment_id == fact.assignment_id)
+                    terms = [term for term in incident.terms if term.assignment_id == fact.assignment_id]
+                    self._carried[assignment.crew] = (terms, assignment.expected_us, max(self._crew_of))
+            case TermsCarried():
+                self._check_carried(incident, fact)
             case AssignmentMoved():
                 if fact.to not in ACTIVE:
                     self._free(fact.assignment_id)
@@ -98,11 +123,30 @@ class LogChecker:
                 self._fired.add(term)
                 if fact.due_us > entry.at_us:
                     raise Violation(6, f"the term {fact.term.value} of incident {number} fires before it is due")
-                fault = step_fault(incident, fact, entry.at_us)
+                asked = self._asked.get(number) if fact.term is TermKind.CREW else None
+                fault = step_fault(incident, fact, entry.at_us, asked)
                 if fault:
                     raise Violation(6, f"the term {fact.term.value} of incident {number}: {fault}: {fact}")
+            case Queued():
+                try:
+                    asked = asked_of(incident, fact, entry.at_us, self._modes)
+                except ValueError as error:
+                    raise Violation(6, f"incident {number}: {error}") from error
+                if asked is not None:
+                    self._asked[number] = asked
             case _:
                 pass
+
+    def _check_carried(self, incident: Incident, fact: TermsCarried) -> None:
+        """6: a crew whose incident is merged is awaited as before, neither longer nor anew."""
+        assignment = next(one for one in incident.assignments if one.assignment_id == fact.assignment_id)
+        terms, expected_us, newest = self._carried.pop(assignment.crew)
+        had = [(term.kind, term.due_us, term.moment, term.until) for term in terms]
+        has = [(term.kind, term.due_us, term.moment, term.until) for term in fact.terms]
+        if had != has:
+            raise Violation(6, f"incident {incident.incident_id}: crew {assignment.crew} had {had}, and has {has}")
+        if assignment.assignment_id > newest and assignment.expected_us != expected_us:
+            raise Violation(6, f"crew {assignment.crew} was expected at {expected_us}, and is at {assignment.expected_us}")
 
     def _turn(self, fact: AssignmentHeld) -> None:
         crew = self._crew_of[fact.assignment_id]

@@ -8,18 +8,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from typing import Final
+from typing import Final, NoReturn
+
+import msgspec
 
 import core.assign
+import core.crew_reports
 import core.engine
 import core.incident
+import core.orders
 import core.watch
 from core.commands import Order
 from core.crew import Crew
 from core.decisions import Decisions
-from core.escalation import Plan
+from core.duty_watch import DutyWatch
+from core.escalation import Moment, Plan
 from core.events import Chunk
-from core.facts import Acknowledged, AssignmentEnded, AssignmentMoved
+from core.facts import Acknowledged, AssignmentEnded, AssignmentMoved, CarriedTerm
 from core.incident import Incident, decode_incident
 from core.incident_terms import Term, runs_on
 from core.instant import SECOND_US, Micros
@@ -27,7 +32,7 @@ from core.orders import take_order
 from core.patrol import PatrolFinding
 from core.patrol_watch import Patrols
 from core.state import CentreState
-from core.vocabulary import AssignmentState, CrewState, TermKind
+from core.vocabulary import AssignmentState, CrewState, Mode, Part, TermKind
 from core.waiting import Waiting
 from protocols.dispatch.audience import Audience
 from protocols.dispatch.committed import Committed, Held, HeldCrew
@@ -53,6 +58,7 @@ _set_crew_state = CentreState.set_crew_state
 _since = Committed.since
 _queue = CentreState.queue
 _next_moment = Plan.next_moment
+_moments = Plan.moments
 
 
 def _acknowledge_early(self: Life, decisions: Decisions) -> None:
@@ -138,9 +144,16 @@ def _written_twice() -> Iterator[None]:
         yield
 
 
-def _skip_a_moment(self: Plan, kind: TermKind, moment: int, due_us: Micros) -> tuple[int, Micros] | None:
-    coming = _next_moment(self, kind, moment, due_us)
-    return coming if coming is None else _next_moment(self, kind, *coming) or coming
+def _skip_a_moment(self: Plan, term: Term) -> tuple[int, Micros] | None:
+    coming = _next_moment(self, term)
+    if coming is None:
+        return None
+    return _next_moment(self, msgspec.structs.replace(term, moment=coming[0], due_us=coming[1])) or coming
+
+
+def _reckon_by_the_daily_term(self: Plan, kind: TermKind, length_us: int | None = None) -> tuple[Moment, ...]:
+    del length_us
+    return _moments(self, kind)
 
 
 def _forget_chain(term: Term, fact: AssignmentMoved | AssignmentEnded) -> bool:
@@ -155,6 +168,10 @@ def _tell_nobody(state: CentreState, incident: Incident, *_: object) -> None:
     del state, incident
 
 
+def _withdraw_nothing(*_: object) -> None:
+    return
+
+
 def _restore_nothing(self: Patrols, *_: object) -> list[PatrolFinding]:
     del self
     return []
@@ -163,6 +180,15 @@ def _restore_nothing(self: Patrols, *_: object) -> list[PatrolFinding]:
 def _has_window(self: IngestSession) -> bool:
     del self
     return True
+
+
+def _begin_anew(self: Plan, term: Term, other: Plan, now_us: Micros) -> CarriedTerm:
+    del other
+    return CarriedTerm(term.kind, self.due_us(term.kind, now_us, Mode.DAILY))
+
+
+def _carried_fresh(*_: object) -> tuple[()]:
+    return ()
 
 
 PLANTED: Final[dict[str, Callable[[], AbstractContextManager[None]]]] = {
@@ -182,9 +208,25 @@ PLANTED: Final[dict[str, Callable[[], AbstractContextManager[None]]]] = {
     "clients are not told of crews": partial(replaced, Audience, "mark_crew", _mark_nothing),
     "a batch in doubt is written twice": _written_twice,
     "a step of an escalation is left out": partial(replaced, Plan, "next_moment", _skip_a_moment),
+    "a missing crew is reckoned by the daily term": partial(replaced, Plan, "moments", _reckon_by_the_daily_term),
     "an escalation ends with the crew that did not answer": partial(replaced, core.incident, "runs_on", _forget_chain),
+    "a merger forgets that a crew is late": partial(replaced, core.orders, "_carried", _carried_fresh),
+    "a merger gives a late crew fresh time": partial(replaced, Plan, "carried", _begin_anew),
     "an acknowledgement stops nothing": partial(replaced, core.incident, "acknowledge", _acknowledge_nothing),
+    "a crew that is heard again is told of still": partial(replaced, core.crew_reports, "withdraw", _withdraw_nothing),
     "a step is logged and nobody is told": partial(replaced, core.watch, "tell_passed", _tell_nobody),
     "patrols begin anew with every life": partial(replaced, Patrols, "restore", _restore_nothing),
     "the window is not kept": partial(replaced, IngestSession, "_has_window", property(_has_window)),
 }
+
+
+def _fail(*_: object, **__: object) -> NoReturn:
+    raise ZeroDivisionError("planted")
+
+
+BROKEN: Final[dict[Part, Callable[[], AbstractContextManager[None]]]] = {
+    Part.SIGNALS: partial(replaced, core.engine, "note_silence", _fail),
+    Part.ROSTER: partial(replaced, DutyWatch, "look", _fail),
+    Part.PATROLS: partial(replaced, Patrols, "fire_due", _fail),
+}
+"""Faults in what time does, in every life: the centre does without the part, and everything else holds."""

@@ -17,13 +17,24 @@ from core.instant import SECOND_US, Micros
 from core.limits import QUEUE_LOOK
 from core.phone import read_phone
 from core.state import Batch
+from core.vocabulary import Part
 from protocols.dispatch.publisher import Publisher
 from protocols.ingest.connection import Connection
 from protocols.ingest.hub import IngestHub
 from routing.crew_index import CrewTree
 from tests.simulation.desk import Desk
 from tests.simulation.network import Link
-from tests.simulation.places import CATEGORIES, RULES, SCENARIOS, SESSION_LIMITS, SUBSCRIBERS, AddressTable, Halves, patrols
+from tests.simulation.places import (
+    CATEGORIES,
+    ROUTES,
+    RULES,
+    SCENARIOS,
+    SESSION_LIMITS,
+    SUBSCRIBERS,
+    AddressTable,
+    Halves,
+    patrols,
+)
 from tests.simulation.store import Writer
 
 if TYPE_CHECKING:
@@ -69,6 +80,7 @@ class Life:
         self.alive = True
         self.epoch = world.store.become_active()
         recovered = world.store.recovered()
+        self.quarantine = world.quarantines[name]
         self.inlet = SimulatedInlet(INLET_BYTES)
         self.engine = Engine(
             RULES,
@@ -78,8 +90,10 @@ class Life:
             Halves(),
             CrewTree(queue_look=QUEUE_LOOK),
             recovered,
-            patrols=patrols(),
+            self.quarantine.left_out,
+            patrols(),
         )
+        self.quarantine.begin(Part.PATROLS, ROUTES)
         self.publisher = Publisher(resume_batches=40, part_bytes=2_000, changes_bytes=8_000, step=5)
         self.publisher.restore(recovered.batch_no, recovered.incidents, recovered.crews, recovered.positions)
         self.hub = SimulatedHub(
@@ -161,7 +175,17 @@ class Life:
         batch, self._taken = self._taken, None
         if not self.alive or batch is None:
             return
-        decisions = self.engine.handle(batch, self.now_us())
+        try:
+            decisions = self.engine.handle(batch, self.now_us())
+        except Exception:
+            known = self.quarantine.left_out
+            told = self.quarantine.blame(batch, self.engine.state, self.now_us())
+            # What no event is to blame for is found out at once; here no event is ever to blame.
+            if not self.world.is_forgiving or self.quarantine.left_out == known:
+                raise
+            self.world.engine_failed(self, told)
+            return
+        self.quarantine.went_well(batch)
         if decisions is not None:
             self.world.agenda.tell(f"{self.name} decides batch {decisions.batch_no}: {_summary(decisions)}")
         self.world.checks.decided(self, decisions)

@@ -14,9 +14,14 @@ class SimulationError(AssertionError):
     """A seed has failed; the text names it, the commit and the command, and tells the last steps."""
 
 
-def simulate(seed: int) -> World:
-    """Runs one seed to its end. Raises `SimulationError` from what went wrong."""
-    world = World(seed)
+def simulate(seed: int, *, is_forgiving: bool = False) -> World:
+    """Runs one seed to its end. Raises `SimulationError` from what went wrong.
+
+    Args:
+        seed: which.
+        is_forgiving: as for `World`.
+    """
+    world = World(seed, is_forgiving=is_forgiving)
     try:
         world.run()
     except Exception as error:

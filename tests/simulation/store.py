@@ -20,7 +20,7 @@ from core.instant import SECOND_US, Micros
 from core.patrol import decode_patrol, encode_patrol
 from core.recovered import EarlierCall, Recovered
 from core.scenario import Scenario
-from core.telling import Telling
+from core.telling import Happened, Telling
 from core.vocabulary import IncidentId, Mode
 from tests.simulation.agenda import Agenda
 from tests.simulation.faults import Faults
@@ -34,6 +34,9 @@ _PAUSE_MAX_US: Final = 2 * SECOND_US
 
 class FencedError(Exception):
     """Another process is active, or the batch is not the next one."""
+
+
+_TOLD_AGAIN: Final = frozenset({Happened.PART_LEFT_OUT, Happened.INCIDENT_LEFT_OUT, Happened.NEWS_REFUSED})
 
 
 class StoreModel:
@@ -123,7 +126,8 @@ class StoreModel:
             self.scenarios.setdefault(scenario.key, msgspec.json.decode(scenario.body, type=Scenario))
         self.patrols.update((state.crew_id, encode_patrol(state)) for state in decisions.patrols)
         for telling in decisions.tellings:
-            if telling.key in self.tellings:
+            # What is left out is told by every life, and by its key it is one telling (`core.left_out`).
+            if telling.key in self.tellings and telling.template not in _TOLD_AGAIN:
                 raise Violation(6, f"{telling.key} is told twice")
             self.tellings[telling.key] = telling
         self.batches.append(decisions)

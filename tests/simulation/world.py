@@ -12,6 +12,7 @@ from typing import Final
 
 from core.incident import IllegalMoveError
 from core.instant import SECOND_US
+from core.quarantine import Quarantine
 from protocols.dispatch.message import Filter
 from protocols.dispatch.subscription import Client
 from protocols.ingest.message import Framing
@@ -42,9 +43,17 @@ _CLIENTS: Final = {
 
 
 class World:
-    """Everything of one run."""
+    """Everything of one run.
 
-    def __init__(self, seed: int) -> None:
+    Args:
+        seed: decides everything.
+        is_forgiving: the engine may fail on a part of its work: the next life does without. Otherwise any fault ends the run.
+    """
+
+    def __init__(self, seed: int, *, is_forgiving: bool = False) -> None:
+        self.is_forgiving = is_forgiving
+        self.quarantines = {name: Quarantine() for name in _MACHINES}
+        """What each machine's process knows; one that is killed forgets it."""
         self.agenda = Agenda(seed)
         rng = self.agenda.rng
         self.faults: Faults = draw(rng)
@@ -91,6 +100,12 @@ class World:
         """A process has found out that it is not the active one any more: its life ends."""
         life.kill()
         self.lives.remove(life)
+
+    def engine_failed(self, life: Life, told: str) -> None:
+        """A life ends of a fault in the engine; its process begins another one."""
+        self.agenda.tell(f"the engine of {life.name} has failed: {told}")
+        self.life_lost(life)
+        self.agenda.after(self.agenda.delay_us(_RESTART_US), self._restart)
 
     def run(self) -> None:
         """Runs to the end. Raises `Violation`, or whatever our code raises that it must not."""
@@ -194,7 +209,9 @@ class World:
     def _crash(self) -> None:
         if self.lives:
             self.agenda.tell("the active process is killed")
-            self.lives.pop().kill()
+            killed = self.lives.pop()
+            killed.kill()
+            self.quarantines[killed.name] = Quarantine()
             self.agenda.after(self.agenda.delay_us(_RESTART_US), self._restart)
 
     def _restart(self) -> None:

@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Callable
 from zoneinfo import ZoneInfo
 
 import asyncpg
+import msgspec
 import pytest
 
 from core import limits
+from core.decisions import CentreEntry
 from core.delivery import DeliveryFault, DeliveryState
 from core.instant import SECOND_US, Micros
 from core.people import Found, PassedOver, PassedReason, Person, Way
@@ -268,6 +270,28 @@ def test_cancel_acknowledged_ends_what_a_dead_process_did_not_come_to(database: 
         assert [row["key"] for row in rows] == ["incident/1/crew/7"]
 
     run(database, body, *map(samples.telling, ("incident/1/crew/7", "incident/1/accept/8", "incident/2/crew/7")))
+
+
+@pytest.mark.parametrize("withdrawn", ["crew/P%2F1", "crew/P%2F1/signal_lost"])
+def test_cancel_acknowledged_ends_what_was_withdrawn_and_what_came_later_is_told(database: str, withdrawn: str) -> None:
+    keys = ("crew/P%2F1/signal_lost/1/2", "crew/P/signal_lost/1/2", "crews//signal_lost/1/2")
+
+    async def body(outbox: Outbox, connection: asyncpg.Connection) -> None:
+        await outbox.resolve(NOW, by(AIDA))
+        told = [msgspec.structs.replace(samples.telling(keys[0] + "/3"), at_us=later(5))]
+        body = msgspec.json.encode({"prefix": withdrawn})
+        entry = CentreEntry(later(1), "telling_withdrawn", "crew:P/1", "heard", body)
+        writer = Writer(connection_dsn, 0)
+        await writer.commit(msgspec.structs.replace(samples.batch(2, tellings=told), centre_log=[entry]))
+        await writer.close()
+        await outbox.resolve(NOW, by(AIDA))
+        assert await outbox.cancel_acknowledged(later(2), later(9)) == 0, "that was before"
+        assert await outbox.cancel_acknowledged(NOW, later(9)) == 2
+        rows = await connection.fetch("SELECT DISTINCT key FROM delivery WHERE state = 'cancelled'")
+        assert [row["key"] for row in rows] == [keys[0]]
+
+    connection_dsn = database
+    run(database, body, *map(samples.telling, keys))
 
 
 def test_two_that_ask_at_the_same_time_share_the_work_and_nothing_is_claimed_twice(database: str) -> None:
