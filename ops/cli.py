@@ -17,6 +17,7 @@ from ops.commands import (
     configuration,
     context,
     demonstration,
+    doctor,
     duty,
     handover,
     outbox,
@@ -61,6 +62,7 @@ app.command(storage.verify)
 app.command(storage.prune)
 app.command(scenarios.app)
 app.command(configuration.app)
+app.command(doctor.doctor)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

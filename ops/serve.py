@@ -28,6 +28,7 @@ from ops.certificates import tls_context
 from ops.clock import now_us
 from ops.config import Config
 from ops.life import Life, LostError
+from ops.rules import descriptors_wanted
 from ops.scenarios import centre_scenarios
 from ops.telling import people_of
 from storage import embedded
@@ -191,7 +192,7 @@ def _suit_the_process(config: Config) -> None:
     """
     gc.set_threshold(25_000, 5, 1_000_000_000)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    wanted = 2 * (config.limits.connections_max + config.limits.half_open_max + config.limits.clients_max)
+    wanted = descriptors_wanted(config.limits)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     enough = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < enough:
