@@ -40,6 +40,7 @@ from ops.patrols import follow_routes, patrols_of, read_routes
 from ops.post import PeopleOfFile
 from ops.rules import centre_rules, context_scope, queue_look, session_limits
 from ops.scenarios import settled
+from ops.stages import StageLog
 from ops.telling import Teller
 from protocols.dispatch.listener import DispatchHub
 from protocols.dispatch.publisher import Publisher
@@ -154,6 +155,7 @@ class Life:
             hello_timeout_s=config.limits.hello_timeout_s,
             idle_timeout_s=config.limits.idle_timeout_s,
         )
+        self._stages = StageLog.where_wanted(self._dispatch.sessions, now_us)
         _log.info(
             "recovered",
             batch=recovered.batch_no,
@@ -240,6 +242,8 @@ class Life:
         await on_host(self._commit_on_host(decisions, committed))
 
     async def _commit_on_host(self, decisions: Decisions, committed: Callable[[Decisions], None]) -> None:
+        if self._stages is not None:
+            self._stages.decided(decisions)
         for event in await self._store.commit(decisions):
             for taken in decisions.taken:
                 if taken.chunk.source == event.source:
@@ -249,8 +253,15 @@ class Life:
         committed(decisions)
 
     def _committed(self, decisions: Decisions) -> None:
+        stages = self._stages
+        if stages is not None:
+            stages.committed(decisions)
         self._ingest.committed(decisions)
+        if stages is not None:
+            stages.acknowledged(decisions)
         self._dispatch.committed(decisions)
+        if stages is not None:
+            stages.published(decisions)
         self._teller.committed(decisions)
         self._contexts.committed(decisions)
 
