@@ -40,7 +40,7 @@ from ops.patrols import follow_routes, patrols_of, read_routes
 from ops.post import PeopleOfFile
 from ops.rules import centre_rules, context_scope, queue_look, session_limits
 from ops.scenarios import settled
-from ops.stages import StageLog
+from ops.stages import StageLog, StageWatcher
 from ops.telling import Teller
 from protocols.dispatch.listener import DispatchHub
 from protocols.dispatch.publisher import Publisher
@@ -82,6 +82,7 @@ class Life:
         data_dir: Path,
         quarantine: Quarantine,
         people: PeopleOfFile,
+        watchers: tuple[StageWatcher, ...] = (),
     ) -> None:
         self._config = config
         self._store = store
@@ -90,6 +91,7 @@ class Life:
         self._tls = tls
         self._quarantine = quarantine
         self._people = people
+        self._watchers = watchers
         self._inlet = Inlet(config.limits.inlet_bytes)
         self._callers = CallerLookup(dsn, config.centre.region)
 
@@ -155,7 +157,9 @@ class Life:
             hello_timeout_s=config.limits.hello_timeout_s,
             idle_timeout_s=config.limits.idle_timeout_s,
         )
-        self._stages = StageLog.where_wanted(self._dispatch.sessions, now_us)
+        stages = StageLog.where_wanted(self._dispatch.sessions, now_us)
+        if stages is not None:
+            self._watchers = (*self._watchers, stages)
         _log.info(
             "recovered",
             batch=recovered.batch_no,
@@ -242,8 +246,8 @@ class Life:
         await on_host(self._commit_on_host(decisions, committed))
 
     async def _commit_on_host(self, decisions: Decisions, committed: Callable[[Decisions], None]) -> None:
-        if self._stages is not None:
-            self._stages.decided(decisions)
+        for watcher in self._watchers:
+            watcher.decided(decisions)
         for event in await self._store.commit(decisions):
             for taken in decisions.taken:
                 if taken.chunk.source == event.source:
@@ -253,15 +257,14 @@ class Life:
         committed(decisions)
 
     def _committed(self, decisions: Decisions) -> None:
-        stages = self._stages
-        if stages is not None:
-            stages.committed(decisions)
+        for watcher in self._watchers:
+            watcher.committed(decisions)
         self._ingest.committed(decisions)
-        if stages is not None:
-            stages.acknowledged(decisions)
+        for watcher in self._watchers:
+            watcher.acknowledged(decisions)
         self._dispatch.committed(decisions)
-        if stages is not None:
-            stages.published(decisions)
+        for watcher in self._watchers:
+            watcher.published(decisions)
         self._teller.committed(decisions)
         self._contexts.committed(decisions)
 

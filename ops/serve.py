@@ -31,6 +31,7 @@ from ops.life import Life, LostError
 from ops.rules import descriptors_wanted
 from ops.scenarios import centre_scenarios
 from ops.telling import people_of
+from ops.traces import traces_of
 from storage import embedded
 from storage.errors import StorageError, StorageReason
 from storage.store import Store
@@ -79,6 +80,7 @@ class Service:
         self._read_scenarios()
         self._people = people_of(config)
         self._tls = tls_context(config.listen)
+        self._traces = traces_of(config, now_us)
         self._stop = trio.Event()
         self._quarantine = Quarantine()
         self._follows = False
@@ -131,6 +133,8 @@ class Service:
         finally:
             with trio.CancelScope(shield=True):
                 await on_host(store.close())
+                if self._traces is not None:
+                    await trio.to_thread.run_sync(self._traces.close)
         _log.info("stopped")
 
     async def _end_of_life(self, store: Store) -> Exception | None:
@@ -161,7 +165,8 @@ class Service:
             return
         _log.info("active", epoch=epoch)
         await on_host(store.prepare_days(now_us()))
-        life = Life(self._config, store, self._dsn, self._tls, self._data_dir, self._quarantine, self._people)
+        watchers = () if self._traces is None else (self._traces,)
+        life = Life(self._config, store, self._dsn, self._tls, self._data_dir, self._quarantine, self._people, watchers)
         await life.recover(self._categories, self._read_scenarios())
         self._life = life
         try:

@@ -12,19 +12,36 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 import structlog
 
 from core.decisions import Decisions, Taken
-from core.events import Rejected
+from core.events import Rejected, Traced
 from core.instant import Micros
+from core.trace import read_trace
 from protocols.dispatch.session import Session
 
 LISTED_MAX: Final = 100
 """Entries of one line: about 8 KB, which every collector of logs takes as one line."""
 
 _log = structlog.get_logger("stages")
+
+
+class StageWatcher(Protocol):
+    """Who wants to know how far a batch is. Called on the host loop, in this order, once a batch; must not block or raise."""
+
+    def decided(self, decisions: Decisions) -> None:
+        """It is decided and about to be committed."""
+
+    def committed(self, decisions: Decisions) -> None:
+        """It is committed."""
+
+    def acknowledged(self, decisions: Decisions) -> None:
+        """Its sources have been told."""
+
+    def published(self, decisions: Decisions) -> None:
+        """Its dispatch clients have been told."""
 
 
 class StageLog:
@@ -101,7 +118,9 @@ def _taken(taken: Iterable[Taken]) -> Iterator[str]:
 def _events(taken: Iterable[Taken]) -> Iterator[str]:
     for one in taken:
         for index, incident_id in one.incidents.items():
-            yield f"{one.chunk.source}/{one.chunk.items[index].seq} incident {incident_id}"
+            event = one.chunk.items[index]
+            trace = read_trace(event.traceparent) if isinstance(event, Traced) and event.traceparent else None
+            yield f"{one.chunk.source}/{event.seq} incident {incident_id}" + (f" trace {trace.trace_id}" if trace else "")
 
 
 def _refused(taken: Iterable[Taken]) -> Iterator[str]:

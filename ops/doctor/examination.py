@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from ops.doctor import certificate, channels, clock, database, disk, duty, imported, machine, policy, running, settings
+from ops.doctor import certificate, channels, clock, database, disk, duty, imported, machine, policy, running, settings, tracing
 from ops.doctor.verdict import Grade, Verdict, fault, warning
 from ops.doctor.world import World
 from storage.errors import DRIVER_ERRORS, StorageError, translate
@@ -60,6 +60,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     Check("roster", duty.check_roster, needs_database=True),
     Check("patrols", duty.check_patrols, needs_database=True),
     Check("channels", channels.check),
+    Check("traces", tracing.check),
 )
 """In the order of the report: what the others rest on goes first."""
 
