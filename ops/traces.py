@@ -60,6 +60,7 @@ class TraceExport:
         centre: its name, for attributes.
         share: of the events without a trace of their own.
         now_us: reads the clock, for the instants of the stages.
+        time_s: reads a clock that never goes back, for what is bounded in time.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class TraceExport:
         centre: str,
         share: float,
         now_us: Callable[[], Micros],
+        time_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.exported = 0
         """Spans that the collector has taken."""
@@ -79,10 +81,11 @@ class TraceExport:
         self._centre = centre
         self._share = share
         self._now_us = now_us
+        self._time_s = time_s
         self._queue: Queue[Handed | None] = Queue(limits.TRACE_BATCHES_WAITING)
         self._decided_us = self._committed_us = self._acknowledged_us = Micros(0)
-        self._complained_s = -COMPLAIN_S
-        self._second = 0
+        self._complained_s = float("-inf")
+        self._second: int | None = None
         self._left = limits.TRACES_PER_S
         self._thread = Thread(target=self._run, name="traces", daemon=True)
         self._thread.start()
@@ -142,7 +145,7 @@ class TraceExport:
 
     def _spans(self, handed: Handed) -> Iterator[Span]:
         for spans in spans_of(handed.decisions, handed.times, self._centre, self._share):
-            second = int(time.monotonic())
+            second = int(self._time_s())
             if second != self._second:
                 self._second, self._left = second, limits.TRACES_PER_S
             if not self._left:
@@ -169,7 +172,7 @@ class TraceExport:
         return goes_on
 
     def _complain(self) -> None:
-        now_s = time.monotonic()
+        now_s = self._time_s()
         if now_s - self._complained_s >= COMPLAIN_S:
             self._complained_s = now_s
             _log.warning("traces not exported", dropped=self.dropped, consequence="spans are missing at the collector")
@@ -185,8 +188,8 @@ def is_installed() -> bool:
     return True
 
 
-def traces_of(config: Config, now_us: Callable[[], Micros]) -> TraceExport | None:
-    """The export that is configured, running, or None without an endpoint.
+def traces_of(config: Config, now_us: Callable[[], Micros], time_s: Callable[[], float] = time.monotonic) -> TraceExport | None:
+    """The export that is configured, running, or None without an endpoint; the clocks are as `TraceExport` has them.
 
     Raises:
         ConfigError: an endpoint is configured and the extra is not installed.
@@ -201,7 +204,7 @@ def traces_of(config: Config, now_us: Callable[[], Micros]) -> TraceExport | Non
     # Its own lines about every try would be those of a collector's absence, again and again; ours say it once a minute.
     logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
     exporter = OTLPSpanExporter(endpoint=endpoint, timeout=EXPORT_TIMEOUT_S)
-    return TraceExport(exporter, _converter(config.centre.name), config.centre.name, config.traces.share, now_us)
+    return TraceExport(exporter, _converter(config.centre.name), config.centre.name, config.traces.share, now_us, time_s)
 
 
 def _converter(centre: str) -> Callable[[Span], ReadableSpan]:

@@ -60,6 +60,7 @@ def lines(stream: io.StringIO) -> list[dict[str, object]]:
         ("10.20.30.40 port 5432", "10.20.30.40 port 5432"),
         ("command 5e7f1c2a-1111-2222-3333-123456789012", "command 5e7f1c2a-1111-2222-3333-123456789012"),
         ("trace 0af7651916cd43dd8448eb211c80319c", "trace 0af7651916cd43dd8448eb211c80319c"),
+        ("span b7ad6b7169203331", "span b7ad6b7169203331"),
         ("trace of " + "12345678901234567" * 2, "trace of ***67"),
         ("took 1234567.25 ms for 104857600 bytes", "took 1234567.25 ms for 104857600 bytes"),
         ("tel:8.701.123.45.67;ext=4", "tel:***67;ext=4"),
