@@ -15,6 +15,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
+from importlib.util import find_spec
 from queue import Empty, Full, Queue
 from threading import Thread
 from typing import TYPE_CHECKING, Final
@@ -181,11 +182,9 @@ class TraceExport:
 def is_installed() -> bool:
     """Whether the extra is there."""
     try:
-        import opentelemetry.exporter.otlp.proto.http
-        import opentelemetry.sdk  # noqa: F401
-    except ImportError:
+        return all(find_spec(name) is not None for name in ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http"))
+    except ModuleNotFoundError:
         return False
-    return True
 
 
 def traces_of(config: Config, now_us: Callable[[], Micros], time_s: Callable[[], float] = time.monotonic) -> TraceExport | None:

@@ -25,6 +25,8 @@ from ops.life import READY_FILE
 from storage.lock import LockUser, read_users
 
 CONNECT_S: Final = 3.0
+HEALTH: Final = "health"
+"""Key of the address that health is told at, in section `listen` and in the ready file."""
 HEALTH_PATH: Final = "/readyz"
 _PRIVILEGED: Final = 1024
 
@@ -89,6 +91,12 @@ def try_port(key: str, host: str, port: int) -> Verdict:
         return fault(f"{address}: {error.strerror}", f"correct the name in listen.{key}")
     except OSError as error:
         match error.errno:
+            case errno.EADDRINUSE if key == HEALTH:
+                # A standby on this machine may have it, and the centre works without.
+                return warning(
+                    f"{address}: another process has it, perhaps a standby on this machine",
+                    "give each a listen.health of its own",
+                )
             case errno.EADDRINUSE:
                 return fault(
                     f"{address}: another process listens there",
@@ -147,11 +155,15 @@ def _connectable(host: str) -> str:
 
 
 async def _health(world: World, ready: Ready) -> Verdict:
-    configured = addresses(world.config.listen).get("health")
-    where = ready.health or (split_address(configured) if configured and not configured.endswith(":0") else None)
-    if where is None:
+    configured = addresses(world.config.listen).get(HEALTH)
+    if ready.health is None:
+        if configured:
+            # Not asked there: whoever answers is another process, such as a standby on this machine.
+            return warning(
+                f"it did not get listen.health = {configured}", "give each process on one machine a listen.health of its own"
+            )
         return ok("it has no address for its health (listen.health)")
-    host, port = where
+    host, port = ready.health
     try:
         status, said = await aside(lambda: _get(_connectable(host), port))
     except (OSError, HTTPException) as error:

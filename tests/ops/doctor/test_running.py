@@ -135,6 +135,13 @@ def test_health_of_the_service_is_asked_for(tmp_path: Path, status: int, text: s
         assert has(look(running.check_service, world(Config(listen=FREE), data_dir=tmp_path)), *parts)
 
 
+def test_health_address_that_another_process_has_is_a_warning() -> None:
+    with listening() as port:
+        assert has(
+            said([running.try_port("health", "127.0.0.1", port)]), "warning: listen.health", "a listen.health of its own"
+        )
+
+
 def test_service_without_an_answer_about_its_health_is_a_fault(tmp_path: Path) -> None:
     with listening() as port:
         ready(tmp_path, os.getpid(), port, health=["127.0.0.1", closed_port()])
