@@ -52,7 +52,16 @@ class Event(msgspec.Struct, tag_field="kind", kw_only=True, frozen=True, gc=Fals
     at: Instant
 
 
-class Call(Event, tag="call", kw_only=True, frozen=True, gc=False):
+class Traced(Event, kw_only=True, frozen=True, gc=False):
+    """An event that may open an incident, and may stand in a trace of the system that sent it (`core.trace`)."""
+
+    traceparent: object = msgspec.UNSET
+    """The trace it belongs to (W3C Trace Context); what cannot be read is ignored, and never a fault of the event."""
+    tracestate: object = msgspec.UNSET
+    """What trace systems add to it, at most 32 members; passed on up to 512 characters, and only with a `traceparent`."""
+
+
+class Call(Traced, tag="call", kw_only=True, frozen=True, gc=False):
     """A person asks for help. `phone` is empty for a withheld number. `call_id` lets the source send updates."""
 
     phone: OptionalKey = ""
@@ -68,7 +77,7 @@ class Call(Event, tag="call", kw_only=True, frozen=True, gc=False):
     cell: Fix | None = None
 
 
-class CallUpdate(Event, tag="call_update", kw_only=True, frozen=True, gc=False):
+class CallUpdate(Traced, tag="call_update", kw_only=True, frozen=True, gc=False):
     """New words or a new location for a call sent earlier by the same source."""
 
     call_id: Key
@@ -81,7 +90,7 @@ class CallUpdate(Event, tag="call_update", kw_only=True, frozen=True, gc=False):
     cell: Fix | None = None
 
 
-class Alarm(Event, tag="alarm", kw_only=True, frozen=True, gc=False):
+class Alarm(Traced, tag="alarm", kw_only=True, frozen=True, gc=False):
     """A panel, an emergency button or a fire detector has gone off. `fix` is the device's registered place."""
 
     device: Key
@@ -94,7 +103,7 @@ class Alarm(Event, tag="alarm", kw_only=True, frozen=True, gc=False):
     address: Annotated[str, Meta(max_length=400)] = ""
 
 
-class SensorReading(Event, tag="sensor", kw_only=True, frozen=True, gc=False):
+class SensorReading(Traced, tag="sensor", kw_only=True, frozen=True, gc=False):
     """A measured value, for example gas concentration or water level; the category table says which values matter."""
 
     device: Key
@@ -113,7 +122,7 @@ class PlateRead(Event, tag="plate", kw_only=True, frozen=True, gc=False):
     fix: Fix | None = None
 
 
-class VideoEvent(Event, tag="video", kw_only=True, frozen=True, gc=False):
+class VideoEvent(Traced, tag="video", kw_only=True, frozen=True, gc=False):
     """Video analytics have seen something, for example `smoke`, `fight`, `crowd`, `person_down` (CITY-18)."""
 
     camera: Key
@@ -154,6 +163,9 @@ class CrewStatus(Event, tag="crew_status", kw_only=True, frozen=True, gc=False):
 AnyEvent = Call | CallUpdate | Alarm | SensorReading | PlateRead | VideoEvent | Position | CrewStatus
 URGENT: Final[frozenset[type]] = frozenset({Call, CallUpdate, Alarm, CrewStatus})
 """Kinds that make their chunk go first (invariant 9)."""
+
+TRACE_FIELDS: Final = frozenset(Traced.__struct_fields__) - frozenset(Event.__struct_fields__)
+"""Fields that are read leniently: a call is never refused for its trace."""
 
 KIND_OF: Final[dict[type, EventKind]] = {
     Call: EventKind.CALL,

@@ -13,6 +13,7 @@ import msgspec
 from core.geofence import ArrivalReason
 from core.identify import Caller
 from core.instant import Micros
+from core.trace import TraceContext
 from core.vocabulary import (
     AssignmentId,
     AssignmentState,
@@ -113,6 +114,8 @@ class Joined(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """`SOURCE/CALL_ID` by which call updates find the incident."""
     device: str = ""
     evidence: tuple[Evidence, ...] = ()
+    trace: TraceContext | None = None
+    """The trace of the system that sent the event, where it has one."""
 
 
 class Opened(msgspec.Struct, frozen=True, tag="opened", gc=False):

@@ -27,6 +27,7 @@ from core.phone import read_phone
 from core.ports import Subscriber
 from core.recovered import Device
 from core.state import CentreState
+from core.trace import read_trace
 from core.vocabulary import CategoryCode, EventKind, IncidentId, RejectCode, TermKind
 
 Telling = Call | CallUpdate | Alarm | VideoEvent | SensorReading
@@ -229,6 +230,7 @@ def _joined(item: Prepared, reason: CorrelateReason) -> Joined:
         call=call,
         device=item.device,
         evidence=tuple(item.evidence),
+        trace=read_trace(event.traceparent, event.tracestate) if event.traceparent else None,
     )
 
 

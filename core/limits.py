@@ -194,3 +194,8 @@ CLIENT_CONTEXTS: Final = 20
 """Contexts that one dispatch client may ask for at once, after a pause: a screen of incidents."""
 CLIENT_CONTEXTS_PER_S: Final = 5.0
 """Contexts that one dispatch client may ask for in the long run: faster than anybody reads. More is refused as `too_many`."""
+
+TRACE_BATCHES_WAITING: Final = 16
+"""Batches that wait for their spans to be made: each holds its events, so that many hold some tens of megabytes at the most."""
+TRACES_PER_S: Final = 100
+"""Events that have spans in a second: six spans made and sent take 0.2 ms, so 2 % of the interpreter that also decides."""

@@ -17,6 +17,7 @@ from ops.commands import (
     configuration,
     context,
     demonstration,
+    doctor,
     duty,
     handover,
     outbox,
@@ -63,6 +64,7 @@ app.command(storage.prune)
 app.command(scenarios.app)
 app.command(configuration.app)
 app.command(sizing.size_city, name="size")
+app.command(doctor.doctor)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -259,6 +259,17 @@ class Channels(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"Channels(mail_server={self.mail_server!r}, sms_server={self.sms_server!r})"
 
 
+class Traces(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where spans go (OpenTelemetry); needs the extra `traces`. Traces that events bring are kept with incidents without it."""
+
+    endpoint: Annotated[
+        str, Meta(pattern=r"^(https?://\S+)?$", description="a URL, for example http://127.0.0.1:4318/v1/traces, or empty")
+    ] = ""
+    """The collector, by OTLP over HTTP; empty for none."""
+    share: Annotated[float, Meta(ge=0, le=1)] = 1.0
+    """Of the events that bring no trace, how many are recorded; of the others whoever sent them decides."""
+
+
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the process says about itself on standard error."""
 
@@ -281,6 +292,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     storage: Storage = Storage()
     limits: Limits = Limits()
     channels: Channels = Channels()
+    traces: Traces = Traces()
     log: Log = Log()
     sources: tuple[SourceEntry, ...] = ()
     clients: tuple[ClientEntry, ...] = ()

@@ -44,6 +44,7 @@ from ops.patrols import follow_routes, patrols_of, read_routes
 from ops.post import PeopleOfFile
 from ops.rules import centre_rules, context_scope, queue_look, session_limits
 from ops.scenarios import settled
+from ops.stages import StageLog, StageWatcher
 from ops.telling import Teller
 from protocols.dispatch.listener import DispatchHub
 from protocols.dispatch.publisher import Publisher
@@ -85,6 +86,7 @@ class Life:
         data_dir: Path,
         quarantine: Quarantine,
         people: PeopleOfFile,
+        watchers: tuple[StageWatcher, ...] = (),
     ) -> None:
         self._config = config
         self._store = store
@@ -93,6 +95,7 @@ class Life:
         self._tls = tls
         self._quarantine = quarantine
         self._people = people
+        self._watchers = watchers
         self._inlet = Inlet(config.limits.inlet_bytes)
         self._callers = CallerLookup(dsn, config.centre.region)
 
@@ -159,6 +162,9 @@ class Life:
             hello_timeout_s=config.limits.hello_timeout_s,
             idle_timeout_s=config.limits.idle_timeout_s,
         )
+        stages = StageLog.where_wanted(self._dispatch.sessions, now_us)
+        if stages is not None:
+            self._watchers = (*self._watchers, stages)
         _log.info(
             "recovered",
             batch=recovered.batch_no,
@@ -280,6 +286,8 @@ class Life:
         await on_host(self._commit_on_host(decisions, committed))
 
     async def _commit_on_host(self, decisions: Decisions, committed: Callable[[Decisions], None]) -> None:
+        for watcher in self._watchers:
+            watcher.decided(decisions)
         for event in await self._store.commit(decisions):
             for taken in decisions.taken:
                 if taken.chunk.source == event.source:
@@ -289,8 +297,14 @@ class Life:
         committed(decisions)
 
     def _committed(self, decisions: Decisions) -> None:
+        for watcher in self._watchers:
+            watcher.committed(decisions)
         self._ingest.committed(decisions)
+        for watcher in self._watchers:
+            watcher.acknowledged(decisions)
         self._dispatch.committed(decisions)
+        for watcher in self._watchers:
+            watcher.published(decisions)
         self._teller.committed(decisions)
         self._contexts.committed(decisions)
 

@@ -150,6 +150,8 @@ class Post:
             _log.exception("a message has failed", key=claimed.telling.key, channel=claimed.channel.value)
             settled = Settled(DeliveryFault.INTERNAL_FAULT, "see the log")
         state = await self._settle(claimed, settled)
+        if settled.fault is None:
+            _log.debug("told", key=claimed.telling.key, channel=claimed.channel.value, tries=claimed.tries)
         if settled.fault is not None and state is not None:
             _log.warning(
                 "not told",

@@ -10,7 +10,7 @@ from core.plausible import PlausibleRules
 from core.signal import SignalRules
 from core.state import CentreRules
 from core.terms import TermLengths
-from ops.config import Config
+from ops.config import Config, Limits
 from protocols.ingest.state import SessionLimits
 from storage.partitions import Retention
 
@@ -48,6 +48,11 @@ def _length_us(length_s: float) -> int | None:
 def queue_look(config: Config) -> int:
     """How many waiting needs contend for a crew that frees (`core.ports.CrewIndex.queue_look`)."""
     return QUEUE_LOOK if config.assign.policy == "nearest_waiting" else 1
+
+
+def descriptors_wanted(bounds: Limits) -> int:
+    """File descriptors that every connection which is allowed finds one of, and as many again for everything else."""
+    return 2 * (bounds.connections_max + bounds.half_open_max + bounds.clients_max)
 
 
 def session_limits(config: Config) -> SessionLimits:

@@ -28,8 +28,10 @@ from ops.certificates import tls_context
 from ops.clock import now_us
 from ops.config import Config
 from ops.life import Life, LostError
+from ops.rules import descriptors_wanted
 from ops.scenarios import centre_scenarios
 from ops.telling import people_of
+from ops.traces import traces_of
 from storage import embedded
 from storage.errors import StorageError, StorageReason
 from storage.store import Store
@@ -89,6 +91,7 @@ class Service:
         """As they were read last without a fault."""
         self._people = people_of(config)
         self._tls = tls_context(config.listen)
+        self._traces = traces_of(config, now_us)
         self._stop = trio.Event()
         self._quarantine = Quarantine()
         self._follows = False
@@ -151,6 +154,8 @@ class Service:
         finally:
             with trio.CancelScope(shield=True):
                 await on_host(store.close())
+                if self._traces is not None:
+                    await trio.to_thread.run_sync(self._traces.close)
         _log.info("stopped")
 
     async def _end_of_life(self, store: Store) -> Exception | None:
@@ -183,7 +188,8 @@ class Service:
             return
         _log.info("active", epoch=epoch)
         await on_host(store.prepare_days(now_us()))
-        life = Life(self._config, store, self._dsn, self._tls, self._data_dir, self._quarantine, self._people)
+        watchers = () if self._traces is None else (self._traces,)
+        life = Life(self._config, store, self._dsn, self._tls, self._data_dir, self._quarantine, self._people, watchers)
         await life.recover(self._categories, self._scenarios_of_life())
         self._life = life
         try:
@@ -224,7 +230,7 @@ def _suit_the_process(config: Config) -> None:
     """
     gc.set_threshold(25_000, 5, 1_000_000_000)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    wanted = 2 * (config.limits.connections_max + config.limits.half_open_max + config.limits.clients_max)
+    wanted = descriptors_wanted(config.limits)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     enough = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < enough:

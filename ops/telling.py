@@ -51,15 +51,30 @@ def senders_of(channels: Channels, now_us: Callable[[], Micros]) -> dict[Channel
     senders: dict[Channel, Sender] = {}
     if channels.webhook_secret:
         senders[Channel.WEBHOOK] = Webhook(channels.webhook_secret, now_us, channels.timeout_s)
-    if channels.mail_server:
-        host, port = split_address(channels.mail_server)
-        server = MailServer(host, port, channels.mail_from, channels.mail_security, channels.mail_user, channels.mail_password)
-        senders[Channel.MAIL] = Mail(server, channels.timeout_s)
-    if channels.sms_server:
-        host, port = split_address(channels.sms_server)
-        smsc = SmsServer(host, port, channels.sms_system_id, channels.sms_password, channels.sms_from, channels.sms_system_type)
-        senders[Channel.SMS] = Sms(smsc, now_us, channels.timeout_s)
+    mail, sms = mail_of(channels), sms_of(channels, now_us)
+    if mail is not None:
+        senders[Channel.MAIL] = mail
+    if sms is not None:
+        senders[Channel.SMS] = sms
     return senders
+
+
+def mail_of(channels: Channels) -> Mail | None:
+    """The channel of mail, or None without a server."""
+    if not channels.mail_server:
+        return None
+    host, port = split_address(channels.mail_server)
+    server = MailServer(host, port, channels.mail_from, channels.mail_security, channels.mail_user, channels.mail_password)
+    return Mail(server, channels.timeout_s)
+
+
+def sms_of(channels: Channels, now_us: Callable[[], Micros]) -> Sms | None:
+    """The channel of SMS, or None without an SMSC."""
+    if not channels.sms_server:
+        return None
+    host, port = split_address(channels.sms_server)
+    smsc = SmsServer(host, port, channels.sms_system_id, channels.sms_password, channels.sms_from, channels.sms_system_type)
+    return Sms(smsc, now_us, channels.timeout_s)
 
 
 def people_of(config: Config) -> PeopleOfFile:

@@ -235,6 +235,22 @@ class _Owner:
             return status, output.read().decode(errors="replace").strip()
 
 
+def find(data_dir: Path) -> str | None:
+    """DSN of the centre's database where a data directory's server runs already, else None. Starts and changes nothing."""
+    cluster = _cluster_dir(data_dir.expanduser().resolve())
+    running = _postmaster(cluster)
+    if running is None or running[1] != "ready":
+        return None
+    # The fifth line is the folder of its socket.
+    socket_dir = (cluster / "postmaster.pid").read_text(encoding="utf-8").splitlines()[4].strip()
+    return f"postgresql://{SUPERUSER}@/{DATABASE}?host={quote(socket_dir, safe='')}&port=5432"
+
+
+def exists(data_dir: Path) -> bool:
+    """Whether a data directory holds a cluster."""
+    return _cluster_dir(data_dir.expanduser().resolve()).exists()
+
+
 def _cluster_dir(data_dir: Path) -> Path:
     return data_dir / "postgresql"
 

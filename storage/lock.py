@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 import asyncpg
+import msgspec
 
 from storage.errors import StorageReason, translate
 from storage.session import close, connect, cut
@@ -55,6 +56,32 @@ def _nothing() -> None:
     return
 
 
+def _key(centre: str) -> int:
+    return int.from_bytes(hashlib.sha256(centre.encode()).digest()[:4], "big", signed=True)
+
+
+class LockUser(msgspec.Struct, frozen=True):
+    """A process that holds a centre's lock, or waits for it, as PostgreSQL knows it."""
+
+    is_active: bool
+    address: str
+    """Where it connects from; empty for a local socket."""
+
+
+async def read_users(connection: asyncpg.Connection, centre: str) -> list[LockUser]:
+    """Who is active and who stands by, the active one first. Raises what asyncpg raises."""
+    rows = await connection.fetch(
+        "SELECT l.granted, coalesce(host(a.client_addr), '') AS address FROM pg_locks l"
+        " LEFT JOIN pg_stat_activity a USING (pid)"
+        # The halves of the key are kept as unsigned numbers.
+        " WHERE l.locktype = 'advisory' AND l.classid = $1::bigint::oid AND l.objid = $2::bigint::oid AND l.objsubid = 2"
+        " AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY l.granted DESC",
+        _LOCK_SPACE,
+        _key(centre) & 0xFFFF_FFFF,
+    )
+    return [LockUser(row["granted"], row["address"]) for row in rows]
+
+
 async def acquire(
     dsn: str,
     centre: str,
@@ -77,7 +104,7 @@ async def acquire(
 
     Cancellation gives the place in the queue up.
     """
-    key = int.from_bytes(hashlib.sha256(centre.encode()).digest()[:4], "big", signed=True)
+    key = _key(centre)
     told = False
     while True:
         connection: asyncpg.Connection | None = None

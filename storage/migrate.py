@@ -94,6 +94,24 @@ async def migrate(connection: asyncpg.Connection, migrations: list[Migration] | 
     return ran
 
 
+async def pending(connection: asyncpg.Connection) -> list[Migration]:
+    """What `migrate` would run on this database; changes nothing.
+
+    Raises:
+        StorageError: `NEWER_DATABASE` or `CHANGED_MIGRATION`, as `migrate` would.
+    """
+    wanted = known()
+    try:
+        if not await connection.fetchval("SELECT to_regclass('schema_migration') IS NOT NULL"):
+            return wanted
+        rows = await connection.fetch("SELECT number, name, checksum FROM schema_migration")
+    except DRIVER_ERRORS as error:
+        raise translate(error) from error
+    done = {row["number"]: (row["name"], row["checksum"]) for row in rows}
+    _check(wanted, done)
+    return [migration for migration in wanted if migration.number not in done]
+
+
 def _check(wanted: list[Migration], done: dict[int, tuple[str, str]]) -> None:
     by_number = {migration.number: migration for migration in wanted}
     for number, (name, checksum) in sorted(done.items()):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta, timezone
-from typing import assert_never
+from typing import Final, assert_never
 
 import msgspec
 
@@ -67,6 +67,17 @@ class Document(msgspec.Struct, frozen=True):
     """The word before a page's number."""
 
 
+TRACES_SHOWN: Final = 5
+"""A sheet names the traces of the first events that had one; the JSON has all."""
+
+
+def _traces(course: Course) -> str:
+    """Which event belonged to which trace of the system that sent it."""
+    traced = [(told.joined.event, told.joined.trace.trace_id) for told in course.tellings if told.joined.trace is not None]
+    more = f", … ({len(traced)})" if len(traced) > TRACES_SHOWN else ""
+    return ", ".join(f"{event}: {trace_id}" for event, trace_id in traced[:TRACES_SHOWN]) + more
+
+
 class Writer:
     """Writes one course in one language.
 
@@ -99,6 +110,7 @@ class Writer:
             (label("territory"), course.territory),
             (label("owner"), course.owner),
             (label("result"), course.result),
+            (label("trace"), _traces(course)),
         ]
         return Document(
             language=self._language,

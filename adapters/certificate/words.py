@@ -39,6 +39,7 @@ LABELS: Final[dict[str, Phrase]] = {
     "opened": Phrase("Ашылды", "Открыто", "Opened"),
     "closed": Phrase("Жабылды", "Закрыто", "Closed"),
     "result": Phrase("Нәтиже", "Результат", "Result"),
+    "trace": Phrase("Трассировка (W3C)", "Трассировка (W3C)", "Trace (W3C)"),
     "tellings": Phrase("Хабарламалар", "Сообщения", "What told of it"),
     "crews": Phrase("Жасақтар", "Наряды", "Crews"),
     "terms": Phrase("Мерзімдер", "Сроки", "Terms"),

@@ -63,9 +63,41 @@ class Mail:
 
     async def send(self, address: str, message: Message, hand: Hand) -> str:
         """As `Sender.send`; the receipt is the server's last word."""
+        sender = self._server.sender
+        mail = compose(message, sender, address)
+        client = self._client()
+        handed = False
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._enter(client)
+                await hand()
+                handed = True
+                _, said = await client.send_message(mail, sender=sender, recipients=[address])
+            await _say_goodbye(client)
+            return said
+        except (TimeoutError, OSError, aiosmtplib.SMTPException) as error:
+            raise _fault(error, handed) from error
+        finally:
+            client.close()
+
+    async def greet(self) -> None:
+        """Connects and logs in as for a message, and hands none over. Raises `SendError`."""
+        client = self._client()
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._enter(client)
+            await _say_goodbye(client)
+        except (TimeoutError, OSError, aiosmtplib.SMTPException) as error:
+            raise _fault(error, handed=False) from error
+        finally:
+            client.close()
+
+    async def close(self) -> None:
+        """Nothing is kept."""
+
+    def _client(self) -> aiosmtplib.SMTP:
         server = self._server
-        mail = compose(message, server.sender, address)
-        client = aiosmtplib.SMTP(
+        return aiosmtplib.SMTP(
             hostname=server.host,
             port=server.port,
             use_tls=server.security == "tls",
@@ -75,24 +107,11 @@ class Mail:
             local_hostname=server.sender.rpartition("@")[2],
             timeout=self._timeout_s,
         )
-        handed = False
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                await client.connect()
-                if server.user:
-                    await client.login(server.user, server.password)
-                await hand()
-                handed = True
-                _, said = await client.send_message(mail, sender=server.sender, recipients=[address])
-            await _say_goodbye(client)
-            return said
-        except (TimeoutError, OSError, aiosmtplib.SMTPException) as error:
-            raise _fault(error, handed) from error
-        finally:
-            client.close()
 
-    async def close(self) -> None:
-        """Nothing is kept."""
+    async def _enter(self, client: aiosmtplib.SMTP) -> None:
+        await client.connect()
+        if self._server.user:
+            await client.login(self._server.user, self._server.password)
 
 
 async def _say_goodbye(client: aiosmtplib.SMTP) -> None:

@@ -100,6 +100,18 @@ class Sms:
         finally:
             self._end_given_up()
 
+    async def greet(self) -> None:
+        """Binds as for a message, and hands none over. Raises `SendError`."""
+        try:
+            async with asyncio.timeout(self._timeout_s), self._sending:
+                await self._bound()
+        except SmppStatusError as error:
+            raise SendError(_fault_of(error.status), str(error)) from error
+        except (TimeoutError, OSError, SmppLostError) as error:
+            await self._drop()
+            fault = DeliveryFault.TOO_SLOW if isinstance(error, TimeoutError) else DeliveryFault.UNREACHABLE
+            raise SendError(fault, f"{type(error).__name__}: {error}") from error
+
     async def close(self) -> None:
         """Unbinds."""
         for old in self._given_up:

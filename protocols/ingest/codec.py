@@ -25,7 +25,7 @@ from typing import Final
 
 import msgspec
 
-from core.events import EARLIEST, KIND_OF, AnyEvent, Rejected, Seq, check
+from core.events import EARLIEST, KIND_OF, TRACE_FIELDS, AnyEvent, Rejected, Seq, check
 from core.limits import JSON_DEPTH_MAX
 from core.vocabulary import RejectCode
 from protocols.ingest.frame import frame_body, frame_line
@@ -299,7 +299,8 @@ def _nul_in(value: object, path: str) -> tuple[RejectCode, str, str] | None:
     if isinstance(value, str):
         return (RejectCode.INVALID_FIELD, path, "must not hold NUL characters") if "\0" in value else None
     if isinstance(value, msgspec.Struct):
-        fields: Iterable[tuple[str, object]] = ((f"{path}.{name}", getattr(value, name)) for name in value.__struct_fields__)
+        own = (name for name in value.__struct_fields__ if name not in TRACE_FIELDS)
+        fields: Iterable[tuple[str, object]] = ((f"{path}.{name}", getattr(value, name)) for name in own)
     elif isinstance(value, tuple):
         fields = ((f"{path}[...]", element) for element in value)
     else:

@@ -92,7 +92,10 @@ def _tag(of: type) -> str:
 def _fields() -> str:
     parts = []
     for each in (*get_args(events.AnyEvent), events.Fix):
-        words = _comments(events, each.__name__)
+        words: dict[str, str] = {}
+        for one in reversed(each.__mro__):
+            if one.__module__ == events.__name__:
+                words |= _comments(events, one.__name__)
         described = types.type_info(each)
         assert isinstance(described, types.StructType)
         rows = [
@@ -112,6 +115,8 @@ def _type(of: types.Type) -> str:
             return "integer" + (f", at least {least}" if least is not None else "") + (f", at most {most}" if most else "")
         case types.FloatType(ge=least, le=most):
             return "number" + (f", {least:g} to {most:g}" if least is not None and most is not None else "")
+        case types.CustomType(cls=of_any) if of_any is object:
+            return "string (anything else is ignored)"
         case types.BoolType():
             return "true or false"
         case types.DateTimeType():
