@@ -95,6 +95,8 @@ class Centre:
         self._finishing = False
         self._news: list[Batch] = []
         """Scenarios, rosters and patrol routes to go by, each as a batch of its own."""
+        self.waiting = 0
+        """Batches decided that wait for the commit before them; with one nothing more is decided."""
 
     def wake(self) -> None:
         """Says that the inlet is not empty. Callable from either loop."""
@@ -147,7 +149,9 @@ class Centre:
             told = self._quarantine.blame(batch, self._engine.state.firing)
             raise EngineFaultError(f"the engine has failed ({type(error).__name__}: {error}): {told}") from error
         if decisions is not None:
+            self.waiting = 1
             await decided.send(decisions)
+            self.waiting = 0
             # Deciding the next batch keeps the thread. Two turns of both loops before it let the commit of this one begin: in
             # the first `_persist` hands it to the other loop, and before the second it is on its way.
             for _ in range(2):

@@ -7,6 +7,7 @@ the same decisions, always. Nothing here is told to anybody: the shell commits t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from core.assign import assign_crews
@@ -38,13 +39,17 @@ from core.ports import CrewIndex, Gazetteer, Territories
 from core.recovered import Recovered
 from core.scenario import ScenarioSet
 from core.state import Batch, CentreRules, CentreState, LastPosition
-from core.vocabulary import AssignmentId, CrewId, IncidentId, Occasion
+from core.vocabulary import AssignmentId, CrewId, IncidentId, Occasion, Stage
 from core.watch import fire_due_terms
 
 TERMS_A_BATCH_MAX: Final = 2_000
 """Incidents whose passed terms one batch fires, and crews whose silence it notes; after a long outage the rest follows in the
 next batches, in order."""
 _TELLING: Final = frozenset({Call, CallUpdate, Alarm, VideoEvent, SensorReading})
+
+
+def _nobody(_: Stage | None) -> None:
+    return
 
 
 class Engine:
@@ -58,6 +63,7 @@ class Engine:
         recovered: committed state to go on from.
         muted: incidents whose terms are not fired (`core.quarantine`).
         patrols: the patrol routes, none of whose crews is known yet; None where there are none.
+        passed: is told that a batch begins (None) and of each stage of it that is done, so that others can read a clock.
     """
 
     def __init__(
@@ -71,7 +77,9 @@ class Engine:
         recovered: Recovered,
         muted: frozenset[IncidentId] = frozenset(),
         patrols: Patrols | None = None,
+        passed: Callable[[Stage | None], None] = _nobody,
     ) -> None:
+        self._passed = passed
         self._state = CentreState(rules, categories, scenarios, gazetteer, territories, crew_index)
         self._state.muted = muted
         self._duty = DutyWatch(recovered.last_us)
@@ -113,6 +121,7 @@ class Engine:
             now_us: the centre's time; never earlier than in the call before.
         """
         state = self._state
+        self._passed(None)
         state.now_us = max(now_us, state.now_us)
         state.clear_changes()
         if self._unmatched:
@@ -128,6 +137,7 @@ class Engine:
         if batch.roster is not None:
             self._duty.load(state, batch.roster)
         self._duty.look(state)
+        self._passed(Stage.TERMS)
         skips = [_skip(chunk, state.high_water.get(chunk.source, 0)) for chunk in batch.chunks]
         telling = (
             (chunk.source, item)
@@ -136,6 +146,7 @@ class Engine:
             if type(item) in _TELLING
         )
         prepared = prepare(state, telling, batch.subscribers)  # type: ignore[arg-type]  # `_TELLING` holds these types only
+        self._passed(Stage.LOCATE)
         taken, moved = _take_chunks(state, batch.chunks, prepared)
         if moved:
             note_positions(state, moved)
@@ -143,9 +154,13 @@ class Engine:
             take_order(state, order)
         for order in batch.refused:
             refuse_order(state, order)
+        self._passed(Stage.CORRELATE)
         assign_crews(state)
+        self._passed(Stage.ASSIGN)
         patrols = [] if self._patrolling is None and batch.patrols is None else self._patrol(batch.patrols)
-        return self._decisions(taken, patrols)
+        decisions = self._decisions(taken, patrols)
+        self._passed(Stage.DECIDE)
+        return decisions
 
     def _patrol(self, routes: Patrols | None) -> list[PatrolState]:
         """Looks at the crews on patrol, when everything else of the batch is decided. Returns what must be stored."""
@@ -305,6 +320,7 @@ def _restore(state: CentreState, recovered: Recovered) -> None:
         for capability in incident.unmet():
             state.queue(incident, capability)
     state.running.watch_many(deadlines)
+    state.terms_running = len(deadlines)
     # A clock that was set back while the centre was down must not make an incident's log go back in time.
     known = [incident.updated_us for incident in state.incidents.values()] + [crew.updated_us for crew in state.crews.values()]
     state.now_us = Micros(max(known, default=0))

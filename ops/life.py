@@ -12,6 +12,7 @@ import os
 import ssl
 from collections.abc import Callable, Coroutine
 from pathlib import Path
+from time import perf_counter
 from typing import Any, Final
 
 import structlog
@@ -28,6 +29,7 @@ from core.ports import Gazetteer, TravelTimes
 from core.quarantine import Quarantine
 from core.recovered import Recovered
 from core.scenario import ScenarioSet
+from core.vocabulary import Stage
 from ops.addresses import AddressReader
 from ops.authenticator import Authenticator
 from ops.callers import CallerLookup
@@ -35,6 +37,8 @@ from ops.clock import now_us
 from ops.config import Config, split_address
 from ops.contexts import Contexts
 from ops.duty import follow_roster
+from ops.health import State
+from ops.instruments import Instruments, Parts
 from ops.maps import load_map_data, load_territories, travel_times_of
 from ops.patrols import follow_routes, patrols_of, read_routes
 from ops.post import PeopleOfFile
@@ -59,6 +63,8 @@ DRAIN_COMMIT_S: Final = 5.0
 DRAIN_TELL_S: Final = 5.0
 """Longest wait for messages under way: most servers answer within a second, and what is cut off is in doubt."""
 _BIND_PAUSE_S: Final = 0.1
+HEALTH_S: Final = 2.0
+"""Longest wait for health's address before the process says that it is ready: it has been listening meanwhile."""
 UPKEEP_S: Final = 3600.0
 READY_FILE: Final = "serve.json"
 
@@ -81,7 +87,9 @@ class Life:
         data_dir: Path,
         quarantine: Quarantine,
         people: PeopleOfFile,
+        instruments: Instruments,
     ) -> None:
+        self._instruments = instruments
         self._config = config
         self._store = store
         self._dsn = dsn
@@ -111,6 +119,7 @@ class Life:
             recovered,
             self._quarantine.muted,
             patrols_of(routes) if routes or recovered.patrols else None,
+            self._instruments.measure.stopwatch,
         )
         publisher = Publisher()
         publisher.restore(recovered.batch_no, recovered.incidents, recovered.crews, recovered.positions)
@@ -154,6 +163,17 @@ class Life:
             hello_timeout_s=config.limits.hello_timeout_s,
             idle_timeout_s=config.limits.idle_timeout_s,
         )
+        parts = Parts(
+            limits=config.limits,
+            state=engine.state,
+            centre=self._centre,
+            inlet=self._inlet,
+            ingest=self._ingest,
+            dispatch=self._dispatch,
+            callers=self._callers,
+            post=self._teller.post,
+        )
+        self._instruments.begins(parts, recovered)
         _log.info(
             "recovered",
             batch=recovered.batch_no,
@@ -212,6 +232,10 @@ class Life:
         }
         give_up_s = trio.current_time() + bind_patience_s
         bound = {name: await _bind(start, give_up_s) for name, start in starts.items()}
+        self._instruments.health.became(State.ACTIVE)
+        health = await self._health_address(give_up_s)
+        if health is not None:
+            bound["health"] = health
         ready = {"pid": os.getpid(), "dsn": self._dsn, **bound}
         self._data_dir.mkdir(parents=True, exist_ok=True)
         # Written beside and moved: whoever waits for the file never reads half of it.
@@ -219,6 +243,15 @@ class Life:
         draft.write_text(json.dumps(ready), encoding="utf-8")
         draft.replace(self._data_dir / READY_FILE)
         _log.info("ready", **{name: f"{address[0]}:{address[1]}" for name, address in bound.items()})
+
+    async def _health_address(self, give_up_s: float) -> tuple[str, int] | None:
+        """Where health is told; the process that was active before may hold the address for another moment."""
+        give_up_s = min(give_up_s, trio.current_time() + HEALTH_S)
+        while True:
+            address = self._instruments.address()
+            if address is not None or trio.current_time() >= give_up_s:
+                return address
+            await trio.sleep(_BIND_PAUSE_S)
 
     def _forget_ready(self) -> None:
         """Takes the ready file away, unless a process that has taken over wrote it."""
@@ -232,6 +265,7 @@ class Life:
     async def _drain(self) -> None:
         """Stops accepting, lets everything taken be committed and acknowledged, and says goodbye."""
         _log.info("draining")
+        self._instruments.health.became(State.DRAINING)
         in_order = await on_host(self._ingest.drain(timeout_s=DRAIN_TIMEOUT_S))
         self._centre.finish()
         _log.info("drained", in_order=in_order)
@@ -240,7 +274,12 @@ class Life:
         await on_host(self._commit_on_host(decisions, committed))
 
     async def _commit_on_host(self, decisions: Decisions, committed: Callable[[Decisions], None]) -> None:
-        for event in await self._store.commit(decisions):
+        began_s = perf_counter()
+        self._instruments.health.committing()
+        refused = await self._store.commit(decisions)
+        self._instruments.health.committed()
+        self._instruments.measure.durations[Stage.PERSIST].observe(perf_counter() - began_s)
+        for event in refused:
             for taken in decisions.taken:
                 if taken.chunk.source == event.source:
                     for index, item in enumerate(taken.chunk.items):
@@ -249,10 +288,15 @@ class Life:
         committed(decisions)
 
     def _committed(self, decisions: Decisions) -> None:
-        self._ingest.committed(decisions)
+        began_s = perf_counter()
+        refused = self._ingest.committed(decisions)
+        told_us = now_us()
+        acknowledged_s = perf_counter()
         self._dispatch.committed(decisions)
+        took_s = (acknowledged_s - began_s, perf_counter() - acknowledged_s)
         self._teller.committed(decisions)
         self._contexts.committed(decisions)
+        self._instruments.committed(decisions, refused, told_us, took_s)
 
     def _order(self, order: Order) -> None:
         self._inlet.order(order)

@@ -38,6 +38,7 @@ territory = "{CITY_TERRITORY}"
 ingest_tcp = "127.0.0.1:0"
 ingest_ws = "127.0.0.1:0"
 dispatch = "127.0.0.1:0"
+health = "127.0.0.1:0"
 [terms]
 accept_s = 3600
 no_crew_s = 3600

@@ -25,6 +25,7 @@ from core.decisions import Decisions
 from core.events import Chunk, Rejected
 from core.inlet import Inlet
 from core.instant import Micros
+from core.tally import DURATIONS_S, Buckets
 from protocols.ingest.connection import Connection, Wire
 from protocols.ingest.listener_tcp import serve_tcp
 from protocols.ingest.listener_ws import serve_ws
@@ -94,6 +95,8 @@ class IngestHub:
         self._empty: asyncio.Event | None = None
         self.counters: Counter[str] = Counter()
         """What happened, by name: `connections`, `sessions`, `chunks`, `events`, `rejected`, `acks`, `goodbye_REASON`, …"""
+        self.decoding = Buckets(DURATIONS_S)
+        """Seconds it took to make messages of each read."""
 
     @property
     def connections(self) -> int:
@@ -104,6 +107,11 @@ class IngestHub:
     def half_open(self) -> int:
         """Connections before their hello."""
         return len(self._half_open)
+
+    @property
+    def held_by_inlet(self) -> int:
+        """Connections that are not read because the inlet is full."""
+        return len(self._held_by_inlet)
 
     @property
     def sources(self) -> list[str]:
@@ -126,8 +134,12 @@ class IngestHub:
         )
         return self._started(server)
 
-    def committed(self, decisions: Decisions) -> None:
-        """A batch is committed: sends errors and acknowledgements, and lets go on who waited for room."""
+    def committed(self, decisions: Decisions) -> dict[str, list[Rejected]]:
+        """A batch is committed: sends errors and acknowledgements, and lets go on who waited for room.
+
+        Returns:
+            What of the batch was refused, by source.
+        """
         rejected: dict[str, list[Rejected]] = {}
         for taken in decisions.taken:
             items = taken.chunk.items
@@ -149,6 +161,7 @@ class IngestHub:
         for found in rejected.values():
             self.counters["rejected"] += len(found)
         self.make_room()
+        return rejected
 
     def make_room(self) -> None:
         """Lets connections go on that waited for the inlet, if it has room again."""
@@ -235,6 +248,10 @@ class IngestHub:
         if not (self._inlet.has_room_for_urgent if chunk.urgent else self._inlet.has_room):
             self._held_by_inlet[connection] = chunk.urgent
             connection.hold(Hold.INLET)
+
+    def decoded(self, took_s: float) -> None:
+        """A read has been made into messages."""
+        self.decoding.observe(took_s)
 
     def ahead(self, connection: Connection, wake_us: Micros) -> None:
         """The connection is ahead of its rate until `wake_us`."""
