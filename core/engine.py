@@ -207,6 +207,7 @@ class Engine:
             acknowledged=state.acknowledged,
             centre_log=state.centre_log,
             scenarios=state.keep_scenarios() if state.unkept else [],
+            facts=state.facts,
             patrols=patrols,
         )
 

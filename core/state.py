@@ -178,6 +178,7 @@ class CentreState:
     def clear_changes(self) -> None:
         """Starts a batch with nothing changed."""
         self.log: list[LogEntry] = []
+        self.facts: list[Fact] = []
         self.changed: dict[IncidentId, tuple[Incident, bool]] = {}
         self.changed_assignments: dict[AssignmentId, tuple[Incident, Assignment, bool]] = {}
         self.changed_crews: dict[CrewId, Crew] = {}
@@ -193,6 +194,7 @@ class CentreState:
         """Lets a fact happen to an incident: applies it, logs it, watches the term it starts."""
         watched = tuple(incident.terms)
         apply(incident, fact, self.now_us, actor)
+        self.facts.append(fact)
         self.log.append(
             LogEntry(
                 incident.incident_id,

@@ -18,6 +18,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from core.facts import TAGS
 from core.instant import SECOND_US
 from core.tally import Buckets
 from core.vocabulary import Mode, Stage
@@ -119,17 +120,15 @@ def _put_process(page: _Page, instruments: Instruments) -> None:
 
 def _put_flow(page: _Page, instruments: Instruments) -> None:
     measure = instruments.measure
-    for stage, count in dict(measure.handled).items():
-        if stage not in (Stage.TERMS, Stage.DECIDE):
-            page.put(m.STAGE_HANDLED, count, stage.value)
-    page.put_all(m.STAGE_ERRORS, (((stage.value, reason), count) for (stage, reason), count in dict(measure.errors).items()))
+    page.put_all(m.STAGE_HANDLED, (((stage.value,), count) for stage, count in measure.handled().items()))
+    page.put_all(m.STAGE_ERRORS, (((stage.value, reason), count) for (stage, reason), count in measure.failed().items()))
     failures = dict(instruments.health.failures)
     page.put_all(m.STAGE_ERRORS, (((Stage.PERSIST.value, reason), count) for reason, count in failures.items()))
     for stage, buckets in measure.durations.items():
         page.put_buckets(m.STAGE_DURATION, buckets, stage.value)
-    page.put_all(m.EVENTS, (((kind,), count) for kind, count in measure.events_by_kind()))
-    page.put_all(m.DECISIONS, dict(measure.decisions).items())
-    page.put_all(m.FACTS, (((fact,), count) for fact, count in dict(measure.facts).items()))
+    for what, reasons in measure.decisions.items():
+        page.put_all(m.DECISIONS, (((what, why.value), count) for why, count in dict(reasons).items()))
+    page.put_all(m.FACTS, (((TAGS[fact],), count) for fact, count in dict(measure.facts).items()))
     page.put_all(m.COMMANDS, (((reason,), count) for reason, count in dict(measure.commands).items()))
     page.put_buckets(m.COMMIT_EVENTS, measure.commit_events)
     page.put_buckets(m.ACKNOWLEDGEMENT, measure.acknowledgement)
@@ -163,7 +162,7 @@ def _put_happenings(page: _Page, instruments: Instruments) -> None:
     for (step, priority), buckets in sorted(dict(measure.responses).items()):
         page.put_buckets(m.RESPONSE, buckets, UNTIL[step], str(priority))
     page.put_all(m.CREWS, (((state.value,), count) for state, count in dict(measure.crews).items()))
-    page.put_all(m.TERMS_FIRED, dict(measure.terms).items())
+    page.put_all(m.TERMS_FIRED, (((term.value, step.value), count) for (term, step), count in dict(measure.terms).items()))
     page.put_buckets(m.TERM_LATENESS, measure.lateness)
     page.put_all(m.NOTICES, (((occasion,), count) for occasion, count in dict(measure.notices).items()))
     page.put_all(m.TELLINGS, (((template,), count) for template, count in dict(measure.tellings).items()))

@@ -14,12 +14,12 @@ import msgspec
 
 from core.centre import Centre
 from core.decisions import Decisions
-from core.events import Rejected
+from core.events import KIND_OF, Rejected
 from core.inlet import Inlet
 from core.recovered import Recovered
 from core.state import CentreState
 from core.tally import DURATIONS_S, Buckets
-from core.vocabulary import Stage
+from core.vocabulary import EventKind, Stage
 from ops import metrics
 from ops.callers import CallerLookup
 from ops.config import Limits
@@ -68,8 +68,10 @@ def counted_by_nobody() -> Counted:
         metrics.CONFLATED,
         metrics.UNREACHED,
     )
+    counts: Counter[tuple[str, tuple[str, ...]]] = Counter({(family.name, ()): 0 for family in families})
+    counts.update({(metrics.EVENTS.name, (kind.name.lower(),)): 0 for kind in EventKind})
     return Counted(
-        Counter({(family.name, ()): 0 for family in families}),
+        counts,
         {stage: Buckets(DURATIONS_S) for stage in (Stage.DECODE, Stage.IDENTIFY)},
     )
 
@@ -80,6 +82,9 @@ def counted_by(parts: Parts) -> Counted:
     for name, count in dict(parts.ingest.counters).items():
         if name.startswith(_GOODBYE):
             counts[metrics.INGEST_GOODBYES.name, (name.removeprefix(_GOODBYE),)] = count
+    for kind, count in dict(parts.ingest.kinds).items():
+        if kind in KIND_OF:
+            counts[metrics.EVENTS.name, (KIND_OF[kind].name.lower(),)] = count
     for reason, count in dict(parts.dispatch.goodbyes).items():
         counts[metrics.CLIENT_GOODBYES.name, (reason.value,)] = count
     counts[metrics.CLIENT_MESSAGES.name, ()] = parts.dispatch.delivered_messages

@@ -10,31 +10,53 @@ so nothing in `core` counts for the metrics, and what is counted is committed. R
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
-from operator import attrgetter
+from collections.abc import Iterable, Iterator
 from time import perf_counter
 from typing import Final
 
 import msgspec
 
 from core.decisions import CrewChange, Decisions, IncidentChange, LogEntry
-from core.events import KIND_OF, Chunk, Rejected
-from core.facts import TAGS, StepDone
+from core.events import Chunk, Rejected
+from core.facts import (
+    TAGS,
+    AssignmentMoved,
+    CrewAssigned,
+    EventJoined,
+    Joined,
+    Opened,
+    Queued,
+    Recategorised,
+    StepDone,
+    TermFired,
+)
 from core.instant import SECOND_US, to_micros
 from core.recovered import Recovered
 from core.tally import DURATIONS_S, Buckets
-from core.vocabulary import PRIORITY_LOWEST, AssignmentState, CrewId, CrewState, IncidentId, IncidentState, RejectCode, Stage
+from core.vocabulary import (
+    PRIORITY_LOWEST,
+    AssignmentState,
+    CrewId,
+    CrewState,
+    IncidentId,
+    IncidentState,
+    RejectCode,
+    Stage,
+    TermKind,
+    Word,
+)
 from ops import metrics
 
 _IN_THE_ENGINE: Final = frozenset(
     {RejectCode.UNKNOWN_CREW, RejectCode.UNKNOWN_CALL, RejectCode.ILLEGAL_MOVE, RejectCode.INTERNAL_FAULT}
 )
 """Why the engine refuses an event that its codec had accepted."""
+CALLER, PLACE, CATEGORY, INCIDENT, CREW = "caller", "place", "category", "incident", "crew"
+"""What is decided of an event, as `ops.metrics.DECISIONS` is labelled."""
+NO_PLACE, NO_CREW = "no_place", "no_crew"
 _ERRORS: Final = (
     *((Stage.CORRELATE if code in _IN_THE_ENGINE else Stage.DECODE, code.value) for code in RejectCode),
-    (Stage.LOCATE, "no_place"),
-    (Stage.ASSIGN, "no_crew"),
+    (Stage.LOCATE, NO_PLACE),
 )
 _STATES: Final = tuple(IncidentState)
 _PRIORITIES: Final = PRIORITY_LOWEST + 1
@@ -43,6 +65,7 @@ _PLACES: Final = {state: place * _PRIORITIES for place, state in enumerate(_STAT
 _ASSIGNED, _ACCEPTED, _ON_SCENE, _UNKNOWN = 1, 2, 4, 8
 """What some crew of an incident has reached; `_UNKNOWN` of one that was recovered and has not been looked at since."""
 UNTIL: Final = {_ASSIGNED: "assigned", _ACCEPTED: "accepted", _ON_SCENE: "on_scene"}
+_OFFERED: Final = (_ASSIGNED,)
 _REACHED: Final = {
     AssignmentState.ACCEPTED: (_ACCEPTED,),
     AssignmentState.EN_ROUTE: (_ACCEPTED,),
@@ -51,54 +74,9 @@ _REACHED: Final = {
 """A crew that says it is on its way has accepted."""
 
 
-class _Number(msgspec.Struct, gc=False):
-    number_kind: str
-
-
-class _Piece(msgspec.Struct, gc=False):
-    source: str
-
-
-class _Joined(msgspec.Struct, gc=False):
-    reason: str
-    caller: _Number | None = None
-    evidence: tuple[_Piece, ...] = ()
-
-
-class _Opened(msgspec.Struct, gc=False):
-    """As much of `core.facts.Opened` as is counted; the others likewise."""
-
-    category_reason: str
-    joined: _Joined
-
-
-class _EventJoined(msgspec.Struct, gc=False):
-    joined: _Joined
-
-
-class _Recategorised(msgspec.Struct, gc=False):
-    category_reason: str
-
-
-class _Explanation(msgspec.Struct, gc=False):
-    reason: str
-
-
-class _CrewAssigned(msgspec.Struct, gc=False):
-    explanation: _Explanation
-
-
-class _Moved(msgspec.Struct, gc=False):
-    to: AssignmentState
-
-
-class _TermFired(msgspec.Struct, gc=False):
-    term: str
-    due_us: int
-    step: str = StepDone.TOLD.value
-
-
 class _Task(msgspec.Struct, gc=False):
+    """As much of an assignment as is looked at in the view of a recovered incident."""
+
     offered_us: int
     accepted_us: int | None = None
     on_scene_us: int | None = None
@@ -108,14 +86,7 @@ class _View(msgspec.Struct, gc=False):
     assignments: tuple[_Task, ...] = ()
 
 
-_opened = msgspec.json.Decoder(_Opened).decode
-_event_joined = msgspec.json.Decoder(_EventJoined).decode
-_recategorised = msgspec.json.Decoder(_Recategorised).decode
-_crew_assigned = msgspec.json.Decoder(_CrewAssigned).decode
-_moved = msgspec.json.Decoder(_Moved).decode
-_term_fired = msgspec.json.Decoder(_TermFired).decode
 _view = msgspec.json.Decoder(_View).decode
-_fact_of = attrgetter("fact")
 
 
 class SourceTally:
@@ -157,22 +128,22 @@ class Measure:
     """
 
     def __init__(self, named: Iterable[str] = ()) -> None:
-        self.handled: dict[Stage, int] = dict.fromkeys(Stage, 0)
+        self._handled: dict[Stage, int] = dict.fromkeys((Stage.DECODE, Stage.PERSIST, Stage.ACKNOWLEDGE, Stage.PUBLISH), 0)
         # What may go wrong begins at zero: an alert does not see a series rise that was not there.
         self.errors: Counter[tuple[Stage, str]] = Counter(dict.fromkeys(_ERRORS, 0))
         self.durations: dict[Stage, Buckets] = {
             stage: Buckets(DURATIONS_S) for stage in Stage if stage not in (Stage.DECODE, Stage.IDENTIFY)
         }
         """Without those that are timed where they are done (`ops.instruments.Counted`)."""
-        self.kinds: Counter[type] = Counter(dict.fromkeys(KIND_OF, 0))
-        self.decisions: Counter[tuple[str, str]] = Counter()
-        self.facts: Counter[str] = Counter(dict.fromkeys(TAGS.values(), 0))
+        self.decisions: dict[str, Counter[Word]] = {what: Counter() for what in (CALLER, PLACE, CATEGORY, INCIDENT, CREW)}
+        """What was decided → why."""
+        self.facts: Counter[type] = Counter(dict.fromkeys(TAGS, 0))
         self.commands: Counter[str] = Counter()
         self.commit_events = Buckets(metrics.BATCH_EVENTS)
         self.acknowledgement = Buckets(DURATIONS_S)
         self.responses: dict[tuple[int, int], Buckets] = {}
         """(what was reached, priority) → seconds since the opening."""
-        self.terms: Counter[tuple[str, str]] = Counter()
+        self.terms: Counter[tuple[TermKind, StepDone]] = Counter()
         self.lateness = Buckets(metrics.LATENESS_S)
         self.notices: Counter[str] = Counter()
         self.tellings: Counter[str] = Counter()
@@ -213,11 +184,21 @@ class Measure:
         for crew in recovered.crews:
             self._note_crew(crew)
 
-    def events_by_kind(self) -> Iterator[tuple[str, int]]:
-        """Kind and number of the events committed; those refused by their codec have no kind."""
-        for kind, count in dict(self.kinds).items():
-            if kind in KIND_OF:
-                yield KIND_OF[kind].name.lower(), count
+    def handled(self) -> dict[Stage, int]:
+        """How much each stage has worked on. Callers, places and incidents follow from the facts, and so do needs."""
+        facts = dict(self.facts)
+        told = facts[Opened] + facts[EventJoined]
+        return {
+            **self._handled,
+            Stage.IDENTIFY: sum(dict(self.decisions[CALLER]).values()),
+            Stage.LOCATE: told,
+            Stage.CORRELATE: told,
+            Stage.ASSIGN: facts[CrewAssigned] + facts[Queued],
+        }
+
+    def failed(self) -> dict[tuple[Stage, str], int]:
+        """What the stages could not do, by reason."""
+        return {**self.errors, (Stage.ASSIGN, NO_CREW): self.facts[Queued]}
 
     def open_incidents(self) -> Iterator[tuple[IncidentState, int, int]]:
         """State, priority and number of the open incidents, as far as there were any."""
@@ -234,9 +215,9 @@ class Measure:
             now_us: when its sources were acknowledged.
         """
         self.last_commit_us = now_us
-        self.handled[Stage.PERSIST] += 1
-        self.handled[Stage.ACKNOWLEDGE] += len(decisions.high_water)
-        self.handled[Stage.PUBLISH] += (
+        self._handled[Stage.PERSIST] += 1
+        self._handled[Stage.ACKNOWLEDGE] += len(decisions.high_water)
+        self._handled[Stage.PUBLISH] += (
             len(decisions.incidents) + len(decisions.crews) + len(decisions.live_positions) + len(decisions.notices)
         )
         if decisions.taken:
@@ -273,8 +254,7 @@ class Measure:
                 self.acknowledgement.observe((now_us - chunk.received_us) / SECOND_US, count)
         if not events:
             return
-        self.kinds.update(map(type, chain.from_iterable(taken.chunk.items[taken.skip :] for taken in decisions.taken)))
-        self.handled[Stage.DECODE] += events
+        self._handled[Stage.DECODE] += events
         self.commit_events.observe(events)
         for source, chunk in newest.items():
             tally = self._source(source)
@@ -294,55 +274,40 @@ class Measure:
         return tally
 
     def _count_facts(self, decisions: Decisions) -> None:
-        self.facts.update(map(_fact_of, decisions.log))
-        changes = {change.incident_id: change for change in decisions.incidents}
-        for entry in decisions.log:
-            look = _LOOKS.get(entry.fact)
-            if look is not None:
-                look(self, entry, changes)
-
-    def _look_opened(self, entry: LogEntry, _: dict[IncidentId, IncidentChange]) -> None:
-        fact = _opened(entry.body)
-        self.decisions["category", fact.category_reason] += 1
-        self._count_joined(fact.joined)
-
-    def _look_joined(self, entry: LogEntry, _: dict[IncidentId, IncidentChange]) -> None:
-        self._count_joined(_event_joined(entry.body).joined)
-
-    def _count_joined(self, joined: _Joined) -> None:
-        handled, decisions = self.handled, self.decisions
-        handled[Stage.CORRELATE] += 1
-        handled[Stage.LOCATE] += 1
-        decisions["incident", joined.reason] += 1
-        if joined.caller is not None:
-            handled[Stage.IDENTIFY] += 1
-            decisions["caller", joined.caller.number_kind] += 1
-        for piece in joined.evidence:
-            decisions["place", piece.source] += 1
-        if not joined.evidence:
-            self.errors[Stage.LOCATE, "no_place"] += 1
-
-    def _look_recategorised(self, entry: LogEntry, _: dict[IncidentId, IncidentChange]) -> None:
-        self.decisions["category", _recategorised(entry.body).category_reason] += 1
-
-    def _look_queued(self, entry: LogEntry, _: dict[IncidentId, IncidentChange]) -> None:
-        self.handled[Stage.ASSIGN] += 1
-        self.errors[Stage.ASSIGN, "no_crew"] += 1
-
-    def _look_assigned(self, entry: LogEntry, changes: dict[IncidentId, IncidentChange]) -> None:
-        self.handled[Stage.ASSIGN] += 1
-        self.decisions["crew", _crew_assigned(entry.body).explanation.reason] += 1
-        self._reach(entry, changes[entry.incident_id], (_ASSIGNED,))
-
-    def _look_moved(self, entry: LogEntry, changes: dict[IncidentId, IncidentChange]) -> None:
-        reached = _REACHED.get(_moved(entry.body).to)
-        if reached is not None:
-            self._reach(entry, changes[entry.incident_id], reached)
-
-    def _look_fired(self, entry: LogEntry, _: dict[IncidentId, IncidentChange]) -> None:
-        fact = _term_fired(entry.body)
-        self.terms[fact.term, fact.step] += 1
-        self.lateness.observe((entry.at_us - fact.due_us) / SECOND_US)
+        """Counts facts by type and reason. A storm of calls makes two of them each, so what can be is counted in one stroke."""
+        self.facts.update(map(type, decisions.facts))
+        joined: list[Joined] = []
+        reached: list[tuple[LogEntry, tuple[int, ...]]] = []
+        categories, crews = self.decisions[CATEGORY], self.decisions[CREW]
+        for entry, fact in zip(decisions.log, decisions.facts, strict=True):
+            match fact:
+                case CrewAssigned():
+                    crews[fact.explanation.reason] += 1
+                    reached.append((entry, _OFFERED))
+                case Opened():
+                    categories[fact.category_reason] += 1
+                    joined.append(fact.joined)
+                case EventJoined():
+                    joined.append(fact.joined)
+                case AssignmentMoved():
+                    if fact.to in _REACHED:
+                        reached.append((entry, _REACHED[fact.to]))
+                case TermFired():
+                    self.terms[fact.term, fact.step] += 1
+                    self.lateness.observe((entry.at_us - fact.due_us) / SECOND_US)
+                case Recategorised():
+                    categories[fact.category_reason] += 1
+                case _:
+                    pass
+        if joined:
+            self.decisions[INCIDENT].update([one.reason for one in joined])
+            self.decisions[CALLER].update([one.caller.number_kind for one in joined if one.caller is not None])
+            self.decisions[PLACE].update([piece.source for one in joined for piece in one.evidence])
+            self.errors[Stage.LOCATE, NO_PLACE] += sum([not one.evidence for one in joined])
+        if reached:
+            changes = {change.incident_id: change for change in decisions.incidents}
+            for entry, steps in reached:
+                self._reach(entry, changes[entry.incident_id], steps)
 
     def _reach(self, entry: LogEntry, change: IncidentChange, reached: tuple[int, ...]) -> None:
         """A crew has got so far; of an incident the first one counts."""
@@ -395,16 +360,3 @@ def _reached_before(change: IncidentChange, at_us: int) -> int:
             if us is not None and us < at_us:
                 reached |= step
     return reached
-
-
-_Look = Callable[[Measure, LogEntry, dict[IncidentId, IncidentChange]], None]
-_LOOKS: Final[dict[str, _Look]] = {
-    "opened": Measure._look_opened,
-    "event_joined": Measure._look_joined,
-    "recategorised": Measure._look_recategorised,
-    "queued": Measure._look_queued,
-    "crew_assigned": Measure._look_assigned,
-    "assignment_moved": Measure._look_moved,
-    "term_fired": Measure._look_fired,
-}
-"""Facts of which more is counted than that they happened."""

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from itertools import islice
 
 from core import limits
-from core.decisions import Decisions
+from core.decisions import Decisions, Taken
 from core.events import Chunk, Rejected
 from core.inlet import Inlet
 from core.instant import Micros
@@ -95,6 +95,8 @@ class IngestHub:
         self._empty: asyncio.Event | None = None
         self.counters: Counter[str] = Counter()
         """What happened, by name: `connections`, `sessions`, `chunks`, `events`, `rejected`, `acks`, `goodbye_REASON`, …"""
+        self.kinds: Counter[type] = Counter()
+        """Items committed, by type; `Rejected` are those that their codec refused."""
         self.decoding = Buckets(DURATIONS_S)
         """Seconds it took to make messages of each read."""
 
@@ -144,7 +146,7 @@ class IngestHub:
         for taken in decisions.taken:
             items = taken.chunk.items
             refused = taken.rejected
-            if refused or Rejected in set(map(type, islice(items, taken.skip, None))):
+            if self._count(taken) or refused:
                 found = rejected.setdefault(taken.chunk.source, [])
                 for index in range(taken.skip, len(items)):
                     item = items[index]
@@ -162,6 +164,18 @@ class IngestHub:
             self.counters["rejected"] += len(found)
         self.make_room()
         return rejected
+
+    def _count(self, taken: Taken) -> bool:
+        """Counts a chunk's new items by type; returns whether its codec refused any. Nearly always they are of one type."""
+        types = list(map(type, islice(taken.chunk.items, taken.skip, None)))
+        if not types:
+            return False
+        alike = types.count(types[0])
+        if alike == len(types):
+            self.kinds[types[0]] += alike
+            return types[0] is Rejected
+        self.kinds.update(types)
+        return Rejected in types
 
     def make_room(self) -> None:
         """Lets connections go on that waited for the inlet, if it has room again."""
