@@ -93,12 +93,13 @@ class Health:
         """Tries to commit that failed, by `StorageReason`."""
         self._failing: Attempt | None = None
         self._lost = ""
-        """Why the last life ended, where the database went; until another one begins."""
+        """Why the last life ended, where the database went; until it is reached again."""
 
     def became(self, state: State) -> None:
         """The process is in another state."""
         self.state = state
-        if state is State.ACTIVE:
+        if state is not State.STARTING:
+            # It has reached the database.
             self._lost = ""
 
     def ended(self, reason: str, text: str) -> None:
