@@ -96,6 +96,8 @@ class Centre:
         self._finishing = False
         self._news: list[Batch] = []
         """Scenarios, rosters and patrol routes to go by, each as a batch of its own."""
+        self.waiting = 0
+        """Batches decided that wait for the commit before them; with one nothing more is decided."""
 
     def wake(self) -> None:
         """Says that the inlet is not empty. Callable from either loop."""
@@ -153,7 +155,9 @@ class Centre:
             decisions = self._engine.handle(batch, self._now_us())
         self._quarantine.went_well(batch)
         if decisions is not None:
+            self.waiting = 1
             await decided.send(decisions)
+            self.waiting = 0
             # Deciding the next batch keeps the thread. Two turns of both loops before it let the commit of this one begin: in
             # the first `_persist` hands it to the other loop, and before the second it is on its way.
             for _ in range(2):

@@ -6,6 +6,8 @@ values and views are bytes already encoded. One `Decisions` is one transaction (
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from core.events import Chunk, Rejected
@@ -13,6 +15,9 @@ from core.instant import Micros
 from core.patrol import PatrolState
 from core.telling import Telling
 from core.vocabulary import AssignmentId, AssignmentState, CategoryCode, CrewId, CrewState, IncidentId, IncidentState
+
+if TYPE_CHECKING:
+    from core.facts import Fact
 
 
 class Taken(msgspec.Struct, frozen=True, gc=False):
@@ -194,5 +199,7 @@ class Decisions(msgspec.Struct, frozen=True, gc=False):
     centre_log: list[CentreEntry] = msgspec.field(default_factory=list)
     scenarios: list[ScenarioRow] = msgspec.field(default_factory=list)
     """Versions of scenarios that incidents may go by from now on; stored once."""
+    facts: list[Fact] = msgspec.field(default_factory=list)
+    """What `log` tells, entry by entry, as it was before it became JSON: for those who count."""
     patrols: list[PatrolState] = msgspec.field(default_factory=list)
     """Crews whose patrol is another than before, one row a crew."""

@@ -7,7 +7,7 @@ the same decisions, always. Nothing here is told to anybody: the shell commits t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from core.assign import assign_crews
@@ -40,13 +40,17 @@ from core.ports import CrewIndex, Gazetteer, Territories
 from core.recovered import Recovered
 from core.scenario import ScenarioSet
 from core.state import Batch, CentreRules, CentreState, LastPosition
-from core.vocabulary import AssignmentId, CrewId, IncidentId, Occasion, Part
+from core.vocabulary import AssignmentId, CrewId, IncidentId, Occasion, Part, Stage
 from core.watch import fire_due_terms
 
 TERMS_A_BATCH_MAX: Final = 2_000
 """Incidents whose passed terms one batch fires, and crews whose silence it notes; after a long outage the rest follows in the
 next batches, in order."""
 _TELLING: Final = frozenset({Call, CallUpdate, Alarm, VideoEvent, SensorReading})
+
+
+def _nobody(_: Stage | None) -> None:
+    return
 
 
 class Engine:
@@ -60,6 +64,7 @@ class Engine:
         recovered: committed state to go on from.
         left_out: what it does without (`core.quarantine`).
         patrols: the patrol routes, none of whose crews is known yet; None where there are none.
+        passed: is told that a batch begins (None) and of each stage of it that is done, so that others can read a clock.
     """
 
     def __init__(
@@ -73,7 +78,9 @@ class Engine:
         recovered: Recovered,
         left_out: Sequence[LeftOut] = (),
         patrols: Patrols | None = None,
+        passed: Callable[[Stage | None], None] = _nobody,
     ) -> None:
+        self._passed = passed
         self._state = CentreState(rules, categories, scenarios, gazetteer, territories, crew_index)
         self._left_out = left_out
         self._without = frozenset(one.part for one in left_out if one.incident_id is None and not one.is_refused)
@@ -129,6 +136,7 @@ class Engine:
             now_us: the centre's time; never earlier than in the call before.
         """
         state = self._state
+        self._passed(None)
         state.now_us = max(now_us, state.now_us)
         state.clear_changes()
         state.doing = None
@@ -150,6 +158,7 @@ class Engine:
                 self._duty.load(state, batch.roster)
             self._duty.look(state)
         state.doing = None
+        self._passed(Stage.TERMS)
         skips = [_skip(chunk, state.high_water.get(chunk.source, 0)) for chunk in batch.chunks]
         telling = (
             (chunk.source, item)
@@ -158,6 +167,7 @@ class Engine:
             if type(item) in _TELLING
         )
         prepared = prepare(state, telling, batch.subscribers)  # type: ignore[arg-type]  # `_TELLING` holds these types only
+        self._passed(Stage.LOCATE)
         taken, moved = _take_chunks(state, batch.chunks, prepared)
         if moved:
             note_positions(state, moved)
@@ -165,12 +175,16 @@ class Engine:
             take_order(state, order)
         for order in batch.refused:
             refuse_order(state, order)
+        self._passed(Stage.CORRELATE)
         assign_crews(state)
+        self._passed(Stage.ASSIGN)
         patrols: list[PatrolState] = []
         if (self._patrolling is not None or batch.patrols is not None) and self._begins(Part.PATROLS):
             patrols = self._patrol(batch.patrols)
         state.doing = None
-        return self._decisions(taken, patrols)
+        decisions = self._decisions(taken, patrols)
+        self._passed(Stage.DECIDE)
+        return decisions
 
     def _patrol(self, routes: Patrols | None) -> list[PatrolState]:
         """Looks at the crews on patrol, when everything else of the batch is decided. Returns what must be stored."""
@@ -217,6 +231,7 @@ class Engine:
             acknowledged=state.acknowledged,
             centre_log=state.centre_log,
             scenarios=state.keep_scenarios() if state.unkept else [],
+            facts=state.facts,
             patrols=patrols,
         )
 
@@ -330,6 +345,7 @@ def _restore(state: CentreState, recovered: Recovered) -> None:
         for capability in incident.unmet():
             state.queue(incident, capability)
     state.running.watch_many(deadlines)
+    state.terms_running = len(deadlines)
     # A clock that was set back while the centre was down must not make an incident's log go back in time.
     known = [incident.updated_us for incident in state.incidents.values()] + [crew.updated_us for crew in state.crews.values()]
     state.now_us = Micros(max(known, default=0))

@@ -10,7 +10,6 @@ Place in the flow: event → **identify** → locate. Requirements: OCC-1, CITY-
 from __future__ import annotations
 
 from collections import deque
-from enum import Enum
 from typing import Final
 
 import msgspec
@@ -19,6 +18,7 @@ from core.instant import SECOND_US, Micros
 from core.phone import PhoneKind, read_phone
 from core.ports import Subscriber
 from core.recovered import EarlierCall
+from core.vocabulary import Word
 
 CALLS_SHOWN: Final = 5
 """Earlier calls a dispatcher is shown; more of one number are not kept."""
@@ -28,7 +28,7 @@ NUMBERS_MAX: Final = 200_000
 """Numbers remembered, some 300 MB if each had called `CALLS_SHOWN` times; the one silent longest is forgotten first."""
 
 
-class NumberKind(Enum):
+class NumberKind(Word):
     """What is known of the caller's number."""
 
     KNOWN = "known"

@@ -194,6 +194,12 @@ CLIENT_CONTEXTS: Final = 20
 """Contexts that one dispatch client may ask for at once, after a pause: a screen of incidents."""
 CLIENT_CONTEXTS_PER_S: Final = 5.0
 """Contexts that one dispatch client may ask for in the long run: faster than anybody reads. More is refused as `too_many`."""
+LOOP_STUCK_S: Final = 15.0
+"""A loop that has not turned for so long is taken for dead. A batch of the largest size keeps it for a second or two."""
+RECOVERY_STUCK_S: Final = 600.0
+"""The same while the committed state is read back, which keeps the thread for 40 s with a million open incidents."""
+COMMIT_STUCK_S: Final = 5.0
+"""A commit that takes longer, without having failed, makes a centre that is not ready: its callers wait for their answer."""
 
 TRACE_BATCHES_WAITING: Final = 16
 """Batches that wait for their spans to be made: each holds its events, so that many hold some tens of megabytes at the most."""

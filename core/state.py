@@ -151,6 +151,8 @@ class CentreState:
         self.unkept: list[Scenario] = list(scenarios)
         """Versions of scenarios that are not stored yet; the next batch with anything in it stores them."""
         self.running = RunningTerms()
+        self.terms_running = 0
+        """Terms of all open incidents; the heap above also holds those that have ended."""
         self.signals = SignalWatch(rules.signal)
         self.approaches: dict[str, tuple[AssignmentId, np.void]] = {}
         """Crew → the assignment it is on its way to, and what its positions have said of that (`core.geofence.APPROACH`)."""
@@ -185,6 +187,7 @@ class CentreState:
     def clear_changes(self) -> None:
         """Starts a batch with nothing changed."""
         self.log: list[LogEntry] = []
+        self.facts: list[Fact] = []
         self.changed: dict[IncidentId, tuple[Incident, bool]] = {}
         self.changed_assignments: dict[AssignmentId, tuple[Incident, Assignment, bool]] = {}
         self.changed_crews: dict[CrewId, Crew] = {}
@@ -200,6 +203,7 @@ class CentreState:
         """Lets a fact happen to an incident: applies it, logs it, watches the term it starts."""
         watched = tuple(incident.terms)
         apply(incident, fact, self.now_us, actor)
+        self.facts.append(fact)
         self.log.append(
             LogEntry(
                 incident.incident_id,
@@ -211,6 +215,7 @@ class CentreState:
                 encode_fact(fact),
             )
         )
+        self.terms_running += len(incident.terms) - len(watched)
         for term in incident.terms:
             if term not in watched:
                 self.running.watch(incident.incident_id, term.due_us)

@@ -162,6 +162,23 @@ class Mode(Word):
     EMERGENCY = "emergency"
 
 
+class Stage(Word):
+    """A stage of the flow, as its metrics are labelled."""
+
+    DECODE = "decode"
+    IDENTIFY = "identify"
+    LOCATE = "locate"
+    CORRELATE = "correlate"
+    ASSIGN = "assign"
+    PERSIST = "persist"
+    ACKNOWLEDGE = "acknowledge"
+    PUBLISH = "publish"
+    TERMS = "terms"
+    """Part of deciding: what has come due is fired."""
+    DECIDE = "decide"
+    """All of the engine's work on a batch, terms and locate to assign among it."""
+
+
 class LocationSource(Word):
     """Where evidence of a place came from, most trusted first (OCC-1)."""
 

@@ -6,6 +6,7 @@ No call ever waits for a base that does not answer.
 from __future__ import annotations
 
 import asyncio
+from time import perf_counter
 from typing import Final
 
 import asyncpg
@@ -14,6 +15,7 @@ import structlog
 from core.centre import phones_of
 from core.events import Chunk
 from core.ports import Subscriber
+from core.tally import DURATIONS_S, Buckets
 from ops.clock import now_us
 from storage.errors import DRIVER_ERRORS, StorageError
 from storage.session import connect, cut
@@ -47,7 +49,9 @@ class CallerLookup:
         self._looking_ahead: asyncio.Task[None] | None = None
         self._resting_until_us = 0
         self.failures = 0
-        """Look-ups given up since the start."""
+        """Look-ups given up since it was made."""
+        self.asking = Buckets(DURATIONS_S)
+        """Seconds that the base took to answer."""
 
     def foresee(self, chunk: Chunk) -> None:
         """Begins to look up who calls in a chunk that has just come in. Called on the loop that `find` is awaited on."""
@@ -77,7 +81,10 @@ class CallerLookup:
             async with asyncio.timeout(LOOKUP_TIMEOUT_S), self._asking:
                 if self._connection is None or self._connection.is_closed():
                     self._connection = await connect(self._dsn, "callers", LOOKUP_TIMEOUT_S)
-                return await self._cache.lookup(self._connection, phones, at_us)
+                began_s = perf_counter()
+                found = await self._cache.lookup(self._connection, phones, at_us)
+                self.asking.observe(perf_counter() - began_s)
+                return found
         except (StorageError, *DRIVER_ERRORS) as error:
             self.failures += 1
             self._resting_until_us = at_us + int(RETRY_S * 1_000_000)

@@ -92,11 +92,13 @@ class Database(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where peers connect. With a certificate all three listeners speak TLS."""
+    """Where peers connect. With a certificate the first three listeners speak TLS."""
 
     ingest_tcp: Address = "127.0.0.1:7111"
     ingest_ws: Address = "127.0.0.1:7112"
     dispatch: Address = "127.0.0.1:7113"
+    health: Address = "127.0.0.1:7114"
+    """Where `/livez`, `/readyz` and `/metrics` are answered, without TLS; by a standby too."""
     tls_certificate: str = ""
     """PEM file of the certificate chain; empty for no TLS."""
     tls_key: str = ""
@@ -328,7 +330,7 @@ def problems(config: Config) -> Iterator[Problem]:
         yield Problem("centre.time_zone", config.centre.time_zone, str(error))
     listen = config.listen
     taken: dict[str, str] = {}
-    for key in ("ingest_tcp", "ingest_ws", "dispatch"):
+    for key in ("ingest_tcp", "ingest_ws", "dispatch", "health"):
         address: str = getattr(listen, key)
         port = split_address(address)[1]
         if port > 65_535:

@@ -12,6 +12,7 @@ import os
 import ssl
 from collections.abc import Callable, Coroutine
 from pathlib import Path
+from time import perf_counter
 from typing import Any, Final
 
 import structlog
@@ -31,7 +32,7 @@ from core.quarantine import Quarantine
 from core.recovered import Recovered
 from core.roster.model import Roster
 from core.scenario import ScenarioSet
-from core.vocabulary import Part
+from core.vocabulary import Part, Stage
 from ops.addresses import AddressReader
 from ops.authenticator import Authenticator
 from ops.callers import CallerLookup
@@ -39,6 +40,8 @@ from ops.clock import now_us
 from ops.config import Config, split_address
 from ops.contexts import Contexts
 from ops.duty import follow_roster
+from ops.health import State
+from ops.instruments import Instruments, Parts
 from ops.maps import load_map_data, load_territories, travel_times_of
 from ops.patrols import follow_routes, patrols_of, read_routes
 from ops.post import PeopleOfFile
@@ -64,6 +67,8 @@ DRAIN_COMMIT_S: Final = 5.0
 DRAIN_TELL_S: Final = 5.0
 """Longest wait for messages under way: most servers answer within a second, and what is cut off is in doubt."""
 _BIND_PAUSE_S: Final = 0.1
+HEALTH_S: Final = 2.0
+"""Longest wait for health's address before the process says that it is ready: it has been listening meanwhile."""
 UPKEEP_S: Final = 3600.0
 READY_FILE: Final = "serve.json"
 
@@ -86,8 +91,10 @@ class Life:
         data_dir: Path,
         quarantine: Quarantine,
         people: PeopleOfFile,
+        instruments: Instruments,
         watchers: tuple[StageWatcher, ...] = (),
     ) -> None:
+        self._instruments = instruments
         self._config = config
         self._store = store
         self._dsn = dsn
@@ -119,6 +126,7 @@ class Life:
             recovered,
             self._quarantine.left_out,
             patrols,
+            self._instruments.measure.stopwatch,
         )
         publisher = Publisher()
         publisher.restore(recovered.batch_no, recovered.incidents, recovered.crews, recovered.positions)
@@ -165,6 +173,17 @@ class Life:
         stages = StageLog.where_wanted(self._dispatch.sessions, now_us)
         if stages is not None:
             self._watchers = (*self._watchers, stages)
+        parts = Parts(
+            limits=config.limits,
+            state=engine.state,
+            centre=self._centre,
+            inlet=self._inlet,
+            ingest=self._ingest,
+            dispatch=self._dispatch,
+            callers=self._callers,
+            post=self._teller.post,
+        )
+        self._instruments.begins(parts, recovered)
         _log.info(
             "recovered",
             batch=recovered.batch_no,
@@ -258,6 +277,10 @@ class Life:
         }
         give_up_s = trio.current_time() + bind_patience_s
         bound = {name: await _bind(start, give_up_s) for name, start in starts.items()}
+        self._instruments.health.became(State.ACTIVE)
+        health = await self._health_address(give_up_s)
+        if health is not None:
+            bound["health"] = health
         ready = {"pid": os.getpid(), "dsn": self._dsn, **bound}
         self._data_dir.mkdir(parents=True, exist_ok=True)
         # Written beside and moved: whoever waits for the file never reads half of it.
@@ -265,6 +288,15 @@ class Life:
         draft.write_text(json.dumps(ready), encoding="utf-8")
         draft.replace(self._data_dir / READY_FILE)
         _log.info("ready", **{name: f"{address[0]}:{address[1]}" for name, address in bound.items()})
+
+    async def _health_address(self, give_up_s: float) -> tuple[str, int] | None:
+        """Where health is told; the process that was active before may hold the address for another moment."""
+        give_up_s = min(give_up_s, trio.current_time() + HEALTH_S)
+        while True:
+            address = self._instruments.address()
+            if address is not None or trio.current_time() >= give_up_s:
+                return address
+            await trio.sleep(_BIND_PAUSE_S)
 
     def _forget_ready(self) -> None:
         """Takes the ready file away, unless a process that has taken over wrote it."""
@@ -278,6 +310,7 @@ class Life:
     async def _drain(self) -> None:
         """Stops accepting, lets everything taken be committed and acknowledged, and says goodbye."""
         _log.info("draining")
+        self._instruments.health.became(State.DRAINING)
         in_order = await on_host(self._ingest.drain(timeout_s=DRAIN_TIMEOUT_S))
         self._centre.finish()
         _log.info("drained", in_order=in_order)
@@ -286,9 +319,14 @@ class Life:
         await on_host(self._commit_on_host(decisions, committed))
 
     async def _commit_on_host(self, decisions: Decisions, committed: Callable[[Decisions], None]) -> None:
+        began_s = perf_counter()
+        self._instruments.health.committing()
         for watcher in self._watchers:
             watcher.decided(decisions)
-        for event in await self._store.commit(decisions):
+        refused = await self._store.commit(decisions)
+        self._instruments.health.committed()
+        self._instruments.measure.durations[Stage.PERSIST].observe(perf_counter() - began_s)
+        for event in refused:
             for taken in decisions.taken:
                 if taken.chunk.source == event.source:
                     for index, item in enumerate(taken.chunk.items):
@@ -299,14 +337,20 @@ class Life:
     def _committed(self, decisions: Decisions) -> None:
         for watcher in self._watchers:
             watcher.committed(decisions)
-        self._ingest.committed(decisions)
+        began_s = perf_counter()
+        refused = self._ingest.committed(decisions)
+        told_us = now_us()
+        acknowledged_s = perf_counter()
         for watcher in self._watchers:
             watcher.acknowledged(decisions)
+        publishing_s = perf_counter()
         self._dispatch.committed(decisions)
+        took_s = (acknowledged_s - began_s, perf_counter() - publishing_s)
         for watcher in self._watchers:
             watcher.published(decisions)
         self._teller.committed(decisions)
         self._contexts.committed(decisions)
+        self._instruments.committed(decisions, refused, told_us, took_s)
 
     def _order(self, order: Order) -> None:
         self._inlet.order(order)

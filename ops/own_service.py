@@ -37,6 +37,7 @@ _CONFIGURATION: Final = f"""\
 ingest_tcp = "127.0.0.1:0"
 ingest_ws = "127.0.0.1:0"
 dispatch = "127.0.0.1:0"
+health = "127.0.0.1:0"
 
 [[sources]]
 id = "*"

@@ -10,6 +10,7 @@ Place in the flow: after the commit, on the host loop; `ops.telling` says when. 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -31,6 +32,7 @@ from storage.outbox import Claimed, Outbox, Settled
 SETTLE_PAUSE_S: Final = 1.0
 """Between tries to record an outcome with the database away; when the lease ends, it is in doubt like any other."""
 MINUTE_US: Final = 60 * SECOND_US
+SENT: Final = DeliveryState.SENT.value
 NOBODY_LOGGED: Final = 10
 """Tellings for which nobody was found that one round names in the log; all of them stand in the outbox."""
 
@@ -108,6 +110,20 @@ class Post:
         self._now_us = now_us
         self._is_first = True
         self._said_nobody = False
+        self.outcomes: Counter[tuple[str, str]] = Counter()
+        """(channel, `sent` or the fault) → tries."""
+        self.unreached = 0
+        """Tellings for which nobody was found."""
+        self.waiting = 0
+        """What waited in the outbox when it was last measured."""
+        self.overdue_s = 0.0
+        """How long the oldest of it had been due."""
+
+    async def measure(self) -> None:
+        """Looks how much waits. Raises `StorageError`."""
+        now_us = self._now_us()
+        self.waiting, oldest_us = await self._outbox.depth()
+        self.overdue_s = 0.0 if oldest_us is None else max(0.0, (now_us - oldest_us) / SECOND_US)
         self._looked: tuple[People, int] | None = None
         """The people, and the minute, with which tellings for nobody were looked at last."""
 
@@ -149,6 +165,7 @@ class Post:
         except Exception:
             _log.exception("a message has failed", key=claimed.telling.key, channel=claimed.channel.value)
             settled = Settled(DeliveryFault.INTERNAL_FAULT, "see the log")
+        self.outcomes[claimed.channel.value, SENT if settled.fault is None else settled.fault.value] += 1
         state = await self._settle(claimed, settled)
         if settled.fault is None:
             _log.debug("told", key=claimed.telling.key, channel=claimed.channel.value, tries=claimed.tries)
@@ -194,6 +211,7 @@ class Post:
 
     def _tell_of_nobody(self, resolved: list[tuple[Telling, Found]]) -> None:
         missed = [(telling, found) for telling, found in resolved if not found.reached]
+        self.unreached += len(missed)
         if missed and not self._people.has_file:
             # Nobody expects to be told: that is said once, and the rows say it of each telling.
             if not self._said_nobody:

@@ -13,6 +13,7 @@ import resource
 import signal
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -26,7 +27,11 @@ from core.quarantine import EngineFaultError, Quarantine
 from core.scenario import Scenario, ScenarioError, ScenarioSet
 from ops.certificates import tls_context
 from ops.clock import now_us
-from ops.config import Config
+from ops.config import Config, split_address
+from ops.exposition import registry_of, render
+from ops.health import ENGINE_FAULT, LOST, State
+from ops.health_server import HealthServer
+from ops.instruments import Instruments
 from ops.life import Life, LostError
 from ops.rules import descriptors_wanted
 from ops.scenarios import centre_scenarios
@@ -60,14 +65,34 @@ def run(config: Config) -> int:
     """
     _suit_the_process(config)
     data_dir = Path(config.database.data_dir)
-    server = None if config.database.dsn else embedded.start(data_dir)
-    try:
-        dsn = config.database.dsn or (server.dsn if server else "")
-        host(lambda: Service(config, dsn, data_dir, server).run(), uvloop.new_event_loop)
-    finally:
-        if server is not None:
-            server.stop()
+    instruments = Instruments(source.id for source in config.sources if source.id != "*")
+    with _telling(config, instruments):
+        server = None if config.database.dsn else embedded.start(data_dir)
+        try:
+            dsn = config.database.dsn or (server.dsn if server else "")
+            host(lambda: Service(config, dsn, data_dir, instruments, server).run(), uvloop.new_event_loop)
+        finally:
+            if server is not None:
+                server.stop()
     return 0
+
+
+@contextmanager
+def _telling(config: Config, instruments: Instruments) -> Iterator[None]:
+    """Tells of health and metrics until the block ends. Raises `OSError` where that address can never be bound."""
+    registry = registry_of(instruments)
+    health = instruments.health
+    told = HealthServer(
+        *split_address(config.listen.health), health.live, health.ready, lambda accept: render(registry, accept)
+    )
+    instruments.address = lambda: told.address
+    instruments.collections.watch()
+    told.start()
+    try:
+        yield
+    finally:
+        told.stop()
+        instruments.collections.unwatch()
 
 
 class Service:
@@ -77,11 +102,20 @@ class Service:
         config: the centre's.
         dsn: its database.
         data_dir: where the ready file goes.
+        instruments: what the process is watched by; its own if None.
         server: the embedded server behind `dsn`, which is started again where it has died.
     """
 
-    def __init__(self, config: Config, dsn: str, data_dir: Path, server: embedded.EmbeddedServer | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        dsn: str,
+        data_dir: Path,
+        instruments: Instruments | None = None,
+        server: embedded.EmbeddedServer | None = None,
+    ) -> None:
         self._config = config
+        self._instruments = instruments or Instruments()
         self._dsn = dsn
         self._server = server
         self._data_dir = data_dir
@@ -136,7 +170,15 @@ class Service:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, token.run_sync_soon, self.stop)
         loop.add_signal_handler(signal.SIGHUP, token.run_sync_soon, self.reload)
-        store = await on_host(Store.open(self._dsn, self._config.centre.name, on_failure=_tell_failure))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._instruments.pulse.run)
+            await self._lives()
+            nursery.cancel_scope.cancel()
+        _log.info("stopped")
+
+    async def _lives(self) -> None:
+        health = self._instruments.health
+        store = await on_host(Store.open(self._dsn, self._config.centre.name, on_failure=self._tell_failure))
         try:
             for migration in await on_host(store.migrate()):
                 _log.info("migrated", number=migration.number, title=migration.name)
@@ -146,17 +188,18 @@ class Service:
                     # Why the database or the lock was lost is no riddle; why the engine failed must be found out.
                     trace = ended if isinstance(ended, EngineFaultError) else None
                     _log.error("a life has ended", reason=str(ended), exc_info=trace)
+                    self._instruments.ended(_kind_of(ended), str(ended))
                     # An exception knows the frames it came through, and they the whole of the dead life.
                     del trace, ended
                     _bury()
                     self._follows = True
                     await trio.sleep(REBIRTH_S)
         finally:
+            health.became(State.STOPPED)
             with trio.CancelScope(shield=True):
                 await on_host(store.close())
                 if self._traces is not None:
                     await trio.to_thread.run_sync(self._traces.close)
-        _log.info("stopped")
 
     async def _end_of_life(self, store: Store) -> Exception | None:
         """Lives one life. Returns what ended it if another one may follow; raises what another one would not heal."""
@@ -173,6 +216,8 @@ class Service:
     async def _live(self, store: Store) -> None:
         lost = trio.Event()
         token = trio.lowlevel.current_trio_token()
+        health = self._instruments.health
+        health.became(State.STARTING)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._end_waiting, nursery.cancel_scope)
             if self._server is not None:
@@ -187,18 +232,32 @@ class Service:
         if self._stop.is_set():
             return
         _log.info("active", epoch=epoch)
+        health.epoch = epoch
+        health.became(State.RECOVERING)
         await on_host(store.prepare_days(now_us()))
         watchers = () if self._traces is None else (self._traces,)
-        life = Life(self._config, store, self._dsn, self._tls, self._data_dir, self._quarantine, self._people, watchers)
-        await life.recover(self._categories, self._scenarios_of_life())
-        self._life = life
+        life = Life(
+            self._config,
+            store,
+            self._dsn,
+            self._tls,
+            self._data_dir,
+            self._quarantine,
+            self._people,
+            self._instruments,
+            watchers,
+        )
         try:
+            await life.recover(self._categories, self._scenarios_of_life())
+            self._life = life
             await life.run(self._stop, lost, bind_patience_s=BIND_PATIENCE_S if self._follows else 0.0)
         finally:
             self._life = None
+            self._instruments.ends()
 
     def _stand_by(self) -> None:
         self._follows = True
+        self._instruments.health.became(State.STANDBY)
         _log.info("standby", waiting_for="the active process")
 
     async def _revive(self, server: embedded.EmbeddedServer) -> None:
@@ -210,6 +269,11 @@ class Service:
             except StorageError as error:
                 _log.error("the embedded server has died and does not start", reason=str(error))
             await trio.sleep(REVIVE_S)
+
+    def _tell_failure(self, attempt: Attempt) -> None:
+        """Called in the writer's thread."""
+        self._instruments.health.failed(attempt)
+        _log.warning("commit failed", batch=attempt.batch_no, tries=attempt.number, reason=str(attempt.error))
 
     async def _end_waiting(self, scope: trio.CancelScope) -> None:
         await self._stop.wait()
@@ -247,5 +311,8 @@ def _leaves(group: BaseExceptionGroup[Exception]) -> Iterator[Exception]:
             yield error
 
 
-def _tell_failure(attempt: Attempt) -> None:
-    _log.warning("commit failed", batch=attempt.batch_no, tries=attempt.number, reason=str(attempt.error))
+def _kind_of(error: Exception) -> str:
+    """Why a life ended, as one of a few words."""
+    if isinstance(error, StorageError):
+        return error.reason.value
+    return ENGINE_FAULT if isinstance(error, EngineFaultError) else LOST

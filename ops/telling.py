@@ -9,6 +9,7 @@ whether or not somebody can be told of them.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
 from typing import Final
 
@@ -35,6 +36,8 @@ IDLE_S: Final = 30.0
 """Longest sleep: within it a telling expires visibly, and a database that has forgotten our LISTEN is noticed."""
 FAILED_S: Final = 2.0
 """Pause after the database could not be asked."""
+MEASURE_S: Final = 10.0
+"""Between measurements of what waits, which count it: in a storm it is much."""
 FULL_S: Final = 1.0
 """Longest sleep with something due that there was no room for; a try that ends wakes earlier."""
 REST_TIMES: Final = 3.0
@@ -100,11 +103,12 @@ class Teller:
         self._now_us = now_us
         outbox = Outbox(dsn, self._wake.ring)
         writer = MessageWriter(categories, config.centre.name)
-        self._post = Post(outbox, people, writer, senders_of(config.channels, now_us), now_us)
+        self.post = Post(outbox, people, writer, senders_of(config.channels, now_us), now_us)
         self._under_way: dict[Channel, int] = dict.fromkeys(SENT_CHANNELS, 0)
         self._acknowledged: list[Acknowledgement] = []
         self._looking = trio.Lock()
         """Held while the outbox is looked at."""
+        self._measured_s = -inf
         self._finishing = False
         self._try_ended = trio.Event()
 
@@ -127,7 +131,7 @@ class Teller:
                     await self._wake.wait(pause_s)
         finally:
             with trio.CancelScope(shield=True):
-                await on_host(self._post.close())
+                await on_host(self.post.close())
 
     async def finish(self, timeout_s: float) -> None:
         """Begins nothing more and waits, at most so long, for what is under way: a message that is cut off is in doubt."""
@@ -145,9 +149,12 @@ class Teller:
         try:
             while self._acknowledged:
                 known = self._acknowledged[0]
-                await on_host(self._post.cancel(known.prefix, known.at_us))
+                await on_host(self.post.cancel(known.prefix, known.at_us))
                 del self._acknowledged[0]
-            claimed, due_us = await on_host(self._post.prepare(room))
+            claimed, due_us = await on_host(self.post.prepare(room))
+            if trio.current_time() >= self._measured_s + MEASURE_S:
+                self._measured_s = trio.current_time()
+                await on_host(self.post.measure())
         except StorageError as error:
             _log.warning("outbox not read", reason=str(error))
             return FAILED_S
@@ -166,7 +173,7 @@ class Teller:
 
     async def _deliver(self, claimed: Claimed) -> None:
         try:
-            await on_host(self._post.deliver(claimed))
+            await on_host(self.post.deliver(claimed))
         except Exception:
             # Its lease ends, and then it is taken up again.
             _log.exception("a message has failed", key=claimed.telling.key, channel=claimed.channel.value)

@@ -98,6 +98,13 @@ _NEXT: Final = (
 )
 
 
+_DEPTH: Final = (
+    "SELECT o.count + d.count, least(o.oldest, d.oldest)"
+    " FROM (SELECT count(*), min(at) AS oldest FROM outbox WHERE state = 'waiting') o,"
+    " (SELECT count(*), min(due_at) AS oldest FROM delivery WHERE state = 'waiting') d"
+)
+
+
 class OutboxState(Enum):
     """What has become of a telling as a whole; how each person was told is in its deliveries."""
 
@@ -280,6 +287,13 @@ class Outbox:
         async with self._transaction() as connection:
             due_us: int | None = await connection.fetchval(_NEXT)
             return due_us
+
+    async def depth(self) -> tuple[int, int | None]:
+        """How many tellings and deliveries wait, and when the oldest of them was or is due, or None."""
+        async with self._transaction() as connection:
+            row = await connection.fetchrow(_DEPTH)
+            assert row is not None
+            return row[0], row[1]
 
     async def close(self) -> None:
         """Closes the connection; the outbox may be used again."""

@@ -1,7 +1,9 @@
 """What holds for the whole suite: nothing is skipped in silence, and real files are there or named.
 
 A session with a skipped, xfailed or unexpectedly passing test fails, as does one that collected nothing: a test that does not
-run is a promise nobody keeps. Tests marked `real` get the folder of real files from the fixture `real_data`.
+run is a promise nobody keeps. Tests marked `real` get the folder of real files from the fixture `real_data`. Tests marked
+`program` run a program of the system. CI installs it, and they fail there without it; elsewhere the session says that it leaves
+them out.
 """
 
 from __future__ import annotations
@@ -23,6 +25,10 @@ settings.load_profile("suite")
 
 REAL_FILES = ("almaty.osm.pbf", "cad-san-francisco-2020.csv.gz", "calls-montgomery.csv")
 """What `make test-real` reads in REAL_DATA."""
+
+
+PROGRAMS = {"promtool": "prometheus"}
+"""Program that a test may need → Debian's package of it."""
 
 
 class NothingInSilence:
@@ -52,6 +58,10 @@ class NothingInSilence:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        for program in _absent():
+            terminalreporter.write_line(
+                f"NOT RUN: tests that need {program}; CI runs them. apt-get install {PROGRAMS[program]}", yellow=True
+            )
         for line in self._silent:
             terminalreporter.write_line(f"FAILED: {line}; a test runs or is deleted", red=True)
 
@@ -70,12 +80,32 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
+def _absent() -> set[str]:
+    """Programs that this machine lacks, and for whose lack tests are left out."""
+    return set() if "CI" in os.environ else {program for program in PROGRAMS if shutil.which(program) is None}
+
+
+def _programs_of(item: pytest.Item) -> set[str]:
+    return {str(name) for marker in item.iter_markers("program") for name in marker.args}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for program in _programs_of(item):
+        if shutil.which(program) is None:
+            pytest.fail(f"needs {program}: apt-get install {PROGRAMS[program]}")
+
+
 def _real_folder() -> Path:
     return Path(os.environ.get("REAL_DATA", "../shared/data"))
 
 
 @pytest.hookimpl(trylast=True)  # after -m and -k have deselected
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    absent = _absent()
+    left_out = [item for item in items if absent & _programs_of(item)]
+    if left_out:
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
     if not any(item.get_closest_marker("real") for item in items):
         return
     folder = _real_folder()

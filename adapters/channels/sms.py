@@ -103,14 +103,15 @@ class Sms:
     async def greet(self) -> None:
         """Binds as for a message, and hands none over. Raises `SendError`."""
         try:
-            async with asyncio.timeout(self._timeout_s), self._sending:
+            async with asyncio.timeout(self._timeout_s):
                 await self._bound()
         except SmppStatusError as error:
             raise SendError(_fault_of(error.status), str(error)) from error
         except (TimeoutError, OSError, SmppLostError) as error:
-            await self._drop()
             fault = DeliveryFault.TOO_SLOW if isinstance(error, TimeoutError) else DeliveryFault.UNREACHABLE
             raise SendError(fault, f"{type(error).__name__}: {error}") from error
+        finally:
+            self._end_given_up()
 
     async def close(self) -> None:
         """Unbinds."""

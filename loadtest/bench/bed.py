@@ -38,6 +38,7 @@ territory = "{CITY_TERRITORY}"
 ingest_tcp = "127.0.0.1:0"
 ingest_ws = "127.0.0.1:0"
 dispatch = "127.0.0.1:0"
+health = "127.0.0.1:0"
 [terms]
 accept_s = 3600
 no_crew_s = 3600
@@ -68,6 +69,7 @@ class Running(msgspec.Struct, frozen=True):
     """From the start of its process until it had written where it listens."""
     ingest: tuple[str, int]
     dispatch: tuple[str, int]
+    health: tuple[str, int]
 
     @property
     def dispatch_url(self) -> str:
@@ -168,7 +170,11 @@ def _started(process: subprocess.Popen[bytes], told: Path, log: Path, began: flo
             started_s = time.monotonic() - began
             said = json.loads(told.read_bytes())
             return Running(
-                pid=said["pid"], started_s=started_s, ingest=tuple(said["ingest_tcp"]), dispatch=tuple(said["dispatch"])
+                pid=said["pid"],
+                started_s=started_s,
+                ingest=tuple(said["ingest_tcp"]),
+                dispatch=tuple(said["dispatch"]),
+                health=tuple(said["health"]),
             )
         time.sleep(0.005)
     raise BedError(f"jedel serve does not listen within {PATIENCE_S:.0f} s: {_last_lines(log)}")

@@ -18,6 +18,7 @@ class Listening:
     ingest_tcp: Annotated[str | None, Parameter(help="HOST:PORT for sources over TCP (listen.ingest_tcp)")] = None
     ingest_ws: Annotated[str | None, Parameter(help="HOST:PORT for sources over WebSocket (listen.ingest_ws)")] = None
     dispatch: Annotated[str | None, Parameter(help="HOST:PORT for dispatch clients (listen.dispatch)")] = None
+    health: Annotated[str | None, Parameter(help="HOST:PORT for /livez, /readyz and /metrics (listen.health)")] = None
 
 
 EVERYWHERE = Listening()
@@ -28,7 +29,7 @@ def serve(*, configured: Configured = AS_GIVEN, listening: Listening = EVERYWHER
     """Runs the centre until SIGTERM or SIGINT, which drain it; as standby while another process of the centre is active."""
     addresses = {
         f"listen.{key}": address
-        for key in ("ingest_tcp", "ingest_ws", "dispatch")
+        for key in ("ingest_tcp", "ingest_ws", "dispatch", "health")
         if (address := getattr(listening, key)) is not None
     }
     config = configured.load(addresses).config

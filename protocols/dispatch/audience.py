@@ -79,17 +79,17 @@ class Audience:
         self.behind.update(self.members)
         return True
 
-    def mark_incident(self, held: HeldIncident, batch_no: int) -> None:
-        """Notes that an incident has changed for the audience."""
-        _mark(self.incidents, held, batch_no)
+    def mark_incident(self, held: HeldIncident, batch_no: int) -> bool:
+        """Notes that an incident has changed for the audience; returns whether a member had still to be told of it."""
+        return _mark(self.incidents, held, batch_no)
 
-    def mark_crew(self, held: HeldCrew, batch_no: int) -> None:
-        """Notes that a crew has changed for the audience."""
-        _mark(self.crews, held, batch_no)
+    def mark_crew(self, held: HeldCrew, batch_no: int) -> bool:
+        """Notes that a crew has changed for the audience; returns as `mark_incident`."""
+        return _mark(self.crews, held, batch_no)
 
-    def mark_position(self, held: HeldPosition, batch_no: int) -> None:
-        """Notes that a crew has moved for the audience."""
-        _mark(self.positions, held, batch_no)
+    def mark_position(self, held: HeldPosition, batch_no: int) -> bool:
+        """Notes that a crew has moved for the audience; returns as `mark_incident`."""
+        return _mark(self.positions, held, batch_no)
 
     def since(self, cursor: int) -> list[Held]:
         """The log after `cursor`, oldest first in each kind."""
@@ -146,9 +146,10 @@ class Audience:
                 member.lapsed = True
 
 
-def _mark(log: dict[_H, int], held: _H, batch_no: int) -> None:
-    log.pop(held, None)
+def _mark(log: dict[_H, int], held: _H, batch_no: int) -> bool:
+    earlier = log.pop(held, None)
     log[held] = batch_no
+    return earlier is not None
 
 
 def _tail(log: dict[_H, int], cursor: int) -> Iterator[_H]:

@@ -85,6 +85,8 @@ class DispatchHub:
         """Messages of subscriptions handed to sockets."""
         self.delivered_bytes = 0
         self.goodbyes: dict[GoodbyeReason, int] = dict.fromkeys(GoodbyeReason, 0)
+        self.fullest_buffer_bytes = 0
+        """Bytes that the slowest client had not taken at the last tick."""
         self._authenticate = authenticate
         self._order = order
         self._contexts = contexts or NoContexts()
@@ -386,8 +388,10 @@ class DispatchHub:
         period_s = min(1.0, self._hello_timeout_s / 4.0, beat_s / 4.0)
         # First, so that a fault of ours below is told by the loop and does not stop the clock of all the others.
         self._ticking = self._loop_().call_later(period_s, self._tick)
+        fullest_bytes = 0
         for peer in list(self._peers.values()):
             assert peer.transport is not None
+            fullest_bytes = max(fullest_bytes, peer.transport.underlying_transport.get_write_buffer_size())
             if peer.transport.is_close_frame_sent:
                 # picows has closed it: a frame too long or against RFC 6455.
                 self.left(peer)
@@ -399,6 +403,7 @@ class DispatchHub:
             elif peer.session.client is not None and now_s - peer.beaten_s >= beat_s:
                 peer.beaten_s = now_s
                 self._keep_alive(peer, now_s, beat_s)
+        self.fullest_buffer_bytes = fullest_bytes
 
     def _keep_alive(self, peer: Peer, now_s: float, beat_s: float) -> None:
         if peer.paused:

@@ -47,6 +47,8 @@ class Publisher:
         """With or without positions: what a snapshot begun at the present batch looks through, shared by all of them."""
         self.encodings = 0
         """Messages joined so far; deliveries beyond it were shared."""
+        self.conflated = 0
+        """Changes that took the place of an earlier one which some member of the audience had not been told."""
 
     @property
     def batch_no(self) -> int:
@@ -121,7 +123,7 @@ class Publisher:
             # What has just ceased to match must be told too: the client takes it out.
             if takes(change) or (before is not None and takes(before)):
                 self._begin(audience, touched)
-                audience.mark_incident(held, held.batch_no)
+                self.conflated += audience.mark_incident(held, held.batch_no)
 
     def _publish_crew(self, change: CrewChange, touched: list[Audience]) -> None:
         held, before = self._committed.put_crew(change)
@@ -132,7 +134,7 @@ class Publisher:
             takes = audience.selection.takes_crew
             if takes(change.crew_id, change.territory) or (before is not None and takes(change.crew_id, before.territory)):
                 self._begin(audience, touched)
-                audience.mark_crew(held, held.batch_no)
+                self.conflated += audience.mark_crew(held, held.batch_no)
 
     def _publish_position(self, row: PositionRow, touched: list[Audience]) -> None:
         held, before = self._committed.put_position(row)
@@ -150,7 +152,7 @@ class Publisher:
                 )
             ):
                 self._begin(audience, touched)
-                audience.mark_position(held, held.batch_no)
+                self.conflated += audience.mark_position(held, held.batch_no)
 
     def subscribe(self, session: int, client: Client, request: Subscribe) -> Subscription:
         """Opens a subscription; its first message is a part of a snapshot or, resumed, the changes since its cursor.

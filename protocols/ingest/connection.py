@@ -6,6 +6,7 @@ Runs on the asyncio loop's thread; nothing here waits.
 
 from __future__ import annotations
 
+from time import perf_counter
 from typing import Protocol, assert_never
 
 from core.events import Chunk, Rejected
@@ -56,6 +57,9 @@ class Registry(Protocol):
     def offer(self, connection: Connection, chunk: Chunk) -> None:
         """Takes a chunk for the inlet."""
 
+    def decoded(self, took_s: float) -> None:
+        """The connection has made what it read into messages, which took so long."""
+
     def ahead(self, connection: Connection, wake_us: Micros) -> None:
         """The source is ahead of its rate; `tick` is wanted at `wake_us`."""
 
@@ -76,7 +80,10 @@ class Connection:
 
     def received(self, data: bytes, *, ends_message: bool = False) -> None:
         """The wire has read bytes."""
-        self._carry_out(self.session.receive_data(data, self._registry.now_us(), ends_message=ends_message))
+        began_s = perf_counter()
+        instructions = self.session.receive_data(data, self._registry.now_us(), ends_message=ends_message)
+        self._registry.decoded(perf_counter() - began_s)
+        self._carry_out(instructions)
         wake_us = self.session.wake_us
         if wake_us is not None:
             self._registry.ahead(self, wake_us)

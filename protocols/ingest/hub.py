@@ -21,10 +21,11 @@ from collections.abc import Callable
 from itertools import islice
 
 from core import limits
-from core.decisions import Decisions
+from core.decisions import Decisions, Taken
 from core.events import Chunk, Rejected
 from core.inlet import Inlet
 from core.instant import Micros
+from core.tally import DURATIONS_S, Buckets
 from protocols.ingest.connection import Connection, Wire
 from protocols.ingest.listener_tcp import serve_tcp
 from protocols.ingest.listener_ws import serve_ws
@@ -94,6 +95,10 @@ class IngestHub:
         self._empty: asyncio.Event | None = None
         self.counters: Counter[str] = Counter()
         """What happened, by name: `connections`, `sessions`, `chunks`, `events`, `rejected`, `acks`, `goodbye_REASON`, …"""
+        self.kinds: Counter[type] = Counter()
+        """Items committed, by type; `Rejected` are those that their codec refused."""
+        self.decoding = Buckets(DURATIONS_S)
+        """Seconds it took to make messages of each read."""
 
     @property
     def connections(self) -> int:
@@ -104,6 +109,11 @@ class IngestHub:
     def half_open(self) -> int:
         """Connections before their hello."""
         return len(self._half_open)
+
+    @property
+    def held_by_inlet(self) -> int:
+        """Connections that are not read because the inlet is full."""
+        return len(self._held_by_inlet)
 
     @property
     def sources(self) -> list[str]:
@@ -126,13 +136,17 @@ class IngestHub:
         )
         return self._started(server)
 
-    def committed(self, decisions: Decisions) -> None:
-        """A batch is committed: sends errors and acknowledgements, and lets go on who waited for room."""
+    def committed(self, decisions: Decisions) -> dict[str, list[Rejected]]:
+        """A batch is committed: sends errors and acknowledgements, and lets go on who waited for room.
+
+        Returns:
+            What of the batch was refused, by source.
+        """
         rejected: dict[str, list[Rejected]] = {}
         for taken in decisions.taken:
             items = taken.chunk.items
             refused = taken.rejected
-            if refused or Rejected in set(map(type, islice(items, taken.skip, None))):
+            if self._count(taken) or refused:
                 found = rejected.setdefault(taken.chunk.source, [])
                 for index in range(taken.skip, len(items)):
                     item = items[index]
@@ -149,6 +163,19 @@ class IngestHub:
         for found in rejected.values():
             self.counters["rejected"] += len(found)
         self.make_room()
+        return rejected
+
+    def _count(self, taken: Taken) -> bool:
+        """Counts a chunk's new items by type; returns whether its codec refused any. Nearly always they are of one type."""
+        types = list(map(type, islice(taken.chunk.items, taken.skip, None)))
+        if not types:
+            return False
+        alike = types.count(types[0])
+        if alike == len(types):
+            self.kinds[types[0]] += alike
+            return types[0] is Rejected
+        self.kinds.update(types)
+        return Rejected in types
 
     def make_room(self) -> None:
         """Lets connections go on that waited for the inlet, if it has room again."""
@@ -235,6 +262,10 @@ class IngestHub:
         if not (self._inlet.has_room_for_urgent if chunk.urgent else self._inlet.has_room):
             self._held_by_inlet[connection] = chunk.urgent
             connection.hold(Hold.INLET)
+
+    def decoded(self, took_s: float) -> None:
+        """A read has been made into messages."""
+        self.decoding.observe(took_s)
 
     def ahead(self, connection: Connection, wake_us: Micros) -> None:
         """The connection is ahead of its rate until `wake_us`."""

@@ -29,6 +29,7 @@ name = "tested"
 ingest_tcp = "127.0.0.1:{tcp}"
 ingest_ws = "127.0.0.1:{ws}"
 dispatch = "127.0.0.1:{dispatch}"
+health = "127.0.0.1:0"
 [terms]
 accept_s = 5
 no_crew_s = 5

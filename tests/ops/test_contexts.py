@@ -395,7 +395,7 @@ async def workers_waiting(connection: asyncpg.Connection) -> bool:
 
 def serve(folder: Path, dsn: str, story: Callable[[dict[str, str]], Awaitable[None]]) -> None:
     """Runs a whole service and a story on its own loop; the story gets its addresses."""
-    anywhere = Listen(ingest_tcp="127.0.0.1:0", ingest_ws="127.0.0.1:0", dispatch="127.0.0.1:0")
+    anywhere = Listen(ingest_tcp="127.0.0.1:0", ingest_ws="127.0.0.1:0", dispatch="127.0.0.1:0", health="127.0.0.1:0")
     config = Config(
         database=Database(dsn=dsn),
         listen=anywhere,

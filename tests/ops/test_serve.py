@@ -31,7 +31,7 @@ async def take_lock_away(dsn: str) -> None:
 
 
 def test_dead_lives_are_forgotten(tmp_path: Path, database: str) -> None:
-    anywhere = Listen(ingest_tcp="127.0.0.1:0", ingest_ws="127.0.0.1:0", dispatch="127.0.0.1:0")
+    anywhere = Listen(ingest_tcp="127.0.0.1:0", ingest_ws="127.0.0.1:0", dispatch="127.0.0.1:0", health="127.0.0.1:0")
     config = Config(database=Database(dsn=database), listen=anywhere)
     ready = tmp_path / READY_FILE
     engines: list[int] = []

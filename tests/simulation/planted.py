@@ -124,8 +124,9 @@ def _resume_late(self: Committed, cursor: int) -> list[Held]:
     return _since(self, cursor + 1)
 
 
-def _mark_nothing(self: Audience, held: HeldCrew, batch_no: int) -> None:
+def _mark_nothing(self: Audience, held: HeldCrew, batch_no: int) -> bool:
     del self, held, batch_no
+    return False
 
 
 def _write_unasked(self: Writer, decisions: Decisions) -> None:

@@ -1,0 +1,165 @@
+"""A real service watched as an operator watches it: probes and scrapes of an active process, a standby, and a centre without
+its database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from http.client import HTTPConnection
+from pathlib import Path
+
+import msgspec
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from core.events import AnyEvent, Call, CrewStatus, Fix, PlateRead
+from protocols.ingest.client import IngestClient
+from storage.session import connect
+from tests.end_to_end.service import SOURCE_TOKEN, Service, until
+
+pytestmark = pytest.mark.end_to_end
+
+PLACE = Fix(43.24, 76.9, 10.0)
+LOCK = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE application_name = 'jedel lock' AND datname = current_database()"
+)
+
+
+class Answer(msgspec.Struct):
+    """What an endpoint said."""
+
+    status: int
+    body: bytes
+
+    @property
+    def reasons(self) -> list[str]:
+        return [no["reason"] for no in json.loads(self.body)["reasons"]]
+
+    def value(self, name: str, **labels: str) -> float | None:
+        """A sample of a page of metrics, None where there is none."""
+        for family in text_string_to_metric_families(self.body.decode()):
+            for sample in family.samples:
+                if sample.name == name and sample.labels == labels:
+                    return sample.value
+        return None
+
+
+def addresses(service: Service) -> list[tuple[str, int]]:
+    """Where the service's processes tell of their health, in the order of their starts."""
+    said = [json.loads(line) for line in service.log.read_text().splitlines() if line.startswith("{")]
+    told = [line["health"] for line in said if line["event"] == "health listens"]
+    return [(address.rpartition(":")[0], int(address.rpartition(":")[2])) for address in told]
+
+
+def ask_at(address: tuple[str, int], path: str) -> Answer:
+    connection = HTTPConnection(*address, timeout=30.0)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return Answer(answer.status, answer.read())
+    finally:
+        connection.close()
+
+
+async def ask(address: tuple[str, int], path: str) -> Answer:
+    return await asyncio.to_thread(ask_at, address, path)
+
+
+async def push(service: Service, source: str, *events: AnyEvent) -> None:
+    """Sends events and waits until they are acknowledged."""
+    async with IngestClient(service.tcp_url, source=source, token=SOURCE_TOKEN) as client:
+        await client.push(events)
+        await client.flush()
+
+
+def said(address: tuple[str, int], path: str, reasons: list[str]) -> Callable[[], Awaitable[bool]]:
+    async def says() -> bool:
+        return (await ask(address, path)).reasons == reasons
+
+    return says
+
+
+async def started(service: Service, number: int) -> tuple[str, int]:
+    """Starts a process, and returns where it tells of its health."""
+    service.start()
+
+    async def told() -> bool:
+        return service.log.exists() and len(addresses(service)) == number
+
+    await until(told, "the process never said where it tells of its health")
+    return addresses(service)[number - 1]
+
+
+def call(seq: int) -> Call:
+    return Call(seq=seq, at=datetime.now(UTC), phone="+77015550001", words="пожар", fix=PLACE)
+
+
+def crew(seq: int) -> CrewStatus:
+    now = datetime.now(UTC)
+    return CrewStatus(seq=seq, at=now, crew=f"F-{seq}", status="free", capabilities=("fire", "patrol"), fix=PLACE)
+
+
+def test_probes_and_counts_follow_a_centre_through_its_lives(tmp_path: Path, database: str) -> None:
+    async def main() -> None:
+        with Service(tmp_path, database) as service:
+            first = await started(service, 1)
+            await service.ready()
+            assert [(await ask(first, path)).status for path in ("/livez", "/readyz")] == [200, 200]
+            assert json.loads((tmp_path / "serve.json").read_text())["health"] == list(first)
+            await push(service, "crews", *(crew(seq) for seq in range(1, 4)))
+            await push(service, "telephone", call(1))
+            page = await ask(first, "/metrics")
+            assert page.value("jedel_events_total", kind="call") == 1
+            assert page.value("jedel_source_events_total", source="crews") == 3
+            assert page.value("jedel_call_response_seconds_count", until="assigned", priority="2") == 1
+            assert page.value("jedel_acknowledgement_seconds_count") == 4
+
+            # The second process shares everything with the first but is not the one that works.
+            second = await started(service, 2)
+            await until(said(second, "/readyz", ["standby"]), "the second process does not stand by")
+            assert (await ask(second, "/livez")).status == 200
+            assert (await ask(second, "/metrics")).value("jedel_state", state="standby") == 1
+
+            # The first one loses the lock: the second becomes active, and what the first had counted stays counted.
+            connection = await connect(database, "test")
+            assert await connection.fetchval(LOCK)
+            await connection.close()
+            await until(said(second, "/readyz", []), "the second process does not take over")
+            await until(said(first, "/readyz", ["standby"]), "the first process does not stand by")
+            page = await ask(first, "/metrics")
+            assert page.value("jedel_lives_ended_total", reason="lost") == 1
+            assert page.value("jedel_events_total", kind="call") == 1
+            assert page.value("jedel_dispatch_messages_total") == 0
+            page = await ask(second, "/metrics")
+            assert page.value("jedel_epoch") == 2
+            assert page.value("jedel_open_incidents", state="assigned", priority="2") == 1
+            await push(service, "cameras", PlateRead(seq=1, at=datetime.now(UTC), camera="c", plate="1"))
+            assert (await ask(second, "/metrics")).value("jedel_source_events_total", source="cameras") == 1
+
+    asyncio.run(main())
+
+
+@pytest.mark.program("promtool")
+def test_promtool_finds_nothing_wrong_with_what_a_run_exposes(tmp_path: Path, database: str) -> None:
+    async def main() -> bytes:
+        with Service(tmp_path, database, settings={"terms.accept_s": "0.1"}) as service:
+            address = await started(service, 1)
+            await service.ready()
+            await push(service, "crews", *(crew(seq) for seq in range(1, 4)))
+            await push(service, "telephone", call(1))
+
+            async def fired() -> bool:
+                fired = (await ask(address, "/metrics")).value("jedel_term_lateness_seconds_count")
+                return fired is not None and fired > 0
+
+            await until(fired, "no term has fired")
+            return (await ask(address, "/metrics")).body
+
+    page = asyncio.run(main())
+    done = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
