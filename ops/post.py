@@ -110,6 +110,8 @@ class Post:
         self._now_us = now_us
         self._is_first = True
         self._said_nobody = False
+        self._looked: tuple[People, int] | None = None
+        """The people, and the minute, with which tellings for nobody were looked at last."""
         self.outcomes: Counter[tuple[str, str]] = Counter()
         """(channel, `sent` or the fault) → tries."""
         self.unreached = 0
@@ -124,8 +126,6 @@ class Post:
         now_us = self._now_us()
         self.waiting, oldest_us = await self._outbox.depth()
         self.overdue_s = 0.0 if oldest_us is None else max(0.0, (now_us - oldest_us) / SECOND_US)
-        self._looked: tuple[People, int] | None = None
-        """The people, and the minute, with which tellings for nobody were looked at last."""
 
     async def prepare(self, room: Mapping[Channel, int]) -> tuple[list[Claimed], int | None]:
         """Makes tellings into deliveries and claims what is due. Raises `StorageError`.
