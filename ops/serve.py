@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import resource
 import signal
 import sys
@@ -28,10 +29,12 @@ from ops.certificates import tls_context
 from ops.clock import now_us
 from ops.config import Config
 from ops.life import Life, LostError
+from ops.notify import READY, STOPPING, Notifier
 from ops.scenarios import centre_scenarios
 from ops.telling import people_of
 from storage import embedded
 from storage.errors import StorageError, StorageReason
+from storage.migrate import Migration
 from storage.store import Store
 from storage.writer import Attempt
 
@@ -79,6 +82,7 @@ class Service:
         self._people = people_of(config)
         self._tls = tls_context(config.listen)
         self._stop = trio.Event()
+        self._notifier = Notifier(os.environ)
         self._quarantine = Quarantine()
         self._follows = False
         """Whether another process, or another life of this one, was active before."""
@@ -86,6 +90,7 @@ class Service:
 
     def stop(self) -> None:
         """Lets `run` drain and return, as SIGTERM does."""
+        self._notifier.tell(STOPPING, "STATUS=stopping")
         self._stop.set()
 
     def reload(self) -> None:
@@ -112,10 +117,12 @@ class Service:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, token.run_sync_soon, self.stop)
         loop.add_signal_handler(signal.SIGHUP, token.run_sync_soon, self.reload)
+        self._notifier.watch()
         store = await on_host(Store.open(self._dsn, self._config.centre.name, on_failure=_tell_failure))
         try:
-            for migration in await on_host(store.migrate()):
-                _log.info("migrated", number=migration.number, title=migration.name)
+            # A database of a newer version is told of before this process stands by; what is behind is left as it is, for a
+            # process of an older version may be working on it.
+            await on_host(store.pending())
             while not self._stop.is_set():
                 ended = await self._end_of_life(store)
                 if ended is not None:
@@ -130,6 +137,7 @@ class Service:
         finally:
             with trio.CancelScope(shield=True):
                 await on_host(store.close())
+            self._notifier.end()
         _log.info("stopped")
 
     async def _end_of_life(self, store: Store) -> Exception | None:
@@ -153,24 +161,33 @@ class Service:
                 store.become_active(
                     on_waiting=self._stand_by,
                     on_lost=lambda: token.run_sync_soon(lost.set),
+                    on_migrated=_tell_migrated,
+                    on_blocked=_tell_blocked,
                 )
             )
             nursery.cancel_scope.cancel()
         if self._stop.is_set():
             return
         _log.info("active", epoch=epoch)
+        self._notifier.tell("STATUS=recovering")
         await on_host(store.prepare_days(now_us()))
         life = Life(self._config, store, self._dsn, self._tls, self._data_dir, self._quarantine, self._people)
         await life.recover(self._categories, self._read_scenarios())
         self._life = life
         try:
-            await life.run(self._stop, lost, bind_patience_s=BIND_PATIENCE_S if self._follows else 0.0)
+            await life.run(
+                self._stop,
+                lost,
+                bind_patience_s=BIND_PATIENCE_S if self._follows else 0.0,
+                on_ready=lambda: self._notifier.tell(READY, f"STATUS=active, epoch {epoch}"),
+            )
         finally:
             self._life = None
 
     def _stand_by(self) -> None:
         self._follows = True
         _log.info("standby", waiting_for="the active process")
+        self._notifier.tell(READY, "STATUS=standby")
 
     async def _end_waiting(self, scope: trio.CancelScope) -> None:
         await self._stop.wait()
@@ -206,6 +223,14 @@ def _leaves(group: BaseExceptionGroup[Exception]) -> Iterator[Exception]:
             yield from _leaves(error)
         else:
             yield error
+
+
+def _tell_migrated(migration: Migration) -> None:
+    _log.info("migrated", number=migration.number, title=migration.name)
+
+
+def _tell_blocked(error: StorageError) -> None:
+    _log.error("not migrated", reason=str(error), consequence="nothing is served before the schema is up to date")
 
 
 def _tell_failure(attempt: Attempt) -> None:

@@ -63,8 +63,8 @@ class Service:
         self._processes: list[subprocess.Popen[bytes]] = []
         self.log = folder / "serve.log"
 
-    def start(self) -> subprocess.Popen[bytes]:
-        """Starts one more process; it is active, or stands by while another is."""
+    def start(self, tree: Path | None = None) -> subprocess.Popen[bytes]:
+        """Starts one more process, of the version in this tree if given; it is active, or stands by while another is."""
         with self.log.open("ab") as log:
             process = subprocess.Popen(
                 [
@@ -82,6 +82,8 @@ class Service:
                 ],
                 stdout=log,
                 stderr=log,
+                # Python looks first where a program given by `-c` is started.
+                cwd=tree,
             )
         self._processes.append(process)
         return process
