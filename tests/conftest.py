@@ -1,7 +1,8 @@
 """What holds for the whole suite: nothing is skipped in silence, and real files are there or named.
 
 A session with a skipped, xfailed or unexpectedly passing test fails, as does one that collected nothing: a test that does not
-run is a promise nobody keeps. Tests marked `real` get the folder of real files from the fixture `real_data`.
+run is a promise nobody keeps. Tests marked `real` get the folder of real files from the fixture `real_data`. Tests marked
+`systemd` need its `systemd-analyze`: CI has it or fails, and elsewhere what is left out for the lack of it is told at the end.
 """
 
 from __future__ import annotations
@@ -23,6 +24,11 @@ settings.load_profile("suite")
 
 REAL_FILES = ("almaty.osm.pbf", "cad-san-francisco-2020.csv.gz", "calls-montgomery.csv")
 """What `make test-real` reads in REAL_DATA."""
+
+
+SYSTEMD_MISSING = (
+    "tests marked `systemd` need systemd-analyze, and there is none (Debian: apt-get install --no-install-recommends systemd)"
+)
 
 
 class NothingInSilence:
@@ -54,6 +60,8 @@ class NothingInSilence:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         for line in self._silent:
             terminalreporter.write_line(f"FAILED: {line}; a test runs or is deleted", red=True)
+        if shutil.which("systemd-analyze") is None:
+            terminalreporter.write_line(f"LEFT OUT: {SYSTEMD_MISSING}", yellow=True)
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest's own temporary folders read the option
@@ -75,7 +83,8 @@ def _real_folder() -> Path:
 
 
 @pytest.hookimpl(trylast=True)  # after -m and -k have deselected
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    _look_for_systemd(config, items)
     if not any(item.get_closest_marker("real") for item in items):
         return
     folder = _real_folder()
@@ -84,6 +93,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     missing = [name for name in REAL_FILES if not (folder / name).is_file()]
     if missing:
         raise pytest.UsageError(f"tests marked `real` need in REAL_DATA={folder}: {', '.join(missing)}")
+
+
+def _look_for_systemd(config: pytest.Config, items: list[pytest.Item]) -> None:
+    marked = [item for item in items if item.get_closest_marker("systemd")]
+    if not marked or shutil.which("systemd-analyze") is not None:
+        return
+    if "CI" in os.environ:
+        raise pytest.UsageError(SYSTEMD_MISSING)
+    items[:] = [item for item in items if item not in marked]
+    config.hook.pytest_deselected(items=marked)
 
 
 @pytest.fixture(scope="session")
