@@ -22,7 +22,7 @@ import asyncpg
 from storage.errors import StorageReason, translate
 from storage.session import close, connect, cut
 
-LOCK_SPACE: Final = 0x6A65646C
+_LOCK_SPACE: Final = 0x6A65646C
 """First half of the key: `jedl` in ASCII, so that other programs' locks are not met."""
 PAUSE_S: Final = 0.2
 """Between tries to reach a database that is away."""
@@ -68,7 +68,7 @@ async def is_anybody_active(connection: asyncpg.Connection) -> bool:
             "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted"
             " AND classid = $1::bigint::oid AND objsubid = 2"
             " AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))",
-            LOCK_SPACE,
+            _LOCK_SPACE,
         )
     )
 
@@ -108,11 +108,11 @@ async def acquire(
         connection: asyncpg.Connection | None = None
         try:
             connection = await connect(dsn, "lock", timeout_s=None)
-            if not await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", LOCK_SPACE, key):
+            if not await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", _LOCK_SPACE, key):
                 if not told:
                     told = True
                     on_waiting()
-                await connection.execute("SELECT pg_advisory_lock($1, $2)", LOCK_SPACE, key)
+                await connection.execute("SELECT pg_advisory_lock($1, $2)", _LOCK_SPACE, key)
             # First the fence, so that a process which does not know that it has lost the lock commits nothing meanwhile.
             fenced = await connection.fetchval("SELECT to_regclass('centre') IS NOT NULL")
             epoch = await _raise_epoch(connection) if fenced else 0

@@ -13,7 +13,7 @@ import pytest
 from core.vocabulary import IncidentId
 from storage import tables
 from storage.errors import StorageError, StorageReason
-from storage.lock import LOCK_SPACE
+from storage.lock import acquire
 from storage.migrate import Migration, known, migrate, pending
 from storage.recovery import recover
 from storage.session import connect
@@ -133,16 +133,17 @@ def test_migrate_leaves_nothing_of_a_migration_that_fails(empty_database: str) -
 
 
 def test_migrate_leaves_the_schema_alone_while_another_process_is_active(empty_database: str) -> None:
+    older, newer = known()[:1], known()[:2]
+
     async def body(connection: asyncpg.Connection) -> None:
-        assert await migrate(connection, [FIRST], unless_active=True) == [FIRST]
-        active = await connect(empty_database, "active")
-        await active.execute("SELECT pg_advisory_lock($1, 7)", LOCK_SPACE)
-        assert await migrate(connection, [FIRST], unless_active=True) == []
-        with pytest.raises(StorageError, match="0002_second") as raised:
-            await migrate(connection, [FIRST, SECOND], unless_active=True)
+        assert await migrate(connection, older, unless_active=True) == older
+        active = await acquire(empty_database, "any centre")
+        assert await migrate(connection, older, unless_active=True) == []
+        with pytest.raises(StorageError, match="0002_registers") as raised:
+            await migrate(connection, newer, unless_active=True)
         assert raised.value.reason is StorageReason.OLDER_DATABASE
-        await active.close()
-        assert await migrate(connection, [FIRST, SECOND], unless_active=True) == [SECOND]
+        await active.release()
+        assert await migrate(connection, newer, unless_active=True) == newer[1:]
 
     run(empty_database, body)
 
