@@ -2,7 +2,8 @@
 
 A session with a skipped, xfailed or unexpectedly passing test fails, as does one that collected nothing: a test that does not
 run is a promise nobody keeps. Tests marked `real` get the folder of real files from the fixture `real_data`. Tests marked
-`systemd` need its `systemd-analyze`: CI has it or fails, and elsewhere what is left out for the lack of it is told at the end.
+`program` run a program of the system. CI installs it, and they fail there without it; elsewhere the session says that it leaves
+them out.
 """
 
 from __future__ import annotations
@@ -26,9 +27,8 @@ REAL_FILES = ("almaty.osm.pbf", "cad-san-francisco-2020.csv.gz", "calls-montgome
 """What `make test-real` reads in REAL_DATA."""
 
 
-SYSTEMD_MISSING = (
-    "tests marked `systemd` need systemd-analyze, and there is none (Debian: apt-get install --no-install-recommends systemd)"
-)
+PROGRAMS = {"systemd-analyze": "systemd"}
+"""Program that a test may need → Debian's package of it."""
 
 
 class NothingInSilence:
@@ -58,10 +58,12 @@ class NothingInSilence:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        for program in _absent():
+            terminalreporter.write_line(
+                f"NOT RUN: tests that need {program}; CI runs them. apt-get install {PROGRAMS[program]}", yellow=True
+            )
         for line in self._silent:
             terminalreporter.write_line(f"FAILED: {line}; a test runs or is deleted", red=True)
-        if shutil.which("systemd-analyze") is None:
-            terminalreporter.write_line(f"LEFT OUT: {SYSTEMD_MISSING}", yellow=True)
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest's own temporary folders read the option
@@ -78,13 +80,32 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
+def _absent() -> set[str]:
+    """Programs that this machine lacks, and for whose lack tests are left out."""
+    return set() if "CI" in os.environ else {program for program in PROGRAMS if shutil.which(program) is None}
+
+
+def _programs_of(item: pytest.Item) -> set[str]:
+    return {str(name) for marker in item.iter_markers("program") for name in marker.args}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for program in _programs_of(item):
+        if shutil.which(program) is None:
+            pytest.fail(f"needs {program}: apt-get install {PROGRAMS[program]}")
+
+
 def _real_folder() -> Path:
     return Path(os.environ.get("REAL_DATA", "../shared/data"))
 
 
 @pytest.hookimpl(trylast=True)  # after -m and -k have deselected
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    _look_for_systemd(config, items)
+    absent = _absent()
+    left_out = [item for item in items if absent & _programs_of(item)]
+    if left_out:
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
     if not any(item.get_closest_marker("real") for item in items):
         return
     folder = _real_folder()
@@ -93,16 +114,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     missing = [name for name in REAL_FILES if not (folder / name).is_file()]
     if missing:
         raise pytest.UsageError(f"tests marked `real` need in REAL_DATA={folder}: {', '.join(missing)}")
-
-
-def _look_for_systemd(config: pytest.Config, items: list[pytest.Item]) -> None:
-    marked = [item for item in items if item.get_closest_marker("systemd")]
-    if not marked or shutil.which("systemd-analyze") is not None:
-        return
-    if "CI" in os.environ:
-        raise pytest.UsageError(SYSTEMD_MISSING)
-    items[:] = [item for item in items if item not in marked]
-    config.hook.pytest_deselected(items=marked)
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from storage.migrate import known
 from storage.session import connect
 from tests.end_to_end.loads import loads_on, stored, verify
 from tests.end_to_end.service import Service, until
-from tests.end_to_end.versions import PROJECT, commit_before_the_last_migration, write_commit, write_next
+from tests.end_to_end.versions import PROJECT, commit_before_the_last_migration, configuration_of, write_commit, write_next
 
 pytestmark = pytest.mark.end_to_end
 
@@ -43,7 +43,7 @@ async def _migrated(dsn: str) -> int:
 
 
 async def _upgrade(service: Service, dsn: str, old_tree: Path, new_tree: Path, ending: signal.Signals) -> dict[str, int]:
-    old = service.start(old_tree)
+    old = service.start(old_tree, configuration_of(old_tree))
     old_pid = await service.ready()
     before = await _migrated(dsn)
     async with loads_on(service) as loads:
@@ -71,7 +71,7 @@ async def _upgrade(service: Service, dsn: str, old_tree: Path, new_tree: Path, e
         await loads["phone"].passes(50)
     assert await _migrated(dsn) > before
     # A standby of the old version that is forgotten cannot work on what it does not know: it ends by itself.
-    late = service.start(old_tree)
+    late = service.start(old_tree, configuration_of(old_tree))
     assert await asyncio.to_thread(late.wait, 60) == 1
     assert "newer_database" in service.log.read_text(encoding="utf-8")
     return {source: load.sent for source, load in loads.items()}

@@ -7,6 +7,7 @@ more, which nothing of today can live with; so today is always tried as the vers
 
 from __future__ import annotations
 
+import ast
 import io
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ from storage.migrate import known
 
 PROJECT: Final = Path(__file__).parents[2]
 PACKAGES: Final = ("core", "protocols", "routing", "storage", "adapters", "ops", "loadtest")
+_SERVICE: Final = "tests/end_to_end/service.py"
 
 
 def _git(*arguments: str) -> bytes | None:
@@ -38,9 +40,19 @@ def commit_before_the_last_migration() -> str | None:
     return before.decode().strip() if before else None
 
 
+def configuration_of(tree: Path) -> str:
+    """What the version in a tree is configured by in tests such as these: each knows its own keys."""
+    source = (tree / _SERVICE).read_text(encoding="utf-8")
+    for node in ast.parse(source).body:
+        match node:
+            case ast.Assign(targets=[ast.Name("CONFIGURATION")], value=ast.Constant(str(text))):
+                return text
+    raise AssertionError(f"{tree / _SERVICE} has no configuration")
+
+
 def write_commit(commit: str, folder: Path) -> Path:
     """The packages of a commit of this project, in a folder."""
-    packed = _git("archive", "--format=tar", commit, *PACKAGES)
+    packed = _git("archive", "--format=tar", commit, *PACKAGES, _SERVICE)
     assert packed is not None, f"git archive {commit} failed"
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         archive.extractall(folder, filter="data")

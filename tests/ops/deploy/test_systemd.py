@@ -13,7 +13,7 @@ import pytest
 from ops.life import DRAIN_COMMIT_S, DRAIN_TELL_S, DRAIN_TIMEOUT_S
 from tests.end_to_end.loads import PROJECT
 
-pytestmark = pytest.mark.systemd
+pytestmark = pytest.mark.program("systemd-analyze")
 
 UNIT: Final = PROJECT / "ops/deploy/systemd/jedel.service"
 EXPOSURE_MAX: Final = 15
