@@ -204,7 +204,12 @@ class Positions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How long days are kept before `jedel prune` drops them."""
+    """How long days are kept, and when those that are over are dropped."""
+
+    prune_at: Annotated[str, Meta(pattern=r"^(([01]\d|2[0-3]):[0-5]\d)?$", description="a time of day as 03:30, or empty")] = (
+        "03:30"
+    )
+    """When the active process drops them every night, by `centre.time_zone`; empty leaves it to `jedel prune`."""
 
     event_days: Annotated[int, Meta(ge=1, le=36_500)] = 30
     """Events and rejected events; those of an incident that is still kept for being open stay with it."""

@@ -45,10 +45,11 @@ from ops.instruments import Instruments, Parts
 from ops.maps import load_map_data, load_territories, travel_times_of
 from ops.patrols import follow_routes, patrols_of, read_routes
 from ops.post import PeopleOfFile
-from ops.rules import centre_rules, context_scope, queue_look, session_limits
+from ops.rules import centre_rules, context_scope, nightly, queue_look, retention, session_limits
 from ops.scenarios import settled
 from ops.stages import StageLog, StageWatcher
 from ops.telling import Teller
+from ops.upkeep import Upkeep
 from protocols.dispatch.listener import DispatchHub
 from protocols.dispatch.publisher import Publisher
 from protocols.ingest.hub import IngestHub
@@ -57,7 +58,7 @@ from routing.gazetteer import MapGazetteer
 from routing.territory import TerritoryIndex
 from routing.unmapped import Unmapped
 from storage import session
-from storage.errors import DRIVER_ERRORS, StorageError, translate
+from storage.errors import DRIVER_ERRORS, translate
 from storage.store import Store
 
 DRAIN_TIMEOUT_S: Final = 20.0
@@ -69,7 +70,6 @@ DRAIN_TELL_S: Final = 5.0
 _BIND_PAUSE_S: Final = 0.1
 HEALTH_S: Final = 2.0
 """Longest wait for health's address before the process says that it is ready: it has been listening meanwhile."""
-UPKEEP_S: Final = 3600.0
 READY_FILE: Final = "serve.json"
 
 _log = structlog.get_logger("serve")
@@ -105,6 +105,14 @@ class Life:
         self._watchers = watchers
         self._inlet = Inlet(config.limits.inlet_bytes)
         self._callers = CallerLookup(dsn, config.centre.region)
+        keeping = retention(config)
+        self._upkeep = Upkeep(
+            nightly(config),
+            prepare=lambda at_us: on_host(store.prepare_days(at_us)),
+            prune=lambda at_us: on_host(store.prune(at_us, keeping)),
+            pruned_us=lambda: on_host(store.pruned_us()),
+            now_us=now_us,
+        )
 
     async def recover(self, categories: CategoryTable, scenarios: ScenarioSet) -> None:
         """Reads the map and the committed state, and makes the parts of the centre of them."""
@@ -193,12 +201,12 @@ class Life:
             restored_ms=(now_us() - began_us) // 1000,
         )
 
-    async def run(self, stop: trio.Event, lost: trio.Event, *, bind_patience_s: float) -> None:
-        """Listens and works until told to stop, then drains. Raises `LostError`, `Fenced`, `StorageError`, `OSError`."""
+    async def run(self, stop: trio.Event, lost: trio.Event, *, bind_patience_s: float, on_ready: Callable[[], None]) -> None:
+        """Listens, works until told to stop, then drains. Raises `LostError`, `Fenced`, `StorageError`, `OSError`."""
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_raise_when, lost)
-                nursery.start_soon(self._upkeep)
+                nursery.start_soon(self._upkeep.run)
                 nursery.start_soon(self._teller.run)
                 nursery.start_soon(follow_roster, self._dsn, now_us, self._load_roster)
                 nursery.start_soon(follow_routes, self._dsn, now_us, self._routes_version, self._load_patrols)
@@ -206,6 +214,7 @@ class Life:
                 async with trio.open_nursery() as work:
                     work.start_soon(self._centre.run)
                     await self._listen(bind_patience_s)
+                    on_ready()
                     await stop.wait()
                     await self._drain()
                     work.cancel_scope.deadline = trio.current_time() + DRAIN_COMMIT_S
@@ -359,15 +368,6 @@ class Life:
     async def _look_back(self) -> None:
         """Finds out, beside everything else, what was before each incident."""
         await on_host(self._contexts.run())
-
-    async def _upkeep(self) -> None:
-        """Makes the coming days' partitions, so that no batch has to at midnight."""
-        while True:
-            await trio.sleep(UPKEEP_S)
-            try:
-                await on_host(self._store.prepare_days(now_us()))
-            except StorageError as error:
-                _log.warning("partitions not prepared", reason=str(error))
 
 
 def _note_taken(part: Part, *, taken: bool) -> None:

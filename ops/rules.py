@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import time
+
 from core.context import Scope
 from core.correlate import CorrelateRules
 from core.instant import SECOND_US
 from core.limits import QUEUE_LOOK
 from core.plausible import PlausibleRules
+from core.roster.local_time import zone_of
 from core.signal import SignalRules
 from core.state import CentreRules
 from core.terms import TermLengths
 from ops.config import Config, Limits
+from ops.upkeep import Nightly
 from protocols.ingest.state import SessionLimits
 from storage.partitions import Retention
 
@@ -77,6 +81,12 @@ def context_scope(config: Config) -> Scope:
         road_days=config.context.road_days,
         road_categories=tuple(config.context.road_categories.split(",")),
     )
+
+
+def nightly(config: Config) -> Nightly | None:
+    """When storage is pruned; None where somebody else calls for it."""
+    prune_at = config.storage.prune_at
+    return Nightly(time.fromisoformat(prune_at), zone_of(config.centre.time_zone)) if prune_at else None
 
 
 def retention(config: Config) -> Retention:

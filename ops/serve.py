@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import resource
 import signal
 import sys
@@ -33,12 +34,14 @@ from ops.health import ENGINE_FAULT, LOST, State
 from ops.health_server import HealthServer
 from ops.instruments import Instruments
 from ops.life import Life, LostError
+from ops.notify import READY, STOPPING, Notifier
 from ops.rules import descriptors_wanted
 from ops.scenarios import centre_scenarios
 from ops.telling import people_of
 from ops.traces import traces_of
 from storage import embedded
 from storage.errors import StorageError, StorageReason
+from storage.migrate import Migration
 from storage.store import Store
 from storage.writer import Attempt
 
@@ -127,6 +130,7 @@ class Service:
         self._tls = tls_context(config.listen)
         self._traces = traces_of(config, now_us)
         self._stop = trio.Event()
+        self._notifier = Notifier(os.environ)
         self._quarantine = Quarantine()
         self._follows = False
         """Whether another process, or another life of this one, was active before."""
@@ -134,6 +138,7 @@ class Service:
 
     def stop(self) -> None:
         """Lets `run` drain and return, as SIGTERM does."""
+        self._notifier.tell(STOPPING, "STATUS=stopping")
         self._stop.set()
 
     def reload(self) -> None:
@@ -170,6 +175,7 @@ class Service:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, token.run_sync_soon, self.stop)
         loop.add_signal_handler(signal.SIGHUP, token.run_sync_soon, self.reload)
+        self._notifier.watch()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._instruments.pulse.run)
             await self._lives()
@@ -180,8 +186,9 @@ class Service:
         health = self._instruments.health
         store = await on_host(Store.open(self._dsn, self._config.centre.name, on_failure=self._tell_failure))
         try:
-            for migration in await on_host(store.migrate()):
-                _log.info("migrated", number=migration.number, title=migration.name)
+            # A database of a newer version is told of before this process stands by; what is behind is left as it is, for a
+            # process of an older version may be working on it.
+            await on_host(store.pending())
             while not self._stop.is_set():
                 ended = await self._end_of_life(store)
                 if ended is not None:
@@ -200,6 +207,7 @@ class Service:
                 await on_host(store.close())
                 if self._traces is not None:
                     await trio.to_thread.run_sync(self._traces.close)
+            self._notifier.end()
 
     async def _end_of_life(self, store: Store) -> Exception | None:
         """Lives one life. Returns what ended it if another one may follow; raises what another one would not heal."""
@@ -226,12 +234,15 @@ class Service:
                 store.become_active(
                     on_waiting=self._stand_by,
                     on_lost=lambda: token.run_sync_soon(lost.set),
+                    on_migrated=_tell_migrated,
+                    on_blocked=_tell_blocked,
                 )
             )
             nursery.cancel_scope.cancel()
         if self._stop.is_set():
             return
         _log.info("active", epoch=epoch)
+        self._notifier.tell("STATUS=recovering")
         health.epoch = epoch
         health.became(State.RECOVERING)
         await on_host(store.prepare_days(now_us()))
@@ -250,7 +261,12 @@ class Service:
         try:
             await life.recover(self._categories, self._scenarios_of_life())
             self._life = life
-            await life.run(self._stop, lost, bind_patience_s=BIND_PATIENCE_S if self._follows else 0.0)
+            await life.run(
+                self._stop,
+                lost,
+                bind_patience_s=BIND_PATIENCE_S if self._follows else 0.0,
+                on_ready=lambda: self._notifier.tell(READY, f"STATUS=active, epoch {epoch}"),
+            )
         finally:
             self._life = None
             self._instruments.ends()
@@ -259,6 +275,7 @@ class Service:
         self._follows = True
         self._instruments.health.became(State.STANDBY)
         _log.info("standby", waiting_for="the active process")
+        self._notifier.tell(READY, "STATUS=standby")
 
     async def _revive(self, server: embedded.EmbeddedServer) -> None:
         """Starts the embedded server again where it has died, for as long as this process waits for the database."""
@@ -316,3 +333,11 @@ def _kind_of(error: Exception) -> str:
     if isinstance(error, StorageError):
         return error.reason.value
     return ENGINE_FAULT if isinstance(error, EngineFaultError) else LOST
+
+
+def _tell_migrated(migration: Migration) -> None:
+    _log.info("migrated", number=migration.number, title=migration.name)
+
+
+def _tell_blocked(error: StorageError) -> None:
+    _log.error("not migrated", reason=str(error), consequence="nothing is served before the schema is up to date")

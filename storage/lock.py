@@ -6,6 +6,8 @@ Place in the flow: before it. Rules:
 - The lock alone cannot stop a process that was cut off without noticing. Each new holder raises `centre.epoch`, and every batch
   is written under the writer's epoch: the old holder's next commit finds another one and fails (`Fenced`).
 - Losing the lock's connection means losing the lock: the holder is told at once and must become active anew.
+- What only the active process may do to the database before it works (migrations) is done on the lock's own connection: who
+  loses the lock in the middle of it has done nothing.
 """
 
 from __future__ import annotations
@@ -82,21 +84,40 @@ async def read_users(connection: asyncpg.Connection, centre: str) -> list[LockUs
     return [LockUser(row["granted"], row["address"]) for row in rows]
 
 
+async def is_anybody_active(connection: asyncpg.Connection) -> bool:
+    """Whether a process is active on this database, whatever its centre's name. Raises what asyncpg raises."""
+    return bool(
+        await connection.fetchval(
+            "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted"
+            " AND classid = $1::bigint::oid AND objsubid = 2"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))",
+            _LOCK_SPACE,
+        )
+    )
+
+
+async def _nothing_to_prepare(_: asyncpg.Connection) -> None:
+    return
+
+
 async def acquire(
     dsn: str,
     centre: str,
     on_waiting: Callable[[], None] = _nothing,
     on_lost: Callable[[], None] = _nothing,
     *,
+    prepare: Callable[[asyncpg.Connection], Awaitable[None]] = _nothing_to_prepare,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> ActiveLock:
     """Waits until this process is the centre's active one, however long that takes, and raises the epoch.
 
     Args:
-        dsn: the centre's database, already migrated.
+        dsn: the centre's database; migrated, or else by `prepare`.
         centre: the centre's name; processes with another name do not wait for one another.
         on_waiting: called once when somebody else is active and this process stands by.
         on_lost: called on the event loop when the lock's connection dies; not after `release`.
+        prepare: called with the lock's connection while the lock is held, and nobody else can commit. What it raises as
+            `StorageError` (`UNREACHABLE`) gives the lock up and is tried again.
         sleep: pause between tries to reach a database that is away, in seconds.
 
     Raises:
@@ -115,7 +136,12 @@ async def acquire(
                     told = True
                     on_waiting()
                 await connection.execute("SELECT pg_advisory_lock($1, $2)", _LOCK_SPACE, key)
-            epoch = await connection.fetchval("UPDATE centre SET epoch = epoch + 1 RETURNING epoch")
+            # First the fence, so that a process which does not know that it has lost the lock commits nothing meanwhile.
+            fenced = await connection.fetchval("SELECT to_regclass('centre') IS NOT NULL")
+            epoch = await _raise_epoch(connection) if fenced else 0
+            await prepare(connection)
+            if not fenced:
+                epoch = await _raise_epoch(connection)
             return ActiveLock(connection, epoch, on_lost)
         except BaseException as failure:
             if connection is not None:
@@ -126,3 +152,8 @@ async def acquire(
             if error.reason is not StorageReason.UNREACHABLE:
                 raise error from failure
         await sleep(PAUSE_S)
+
+
+async def _raise_epoch(connection: asyncpg.Connection) -> int:
+    epoch: int = await connection.fetchval("UPDATE centre SET epoch = epoch + 1 RETURNING epoch")
+    return epoch

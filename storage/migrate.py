@@ -1,9 +1,14 @@
 """Brings a database to the schema this version of jedel knows, by itself, before anything else uses it.
 
-Place in the flow: before it. Rules: migrations are `migrations/NNNN_name.sql`, numbered from 1 without gaps, run in order,
-each once and in a transaction of its own, under an advisory lock, so that processes starting together do not collide. What ran
-is kept in `schema_migration` with the SHA-256 of its text: a migration is never edited once released, and a database newer than
-the code is refused rather than guessed at. Works on PostgreSQL 14 and later.
+Place in the flow: before it. Works on PostgreSQL 14 and later. Rules:
+- Migrations are `migrations/NNNN_name.sql`, numbered from 1 without gaps, run in order, each once and in a transaction of its
+  own, under an advisory lock, so that processes starting together do not collide.
+- What ran is kept in `schema_migration` with the SHA-256 of its text: a migration is never edited once released, and a database
+  newer than the code is refused rather than guessed at.
+- No migration runs while a process of the centre is active: it would change the tables under a version that does not know
+  it. A process migrates when it has become the active one (`storage.lock.acquire`), a standby and a command beside it never do.
+  So a migration need not be something that the version before can live with.
+- A migration waits for no table longer than `LOCK_TIMEOUT_S`: behind a dump that holds it, everything else would wait too.
 """
 
 from __future__ import annotations
@@ -17,10 +22,12 @@ import asyncpg
 import msgspec
 
 from storage.errors import DRIVER_ERRORS, StorageError, StorageReason, translate
+from storage.lock import is_anybody_active
 
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
 MIGRATION_LOCK: Final = 0x6A6564656C4D4947
 """Advisory lock key: `jedelMIG` in ASCII."""
+LOCK_TIMEOUT_S: Final = 3
 _NAME: Final = re.compile(r"(\d{4})_(\w+)\.sql")
 
 
@@ -48,19 +55,22 @@ def known(folder: Path = MIGRATIONS) -> list[Migration]:
     return found
 
 
-async def migrate(connection: asyncpg.Connection, migrations: list[Migration] | None = None) -> list[Migration]:
+async def migrate(
+    connection: asyncpg.Connection, migrations: list[Migration] | None = None, *, unless_active: bool = False
+) -> list[Migration]:
     """Runs what has not run yet.
 
     Args:
         connection: outside a transaction; its role may create tables.
         migrations: those of this version when None.
+        unless_active: for who is not the active process: where one is, nothing is run.
 
     Returns:
         What was run now; empty when the schema was up to date.
 
     Raises:
-        StorageError: `NEWER_DATABASE`, `CHANGED_MIGRATION`, or what a failing statement translates to. Migrations before the
-            failing one stay.
+        StorageError: `NEWER_DATABASE`, `CHANGED_MIGRATION`; `OLDER_DATABASE` where something waits to be run and a process is
+            active; or what a failing statement translates to. Migrations before the failing one stay.
     """
     wanted = known() if migrations is None else migrations
     ran: list[Migration] = []
@@ -74,10 +84,16 @@ async def migrate(connection: asyncpg.Connection, migrations: list[Migration] | 
             )
             done = {row["number"]: row for row in await connection.fetch("SELECT number, name, checksum FROM schema_migration")}
             _check(wanted, {number: (row["name"], row["checksum"]) for number, row in done.items()})
-            for migration in wanted:
-                if migration.number in done:
-                    continue
+            waiting = [migration for migration in wanted if migration.number not in done]
+            if waiting and unless_active and await is_anybody_active(connection):
+                raise StorageError(
+                    StorageReason.OLDER_DATABASE,
+                    f"the database waits for migration {waiting[0].number:04d}_{waiting[0].name}, and the active process is of"
+                    " a version before it: a standby of this version migrates when it takes over",
+                )
+            for migration in waiting:
                 async with connection.transaction():
+                    await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_S}s'")
                     await connection.execute(migration.sql)
                     await connection.execute(
                         "INSERT INTO schema_migration (number, name, checksum) VALUES ($1, $2, $3)",

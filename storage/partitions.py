@@ -1,27 +1,46 @@
 """Partitions by UTC day: made ahead, made on demand, dropped when their time is over.
 
-Place in the flow: persist, and a daily housekeeping task. Rules:
+Place in the flow: persist, and a daily housekeeping task (`ops.upkeep`). Rules:
 - A row always has a place: what lies outside the days that have a partition of their own falls into the table's default
   partition. A source with a broken clock can therefore not make the centre create thousands of tables.
 - Retention drops whole days. What belongs to an incident that is still open, or that changed within the days kept, survives:
   such a day is emptied of everything else instead, so no incident ever loses half of its log.
 - Tellings and their deliveries have no partitions, since a telling's key is unique for ever: retention deletes them.
+- Whoever makes or drops a partition needs, for a moment, a lock that a commit waits for. PostgreSQL has a way round it
+  (DETACH PARTITION CONCURRENTLY), but not beside a default partition. So nothing here waits long for a table: behind a dump
+  that reads it for an hour, every commit would wait with us. What cannot be had is left for the next time.
 Days are counted since 1970-01-01. Names of tables come from this module and from the catalogue, never from data.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import date, timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 import asyncpg
 import msgspec
 
 from core.instant import Micros
+from storage.errors import StorageError, StorageReason
+
+T = TypeVar("T")
 
 DAY_US: Final = 86_400_000_000
 AHEAD_DAYS: Final = 3
+ENSURE_WAIT_MS: Final = 3000
+"""Longest wait for a default partition, which only a day's making needs: longer than PostgreSQL takes to call its own
+housekeeping off. Without its partition a day has the default one."""
+DROP_WAIT_MS: Final = 200
+"""Longest wait for a table of which a day is dropped, and so the longest that commits are held up by it."""
+DROP_TRIES: Final = 5
+PAUSE_S: Final = 0.2
+"""Between two steps of retention, in which what waited behind one catches up."""
+CHUNK_ROWS: Final = 10_000
+"""Rows that one statement deletes."""
+PRUNE_LOCK: Final = 0x6A6564656C505255
+"""Advisory lock key: `jedelPRU` in ASCII."""
 _FIRST_DAY: Final = date(1970, 1, 1)
 _UPDATED_IN_PLACE: Final = frozenset({"incident", "assignment"})
 """Tables whose pages keep room, so that a new version of a row stays on its page."""
@@ -80,23 +99,46 @@ def _day_of_name(table: str, name: str) -> int | None:
     return (date(int(digits[:4]), int(digits[4:6]), int(digits[6:])) - _FIRST_DAY).days
 
 
+class Pruned(msgspec.Struct, frozen=True):
+    """What retention has come to."""
+
+    dropped: list[str]
+    """Partitions dropped."""
+    held: str | None
+    """The partition at which it gave up, because somebody else has its table; None where everything is done."""
+
+
 async def ensure(connection: asyncpg.Connection, days: Iterable[int]) -> None:
-    """Makes the partitions of these days that do not exist yet. Outside a transaction."""
+    """Makes the partitions of these days that do not exist yet, but for those that somebody holds up. Outside a transaction."""
     wanted = {partition_name(table, day): (table, day) for day in days for table in TIME_COLUMNS}
     there = {
         row["relname"] for row in await connection.fetch("SELECT relname FROM pg_class WHERE relname = ANY($1)", list(wanted))
     }
-    for name, (table, day) in wanted.items():
-        if name in there:
-            continue
+    absent = {name: of for name, of in wanted.items() if name not in there}
+    if absent:
+        await _with_lock_timeout(connection, ENSURE_WAIT_MS, lambda: _make(connection, absent))
+
+
+async def _with_lock_timeout(connection: asyncpg.Connection, wait_ms: int, work: Callable[[], Awaitable[T]]) -> T:
+    await connection.execute(f"SET lock_timeout = {wait_ms}")
+    try:
+        return await work()
+    finally:
+        if not connection.is_closed():
+            await connection.execute("RESET lock_timeout")
+
+
+async def _make(connection: asyncpg.Connection, absent: dict[str, tuple[str, int]]) -> None:
+    for name, (table, day) in absent.items():
         room = " WITH (fillfactor = 75)" if table in _UPDATED_IN_PLACE else ""
         try:
             await connection.execute(
                 f'CREATE TABLE IF NOT EXISTS {name} PARTITION OF "{table}"'
                 f" FOR VALUES FROM ('{_date(day)} 00:00:00+00') TO ('{_date(day + 1)} 00:00:00+00'){room}"
             )
-        except asyncpg.CheckViolationError:
-            # The default partition holds rows of this day already (a clock was set back): they and their like stay there.
+        except (asyncpg.CheckViolationError, asyncpg.LockNotAvailableError):
+            # The default partition holds rows of this day already (a clock was set back), and they and their like stay there;
+            # or somebody reads it (a dump), and the day is tried again with the next batch of days.
             continue
 
 
@@ -106,44 +148,108 @@ def days_around(now_us: int) -> range:
     return range(today - 1, today + AHEAD_DAYS + 1)
 
 
-async def prune(connection: asyncpg.Connection, now_us: Micros, retention: Retention) -> list[str]:
-    """Drops what is older than it must be kept. Returns the names of the partitions dropped.
+async def prune(
+    connection: asyncpg.Connection,
+    now_us: Micros,
+    retention: Retention,
+    *,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> Pruned:
+    """Drops what is older than it must be kept, beside whoever commits, in steps with a pause after each.
 
-    Takes a lock that the writer waits for, for milliseconds a partition; waits at most 10 s for its own.
+    A step holds commits up for milliseconds, and for `DROP_WAIT_MS` at most where its table is in use.
+
+    Args:
+        connection: from `storage.session.connect`, outside a transaction.
+        now_us: the time.
+        retention: how long what is kept.
+        sleep: the pause, in seconds.
+
+    Raises:
+        StorageError: `BUSY` where another process prunes this database. What asyncpg raises is not translated.
     """
-    dropped: list[str] = []
-    await connection.execute("SET lock_timeout = '10s'")
+    if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", PRUNE_LOCK):
+        raise StorageError(StorageReason.BUSY, "another process drops what is no longer kept")
     try:
-        await connection.execute(
-            "UPDATE centre SET next_incident_id = greatest(next_incident_id, (SELECT max(incident_id) + 1 FROM incident)),"
-            " next_assignment_id = greatest(next_assignment_id, (SELECT max(assignment_id) + 1 FROM assignment))"
-        )
-        for table, column in TIME_COLUMNS.items():
-            first_day = day_of(now_us) - retention.days_of(table)
-            kept = await _kept_incidents(connection, first_day) if table in _OF_INCIDENT else []
-            for name in await _partitions_of(connection, table):
-                day = _day_of_name(table, name)
-                if day is None:
-                    await _empty_default(connection, table, column, first_day, kept)
-                elif day < first_day and not await _empty_of_others(connection, table, name, kept):
-                    await connection.execute(f"DROP TABLE {name}")
-                    dropped.append(name)
-        first_day = day_of(now_us) - retention.days_of("outbox")
-        await connection.execute(
-            "DELETE FROM outbox WHERE at < $1 AND (incident_id IS NULL OR incident_id <> ALL($2))",
-            first_day * DAY_US,
-            await _kept_incidents(connection, first_day),
-        )
-        # What the engine withdrew is of no use without the tellings; what a person has taken in hand stays for ever.
-        await connection.execute(
-            "DELETE FROM centre_log WHERE fact = 'telling_withdrawn' AND actor NOT LIKE 'operator:%' AND at < $1",
-            first_day * DAY_US,
-        )
-        await _forget_past(connection, day_of(now_us) - retention.incident_days)
+        dropped: list[str] = []
+        held = await _prune(connection, now_us, retention, sleep, dropped)
+        if held is None:
+            await connection.execute("UPDATE centre SET pruned_at = $1", now_us)
+        return Pruned(dropped, held)
     finally:
         if not connection.is_closed():
-            await connection.execute("RESET lock_timeout")
-    return dropped
+            await connection.execute("SELECT pg_advisory_unlock($1)", PRUNE_LOCK)
+
+
+async def _prune(
+    connection: asyncpg.Connection,
+    now_us: Micros,
+    retention: Retention,
+    sleep: Callable[[float], Awaitable[None]],
+    dropped: list[str],
+) -> str | None:
+    """Adds to `dropped` what it drops; returns the partition that it could not have."""
+    await _keep_ids(connection)
+    for table, column in TIME_COLUMNS.items():
+        first_day = day_of(now_us) - retention.days_of(table)
+        kept = await _kept_incidents(connection, first_day) if table in _OF_INCIDENT else []
+        for name in await _partitions_of(connection, table):
+            day = _day_of_name(table, name)
+            if day is None:
+                await _empty_default(connection, table, column, first_day, kept, sleep)
+            elif day < first_day:
+                gone = await _drop(connection, table, name, kept, sleep)
+                if gone is None:
+                    return name
+                if gone:
+                    dropped.append(name)
+    first_day = day_of(now_us) - retention.days_of("outbox")
+    await connection.execute(
+        "DELETE FROM outbox WHERE at < $1 AND (incident_id IS NULL OR incident_id <> ALL($2))",
+        first_day * DAY_US,
+        await _kept_incidents(connection, first_day),
+    )
+    # What the engine withdrew is of no use without the tellings; what a person has taken in hand stays for ever.
+    await connection.execute(
+        "DELETE FROM centre_log WHERE fact = 'telling_withdrawn' AND actor NOT LIKE 'operator:%' AND at < $1",
+        first_day * DAY_US,
+    )
+    await _forget_past(connection, day_of(now_us) - retention.incident_days)
+    return None
+
+
+async def _drop(
+    connection: asyncpg.Connection, table: str, name: str, kept: list[int], sleep: Callable[[float], Awaitable[None]]
+) -> bool | None:
+    """Drops a partition, or empties it of what is not kept. Returns whether it is gone; None where it could not be had."""
+
+    async def work() -> bool:
+        if await _empty_of_others(connection, table, name, kept):
+            return False
+        await connection.execute(f"DROP TABLE {name}")
+        return True
+
+    for _ in range(DROP_TRIES):
+        try:
+            return await _with_lock_timeout(connection, DROP_WAIT_MS, work)
+        except asyncpg.LockNotAvailableError:
+            continue
+        finally:
+            await sleep(PAUSE_S)
+    return None
+
+
+async def _keep_ids(connection: asyncpg.Connection) -> None:
+    """Notes which ids were given, before the rows that say so are gone."""
+    # Found out first: a commit waits for the row that is updated.
+    incident_id = await connection.fetchval("SELECT max(incident_id) + 1 FROM incident")
+    assignment_id = await connection.fetchval("SELECT max(assignment_id) + 1 FROM assignment")
+    await connection.execute(
+        "UPDATE centre SET next_incident_id = greatest(next_incident_id, $1),"
+        " next_assignment_id = greatest(next_assignment_id, $2)",
+        incident_id,
+        assignment_id,
+    )
 
 
 async def _forget_past(connection: asyncpg.Connection, first_day: int) -> None:
@@ -174,9 +280,19 @@ async def _partitions_of(connection: asyncpg.Connection, table: str) -> list[str
     return [row["relname"] for row in rows]
 
 
-async def _empty_default(connection: asyncpg.Connection, table: str, column: str, first_day: int, kept: list[int]) -> None:
+async def _empty_default(
+    connection: asyncpg.Connection,
+    table: str,
+    column: str,
+    first_day: int,
+    kept: list[int],
+    sleep: Callable[[float], Awaitable[None]],
+) -> None:
     spare = " AND (incident_id IS NULL OR incident_id <> ALL($2))" if table in _OF_INCIDENT else " AND $2::bigint[] IS NOT NULL"
-    await connection.execute(f"DELETE FROM {table}_default WHERE {column} < $1{spare}", first_day * DAY_US, kept)  # noqa: S608
+    old = f"SELECT ctid FROM {table}_default WHERE {column} < $1{spare} LIMIT {CHUNK_ROWS}"  # noqa: S608
+    delete = f"DELETE FROM {table}_default WHERE ctid = ANY (ARRAY({old}))"  # noqa: S608
+    while await connection.execute(delete, first_day * DAY_US, kept) == f"DELETE {CHUNK_ROWS}":
+        await sleep(PAUSE_S)
 
 
 async def _empty_of_others(connection: asyncpg.Connection, table: str, name: str, kept: list[int]) -> bool:
@@ -185,6 +301,9 @@ async def _empty_of_others(connection: asyncpg.Connection, table: str, name: str
         return False
     if not await connection.fetchval(f"SELECT EXISTS (SELECT FROM {name} WHERE incident_id = ANY($1))", kept):  # noqa: S608
         return False
+    others = f"SELECT EXISTS (SELECT FROM {name} WHERE incident_id IS NULL OR incident_id <> ALL($1))"  # noqa: S608
+    if not await connection.fetchval(others, kept):
+        return True
     async with connection.transaction():
         # Few rows survive: to write them anew is cheaper than to delete the millions around them.
         await connection.execute(f"LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE")

@@ -1,7 +1,7 @@
 """The centre's storage in one object: what the composition root opens at start and closes at the end.
 
-Place in the flow: persist, and everything before and after it that needs the database. Order of use: `open`, `migrate`,
-`become_active` (waits while another process is), `recover`, then `commit` batch after batch, `close`. Runs on asyncio or
+Place in the flow: persist, and everything before and after it that needs the database. Order of use: `open`, `become_active`
+(waits while another process is; then migrates), `recover`, then `commit` batch after batch, `close`. Runs on asyncio or
 uvloop; one call of `commit` at a time, the other calls have connections of their own.
 """
 
@@ -21,8 +21,8 @@ from storage import map_layers, partitions, recovery
 from storage.errors import DRIVER_ERRORS, Fenced, StorageError, StorageReason, translate
 from storage.lock import ActiveLock, acquire
 from storage.map_layers import MapLayer
-from storage.migrate import Migration, migrate
-from storage.partitions import Retention
+from storage.migrate import Migration, migrate, pending
+from storage.partitions import Pruned, Retention
 from storage.refused_data import RefusedEvent
 from storage.session import close, connect
 from storage.verify import Finding, verify
@@ -39,6 +39,10 @@ def _say_nothing(_: Attempt) -> None:
 
 
 def _nothing() -> None:
+    return
+
+
+def _ignore(_: object) -> None:
     return
 
 
@@ -99,18 +103,41 @@ class Store:
                     raise
             await sleep(_PAUSE_S)
 
-    async def migrate(self) -> list[Migration]:
-        """Brings the schema up to date; see `storage.migrate`. Returns what was run."""
-        async with self._connection("migrate") as connection:
-            return await migrate(connection)
+    async def pending(self) -> list[Migration]:
+        """The migrations that `become_active` will run. Raises `StorageError` for a database of another history."""
+        async with self._connection("schema") as connection:
+            return await pending(connection)
 
-    async def become_active(self, on_waiting: Callable[[], None] = _nothing, on_lost: Callable[[], None] = _nothing) -> int:
-        """Waits until this process is the centre's active one; returns its epoch. See `storage.lock.acquire`.
+    async def become_active(
+        self,
+        on_waiting: Callable[[], None] = _nothing,
+        on_lost: Callable[[], None] = _nothing,
+        on_migrated: Callable[[Migration], None] = _ignore,
+        on_blocked: Callable[[StorageError], None] = _ignore,
+    ) -> int:
+        """Waits until this process is the centre's active one, and brings the schema up to date; returns its epoch.
+
+        Args:
+            on_waiting, on_lost: as of `storage.lock.acquire`.
+            on_migrated: called for every migration that was run.
+            on_blocked: called when the schema could not be brought up to date for now, which is tried again.
+
+        Raises:
+            StorageError: what waiting does not heal: `NEWER_DATABASE` where a newer version was active meanwhile.
 
         After `on_lost` was called or `commit` raised `Fenced`, call it again, and `recover`, before the next `commit`.
         """
         await self._step_down()
-        self._lock = await acquire(self._dsn, self._centre, on_waiting, on_lost, sleep=self._sleep)
+
+        async def prepare(connection: asyncpg.Connection) -> None:
+            try:
+                for migration in await migrate(connection):
+                    on_migrated(migration)
+            except StorageError as error:
+                on_blocked(error)
+                raise
+
+        self._lock = await acquire(self._dsn, self._centre, on_waiting, on_lost, prepare=prepare, sleep=self._sleep)
         self._writer = WriterThread(Writer(self._dsn, self._lock.epoch, on_failure=self._on_failure, sleep=self._sleep))
         return self._lock.epoch
 
@@ -130,10 +157,16 @@ class Store:
         async with self._connection("partitions") as connection:
             await partitions.ensure(connection, partitions.days_around(now_us))
 
-    async def prune(self, now_us: Micros, retention: Retention) -> list[str]:
-        """Drops what is older than it is kept; returns the partitions dropped. Call it daily."""
+    async def prune(self, now_us: Micros, retention: Retention) -> Pruned:
+        """Drops what is older than it is kept, step by step; see `storage.partitions.prune`. Call it daily."""
         async with self._connection("prune") as connection:
-            return await partitions.prune(connection, now_us, retention)
+            return await partitions.prune(connection, now_us, retention, sleep=self._sleep)
+
+    async def pruned_us(self) -> Micros | None:
+        """When retention was last obeyed to its end; None where it never was."""
+        async with self._connection("prune") as connection:
+            pruned_us: Micros | None = await connection.fetchval("SELECT pruned_at FROM centre")
+            return pruned_us
 
     async def verify(self, fold: Callable[[Iterable[LogEntry]], bytes]) -> list[Finding]:
         """What is wrong with what is stored; see `storage.verify`."""

@@ -78,7 +78,7 @@ async def connected(database: Database) -> AsyncIterator[asyncpg.Connection]:
     """A connection to the centre's migrated database, beside a running service if there is one.
 
     The embedded server is started where it does not run, and stopped at the end where nobody else uses it.
-    Raises `StorageError`; a failure of asyncpg inside is translated into it.
+    Raises `StorageError`, which asyncpg's failures are translated into; `OLDER_DATABASE` while an older version is active.
     """
     import asyncpg
 
@@ -90,7 +90,7 @@ async def connected(database: Database) -> AsyncIterator[asyncpg.Connection]:
         # An import of millions of lines is one statement, and takes the time it takes.
         connection = await session.connect(server.dsn if server else database.dsn, "command", timeout_s=None)
         try:
-            await migrate.migrate(connection)
+            await migrate.migrate(connection, unless_active=True)
             yield connection
         finally:
             await connection.close()

@@ -34,16 +34,21 @@ def verify(*, configured: Configured = AS_GIVEN) -> int:
     return 1 if findings else 0
 
 
-def prune(*, configured: Configured = AS_GIVEN) -> None:
-    """Drops the days older than section storage of the configuration says, beside a running service."""
+def prune(*, configured: Configured = AS_GIVEN) -> int:
+    """Drops the days older than section storage of the configuration says, beside a running service, which does so by itself
+    every night; status 1 where a table that somebody reads (a dump) was in the way."""
     from ops.rules import retention
     from storage import partitions
 
     config = configured.read()
 
-    async def run() -> list[str]:
+    async def run() -> partitions.Pruned:
         async with connected(config.database) as connection:
             return await partitions.prune(connection, now_us(), retention(config))
 
-    dropped = asyncio.run(run())
+    pruned = asyncio.run(run())
+    dropped = pruned.dropped
     print(f"prune: {len(dropped)} partitions dropped{': ' if dropped else ''}{', '.join(dropped)}")
+    if pruned.held is not None:
+        print(f"prune: {pruned.held} is in use, a dump perhaps; the rest is left for the next time", file=sys.stderr)
+    return 1 if pruned.held is not None else 0

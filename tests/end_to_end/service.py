@@ -65,16 +65,20 @@ class Service:
         self.tcp_address = ("127.0.0.1", ports[0])
         self._folder = folder
         self._dsn = dsn
-        self._config = folder / "jedel.toml"
-        self._config.write_text(
-            CONFIGURATION.format(tcp=ports[0], ws=ports[1], dispatch=ports[2], hello_timeout_s=hello_timeout_s)
-        )
+        self._values = {"tcp": ports[0], "ws": ports[1], "dispatch": ports[2], "hello_timeout_s": hello_timeout_s}
         self._settings = [f"--set={key}={value}" for key, value in (settings or {}).items()]
         self._processes: list[subprocess.Popen[bytes]] = []
         self.log = folder / "serve.log"
 
-    def start(self) -> subprocess.Popen[bytes]:
-        """Starts one more process; it is active, or stands by while another is."""
+    def start(self, tree: Path | None = None, configuration: str = CONFIGURATION) -> subprocess.Popen[bytes]:
+        """Starts one more process; it is active, or stands by while another is.
+
+        Args:
+            tree: another version of the project.
+            configuration: where that one knows other keys.
+        """
+        config = self._folder / f"jedel-{len(self._processes)}.toml"
+        config.write_text(configuration.format(**self._values))
         with self.log.open("ab") as log:
             process = subprocess.Popen(
                 [
@@ -83,7 +87,7 @@ class Service:
                     self._program,
                     "serve",
                     "--config",
-                    str(self._config),
+                    str(config),
                     *(["--dsn", self._dsn] if self._dsn else []),
                     "--set",
                     f"database.data_dir={self._folder}",
@@ -91,6 +95,8 @@ class Service:
                 ],
                 stdout=log,
                 stderr=log,
+                # Python looks first where a program given by `-c` is started.
+                cwd=tree,
             )
         self._processes.append(process)
         return process

@@ -14,6 +14,7 @@ from core.vocabulary import CategoryCode
 from ops.cli import main
 from ops.commands.configured import connected
 from ops.config import Database
+from storage.session import connect
 from storage.writer import Writer
 from tests.storage import samples
 
@@ -98,3 +99,22 @@ def test_prune_drops_days_beyond_those_kept(database: str, capsys: pytest.Captur
     assert capsys.readouterr().out == "prune: 0 partitions dropped\n"
     assert main(["prune", "--dsn", database]) == 0
     assert capsys.readouterr().out == "prune: 1 partitions dropped: position_20200101\n"
+
+
+def test_prune_says_what_is_in_use_and_fails(database: str, capsys: pytest.CaptureFixture[str]) -> None:
+    execute(
+        database,
+        "CREATE TABLE position_20200101 PARTITION OF position"
+        " FOR VALUES FROM ('2020-01-01 00:00:00+00') TO ('2020-01-02 00:00:00+00')",
+    )
+
+    async def read_and_prune() -> int:
+        reader = await connect(database, "a dump")
+        async with reader.transaction():
+            await reader.execute("LOCK TABLE position IN ACCESS SHARE MODE")
+            status = await asyncio.to_thread(main, ["prune", "--dsn", database])
+        await reader.close()
+        return status
+
+    assert asyncio.run(read_and_prune()) == 1
+    assert "prune: position_20200101 is in use" in capsys.readouterr().err

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+import asyncpg
 import pytest
 
 from storage.errors import Fenced, StorageError, StorageReason
-from storage.lock import ActiveLock, acquire
+from storage.lock import ActiveLock, acquire, is_anybody_active
 from storage.session import connect
 from storage.writer import Writer
 from tests.storage import samples
@@ -127,3 +128,37 @@ def test_acquire_raises_when_the_database_was_never_migrated(empty_database: str
     with pytest.raises(StorageError) as raised:
         asyncio.run(acquire(empty_database, "almaty"))
     assert raised.value.reason is StorageReason.INTERNAL
+
+
+def test_acquire_prepares_under_the_lock_and_behind_the_fence(database: str) -> None:
+    async def main() -> None:
+        seen: list[tuple[bool, int]] = []
+
+        async def prepare(connection: asyncpg.Connection) -> None:
+            other = await connect(database, "test")
+            seen.append((await is_anybody_active(other), await other.fetchval("SELECT epoch FROM centre")))
+            await other.close()
+            if len(seen) == 1:
+                raise StorageError(StorageReason.UNREACHABLE, "a dump holds a table")
+
+        lock = await acquire(database, "almaty", prepare=prepare, sleep=no_pause)
+        assert seen == [(True, 1), (True, 2)]
+        assert lock.epoch == 2
+        await lock.release()
+
+    asyncio.run(main())
+
+
+def test_acquire_gives_the_lock_up_when_preparing_cannot_be_healed(database: str) -> None:
+    async def refuse(_: asyncpg.Connection) -> None:
+        raise StorageError(StorageReason.NEWER_DATABASE, "a newer version was active")
+
+    async def main() -> None:
+        with pytest.raises(StorageError) as raised:
+            await acquire(database, "almaty", prepare=refuse)
+        assert raised.value.reason is StorageReason.NEWER_DATABASE
+        lock = await acquire(database, "almaty")
+        assert lock.is_held
+        await lock.release()
+
+    asyncio.run(main())

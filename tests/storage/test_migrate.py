@@ -13,7 +13,8 @@ import pytest
 from core.vocabulary import IncidentId
 from storage import tables
 from storage.errors import StorageError, StorageReason
-from storage.migrate import Migration, known, migrate
+from storage.lock import acquire
+from storage.migrate import Migration, known, migrate, pending
 from storage.recovery import recover
 from storage.session import connect
 from storage.writer import Writer
@@ -127,6 +128,36 @@ def test_migrate_leaves_nothing_of_a_migration_that_fails(empty_database: str) -
         assert raised.value.reason is StorageReason.INTERNAL
         assert await connection.fetchval("SELECT to_regclass('two')") is None
         assert await migrate(connection, [FIRST, SECOND]) == [SECOND]
+
+    run(empty_database, body)
+
+
+def test_migrate_leaves_the_schema_alone_while_another_process_is_active(empty_database: str) -> None:
+    older, newer = known()[:1], known()[:2]
+
+    async def body(connection: asyncpg.Connection) -> None:
+        assert await migrate(connection, older, unless_active=True) == older
+        active = await acquire(empty_database, "any centre")
+        assert await migrate(connection, older, unless_active=True) == []
+        with pytest.raises(StorageError, match="0002_registers") as raised:
+            await migrate(connection, newer, unless_active=True)
+        assert raised.value.reason is StorageReason.OLDER_DATABASE
+        await active.release()
+        assert await migrate(connection, newer, unless_active=True) == newer[1:]
+
+    run(empty_database, body)
+
+
+def test_pending_says_what_migrate_would_run_and_changes_nothing(empty_database: str) -> None:
+    async def body(connection: asyncpg.Connection) -> None:
+        assert await pending(connection) == known()
+        assert await connection.fetchval("SELECT to_regclass('schema_migration')") is None
+        await migrate(connection, known()[:2])
+        assert await pending(connection) == known()[2:]
+        await connection.execute("UPDATE schema_migration SET checksum = 'x' WHERE number = 1")
+        with pytest.raises(StorageError) as raised:
+            await pending(connection)
+        assert raised.value.reason is StorageReason.CHANGED_MIGRATION
 
     run(empty_database, body)
 

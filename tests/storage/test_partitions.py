@@ -5,16 +5,22 @@ from __future__ import annotations
 import asyncio
 
 import asyncpg
+import pytest
 
 from core.decisions import Decisions
 from core.instant import Micros
 from core.vocabulary import IncidentId
-from storage.partitions import DAY_US, TIME_COLUMNS, Retention, days_around, ensure, partition_name, prune
+from storage.errors import StorageError, StorageReason
+from storage.partitions import CHUNK_ROWS, DAY_US, TIME_COLUMNS, Retention, days_around, ensure, partition_name, prune
 from storage.session import connect
 from storage.writer import Writer
 from tests.storage import samples
 
 DAY = samples.NOW // DAY_US
+
+
+async def no_pause(_: float) -> None:
+    return
 
 
 def day_batch(batch_no: int, day: int, incident: int, *, is_open: bool, closed_day: int | None = None) -> Decisions:
@@ -79,7 +85,8 @@ def test_prune_drops_old_days_and_keeps_what_belongs_to_living_incidents(databas
         await writer.commit(day_batch(5, DAY, 5, is_open=False))
         await writer.close()
 
-        dropped = await prune(connection, samples.NOW, Retention(event_days=10, incident_days=30, position_days=20))
+        keeping = Retention(event_days=10, incident_days=30, position_days=20)
+        dropped = (await prune(connection, samples.NOW, keeping, sleep=no_pause)).dropped
 
         ids = "SELECT DISTINCT incident_id FROM {} WHERE incident_id IS NOT NULL ORDER BY 1"
         for table in ("incident", "incident_log", "event"):
@@ -104,7 +111,7 @@ def test_prune_empties_the_default_partition_of_what_is_old(database: str) -> No
         for day in (DAY - 40, DAY - 1):
             await connection.execute("INSERT INTO notice VALUES (1, $1, 'shift_lead', 'accept', '', '')", day * DAY_US)
             await connection.execute("INSERT INTO position VALUES ('A-1', $1, 1, 2, 3, NULL, NULL)", day * DAY_US)
-        await prune(connection, samples.NOW, Retention(event_days=10, incident_days=30, position_days=30))
+        await prune(connection, samples.NOW, Retention(event_days=10, incident_days=30, position_days=30), sleep=no_pause)
         assert await connection.fetchval("SELECT count(*) FROM notice") == 1
         assert await connection.fetchval("SELECT count(*) FROM position") == 1
         await connection.close()
@@ -130,10 +137,96 @@ def test_prune_deletes_old_tellings_and_keeps_those_of_living_incidents(database
             "INSERT INTO delivery (key, person, channel, rank, state, due_at, changed_at)"
             " SELECT key, 'aida', 'sms', 0, 'sent', at, at FROM outbox"
         )
-        await prune(connection, samples.NOW, Retention(event_days=10, incident_days=30, position_days=30))
+        await prune(connection, samples.NOW, Retention(event_days=10, incident_days=30, position_days=30), sleep=no_pause)
         for table in ("outbox", "delivery"):
             keys = [row["key"] for row in await connection.fetch(f"SELECT key FROM {table} ORDER BY key")]
             assert keys == ["incident/1/accept", "mode/8"], table
+        await connection.close()
+
+    asyncio.run(main())
+
+
+def test_prune_leaves_what_somebody_reads_and_holds_nobody_up_for_long(database: str) -> None:
+    async def main() -> None:
+        connection = await connect(database, "test")
+        await ensure(connection, [DAY - 40, DAY - 39, DAY])
+        reader = await connect(database, "a dump")
+        transaction = reader.transaction()
+        await transaction.start()
+        await reader.execute("LOCK TABLE incident IN ACCESS SHARE MODE")
+        keeping = Retention(event_days=10, incident_days=30, position_days=20)
+
+        pruned = await prune(connection, samples.NOW, keeping, sleep=no_pause)
+        assert pruned.held == partition_name("incident", DAY - 40)
+        assert partition_name("event", DAY - 40) in pruned.dropped
+        assert await connection.fetchval("SELECT pruned_at FROM centre") is None
+        assert await connection.fetchval("SHOW lock_timeout") == "0"
+
+        await transaction.rollback()
+        pruned = await prune(connection, samples.NOW, keeping, sleep=no_pause)
+        assert pruned.held is None
+        assert {name.rpartition("_")[2] for name in await parts(connection)} == {"20240501"}
+        assert await connection.fetchval("SELECT pruned_at FROM centre") == samples.NOW
+        await reader.close()
+        await connection.close()
+
+    asyncio.run(main())
+
+
+def test_prune_is_done_by_one_process_at_a_time(database: str) -> None:
+    async def main() -> None:
+        first, second = await connect(database, "test"), await connect(database, "test")
+        refusals: list[StorageError] = []
+
+        async def meanwhile(_: float) -> None:
+            with pytest.raises(StorageError) as raised:
+                await prune(second, samples.NOW, Retention(), sleep=no_pause)
+            refusals.append(raised.value)
+
+        await ensure(first, [DAY - 40])
+        await prune(first, samples.NOW, Retention(), sleep=meanwhile)
+        assert {error.reason for error in refusals} == {StorageReason.BUSY}
+        assert (await prune(second, samples.NOW, Retention(), sleep=no_pause)).held is None
+        await first.close()
+        await second.close()
+
+    asyncio.run(main())
+
+
+def test_prune_empties_the_default_partition_piece_by_piece(database: str) -> None:
+    async def main() -> None:
+        connection = await connect(database, "test")
+        pauses: list[float] = []
+
+        async def pause(pause_s: float) -> None:
+            pauses.append(pause_s)
+
+        rows = 2 * CHUNK_ROWS + 1
+        await connection.execute(
+            "INSERT INTO position SELECT 'A-1', $1, 1, 2, 3, NULL, NULL FROM generate_series(1, $2)", (DAY - 40) * DAY_US, rows
+        )
+        await prune(connection, samples.NOW, Retention(), sleep=pause)
+        assert await connection.fetchval("SELECT count(*) FROM position") == 0
+        assert len(pauses) == 2
+        await connection.close()
+
+    asyncio.run(main())
+
+
+def test_ensure_leaves_days_to_the_default_partition_while_a_dump_reads_it(database: str) -> None:
+    async def main() -> None:
+        connection = await connect(database, "test")
+        reader = await connect(database, "a dump")
+        transaction = reader.transaction()
+        await transaction.start()
+        await reader.execute("LOCK TABLE event_default IN ACCESS SHARE MODE")
+        await ensure(connection, [DAY])
+        assert partition_name("event", DAY) not in await parts(connection)
+        assert partition_name("incident", DAY) in await parts(connection)
+        await transaction.rollback()
+        await ensure(connection, [DAY])
+        assert partition_name("event", DAY) in await parts(connection)
+        await reader.close()
         await connection.close()
 
     asyncio.run(main())

@@ -8,7 +8,9 @@ import pytest
 
 from core.recovered import EMPTY
 from storage.errors import Fenced, StorageError, StorageReason
-from storage.partitions import Retention
+from storage.migrate import Migration, known, migrate
+from storage.partitions import Pruned, Retention
+from storage.session import connect
 from storage.store import Store
 from tests.storage import samples
 
@@ -20,11 +22,13 @@ async def no_pause(_: float) -> None:
 def test_store_lives_from_an_empty_database_to_a_successor(empty_database: str) -> None:
     async def main() -> None:
         store = await Store.open(empty_database, "almaty")
-        assert len(await store.migrate()) >= 1
-        assert await store.migrate() == []
+        assert await store.pending() == known()
         with pytest.raises(Fenced):
             await store.commit(samples.batch(1))
-        assert await store.become_active() == 1
+        migrated: list[Migration] = []
+        assert await store.become_active(on_migrated=migrated.append) == 1
+        assert migrated == known()
+        assert await store.pending() == []
         assert await store.recover() == EMPTY
         await store.prepare_days(samples.NOW)
         await store.commit(samples.batch(1, samples.taken([samples.plate(1)]), high_water={"cams": 1}))
@@ -39,7 +43,8 @@ def test_store_lives_from_an_empty_database_to_a_successor(empty_database: str) 
         assert (await standby.recover()).high_water == {"cams": 1}
         await standby.commit(samples.batch(2))
         assert await standby.verify(lambda _: b"") == []
-        assert await standby.prune(samples.NOW, Retention()) == []
+        assert await standby.prune(samples.NOW, Retention()) == Pruned([], held=None)
+        assert await standby.pruned_us() == samples.NOW
         with pytest.raises(Fenced):
             await store.commit(samples.batch(3))
         await standby.close()
@@ -55,6 +60,33 @@ def test_store_becomes_active_again_when_asked(database: str) -> None:
         assert await store.become_active() == 2
         assert (await store.recover()).batch_no == 1
         await store.commit(samples.batch(2))
+        await store.close()
+
+    asyncio.run(main())
+
+
+def test_become_active_says_what_is_in_the_way_of_a_migration_and_goes_on_when_it_is_gone(empty_database: str) -> None:
+    async def main() -> None:
+        reader = await connect(empty_database, "a dump")
+        # 0010 changes the table `centre`.
+        await migrate(reader, [one for one in known() if one.number < 10])
+        before = reader.transaction()
+        await before.start()
+        await reader.execute("LOCK TABLE centre IN ACCESS SHARE MODE")
+        blocked: list[StorageError] = []
+        freeing: list[asyncio.Task[None]] = []
+
+        def note(error: StorageError) -> None:
+            blocked.append(error)
+            freeing.append(asyncio.create_task(before.rollback()))
+
+        store = await Store.open(empty_database)
+        await store.become_active(on_blocked=note)
+        assert [error.reason for error in blocked] == [StorageReason.UNREACHABLE]
+        assert "lock timeout" in blocked[0].text
+        assert await store.pending() == []
+        await asyncio.gather(*freeing)
+        await reader.close()
         await store.close()
 
     asyncio.run(main())
