@@ -15,7 +15,8 @@ from typing import Final
 
 import msgspec
 
-from core.events import AnyEvent, Position
+from core.events import KIND_OF, Alarm, AnyEvent, Call, Position
+from core.instant import to_datetime
 from core.vocabulary import RejectCode
 from loadtest.ledger import Latencies
 from loadtest.locust_users.teller import Due, due_of
@@ -25,11 +26,14 @@ KEPT_FAULTS: Final = 100
 """Faults of one kind that a client names; more of the same help nobody."""
 CELLS: Final = 600
 """Stretches into which a run is divided for the plots, a second each or longer."""
+GROUP_US: Final = 1_000
+"""Events of one kind that are due within so long are accounted for together, as due when the first of them was. Locust's own
+figures are rounded to a millisecond, and accounting for each alone costs more than making it."""
 LEDGER: Final = "ledger"
 RUN: Final = "run"
 
-Report = Callable[[str, float], None]
-"""Told of each answer: what was answered, and after how many milliseconds."""
+Report = Callable[[str, float, int], None]
+"""Told of answers: what was answered, after how many milliseconds, and how many of these there were at once."""
 
 
 class Cell(msgspec.Struct):
@@ -124,18 +128,18 @@ class Recorder:
         self._started_us = started_us
         self._latencies: dict[tuple[str, int], Latencies] = {}
 
-    def due(self, what: str, due_us: int) -> None:
+    def due(self, what: str, due_us: int, times: int = 1) -> None:
         """Something was due."""
-        self._cell(what, due_us).due += 1
+        self._cell(what, due_us).due += times
 
-    def answered(self, what: str, due_us: int, now_us: int) -> None:
+    def answered(self, what: str, due_us: int, now_us: int, times: int = 1) -> None:
         """It was answered."""
-        self._cell(what, now_us).acked += 1
+        self._cell(what, now_us).acked += times
         key = what, self._number(due_us)
         latencies = self._latencies.get(key)
         if latencies is None:
             latencies = self._latencies[key] = Latencies()
-        latencies.add(now_us - due_us)
+        latencies.add(now_us - due_us, times)
 
     def finished(self) -> Series:
         """The series with its latencies."""
@@ -155,6 +159,22 @@ class Recorder:
         return cell
 
 
+class _Group:
+    """Events of one kind behind one another that were due within `GROUP_US`."""
+
+    __slots__ = ("count", "due_us", "kind")
+
+    def __init__(self, kind: type[AnyEvent], due_us: int, count: int) -> None:
+        self.kind = kind
+        self.due_us = due_us
+        self.count = count
+
+    @property
+    def what(self) -> str:
+        """The kind as it is on the wire."""
+        return _WORDS[self.kind]
+
+
 class SourceAccount:
     """One source while it speaks."""
 
@@ -165,8 +185,8 @@ class SourceAccount:
         self.cuts = 0
         self._recorder = recorder
         self._report = report
-        self._pending: deque[tuple[int, str]] = deque()
-        """(due, kind) of each event from `acked + 1` on."""
+        self._pending: deque[_Group] = deque()
+        """What lies behind `acked`, oldest first."""
         self._kinds: Counter[str] = Counter()
         self._positions: list[tuple[int, int]] = []
         self._watched: list[int] = []
@@ -178,33 +198,44 @@ class SourceAccount:
         return not self._pending
 
     def send(self, due: Iterable[Due], now_us: int) -> list[AnyEvent]:
-        """Enters events into the account as sent; gives them as they are to be sent."""
-        events = []
+        """Enters events into the account as sent; gives them with their numbers and times, as they are to be sent."""
+        events: list[AnyEvent] = []
+        group = _Group(Position, 0, 0)
+        groups: list[_Group] = []
         for due_us, event in due:
             self.sent += 1
-            kind = type(event).__struct_config__.tag
-            what = str(kind)
-            self._kinds[what] += 1
-            if what in ("call", "alarm"):
+            kind = type(event)
+            if kind is not group.kind or due_us - group.due_us > GROUP_US or not groups:
+                group = _Group(kind, due_us, 0)
+                groups.append(group)
+            group.count += 1
+            if kind is Call or kind is Alarm:
                 self._watched.append(self.sent)
-            elif type(event) is Position:
+            elif kind is Position:
                 if self._positions and self._positions[-1][1] == self.sent - 1:
                     self._positions[-1] = self._positions[-1][0], self.sent
                 else:
                     self._positions.append((self.sent, self.sent))
-            self._pending.append((due_us, what))
-            self._recorder.due(what, due_us)
-            self._recorder.late.add(now_us - due_us)
-            events.append(event)
+            events.append(_replace(event, seq=self.sent, at=to_datetime(due_us)))
+        for group in groups:
+            self._kinds[group.what] += group.count
+            self._recorder.due(group.what, group.due_us, group.count)
+            self._recorder.late.add(now_us - group.due_us, group.count)
+        self._pending += groups
         return events
 
     def acknowledge(self, seq: int, now_us: int) -> None:
         """Everything up to `seq` is acknowledged."""
-        while self.acked < seq and self._pending:
-            due_us, what = self._pending.popleft()
-            self.acked += 1
-            self._recorder.answered(what, due_us, now_us)
-            self._report(what, (now_us - due_us) / 1000)
+        pending = self._pending
+        while self.acked < seq and pending:
+            group = pending[0]
+            count = min(group.count, seq - self.acked)
+            self.acked += count
+            group.count -= count
+            if not group.count:
+                pending.popleft()
+            self._recorder.answered(group.what, group.due_us, now_us, count)
+            self._report(group.what, (now_us - group.due_us) / 1000, count)
 
     def refuse(self, seq: int | None, code: RejectCode) -> None:
         """An event was answered with an error."""
@@ -237,6 +268,8 @@ class _View(msgspec.Struct, frozen=True, gc=False):
     told: tuple[_Told, ...] = ()
 
 
+_WORDS: Final = {kind: number.name.lower() for kind, number in KIND_OF.items()}
+_replace: Final = msgspec.structs.replace
 _read_view: Final = msgspec.json.Decoder(_View).decode
 
 
@@ -268,15 +301,18 @@ class ClientAccount:
         self._disordered: list[tuple[int, int]] = []
         self._under_way: set[int] = set()
         """Incidents told in the parts of a whole that is not there yet."""
+        self._back = False
+        """Whether the next message is the first one after a comeback."""
         self._told_again: set[int] = set()
         """Those of a whole that was broken off: it is told again from its beginning."""
 
     def apply(self, message: Snapshot | Changes, now_us: int) -> None:
         """Takes one message of the subscription. Raises `msgspec.DecodeError` for a view that is none."""
         fresh = isinstance(message, Changes)
-        reset = isinstance(message, Snapshot) and message.reset
-        if reset and self.cursor is not None:
-            self.reset += 1
+        if self._back:
+            self._back = False
+            self.resumed += fresh
+            self.reset += not fresh
         for raw in message.incidents:
             view = _read_view(raw)
             self._version(view, excused=not fresh)
@@ -290,6 +326,7 @@ class ClientAccount:
     def cut(self) -> None:
         """The connection is gone."""
         self.cuts += 1
+        self._back = True
         self._told_again |= self._under_way
         self._under_way.clear()
 
@@ -326,7 +363,7 @@ class ClientAccount:
                 self._calls.add(told.event)
                 if counted:
                     self._recorder.answered(SEEN, due_us, now_us)
-                    self._report(SEEN, (now_us - due_us) / 1000)
+                    self._report(SEEN, (now_us - due_us) / 1000, 1)
 
 
 SEEN: Final = "call → client"

@@ -177,6 +177,13 @@ class Desk:
         return True
 
     def _read(self, wire: WsWire, generation: int) -> None:
+        try:
+            self._hear(wire, generation)
+        finally:
+            wire.cut()
+        self._lost(generation)
+
+    def _hear(self, wire: WsWire, generation: int) -> None:
         while generation == self._generation and (messages := wire.receive()):
             arrived_us = now_us()
             for payload in messages:
@@ -202,7 +209,6 @@ class Desk:
                     case _:
                         continue
             self._heard.set()
-        self._lost(generation)
 
     def _lost(self, generation: int) -> None:
         if generation != self._generation:

@@ -155,6 +155,13 @@ class Lane:
         return True
 
     def _read(self, wire: Wire, generation: int) -> None:
+        try:
+            self._hear(wire, generation)
+        finally:
+            wire.cut()
+        self._lost(generation)
+
+    def _hear(self, wire: Wire, generation: int) -> None:
         while pieces := wire.receive():
             arrived_us = now_us()
             with self._lock:
@@ -181,7 +188,6 @@ class Lane:
                                 # A heartbeat; after a goodbye the connection ends.
                                 continue
             self._heard.set()
-        self._lost(generation)
 
     def _lost(self, generation: int) -> None:
         with self._lock:

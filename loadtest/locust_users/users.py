@@ -17,6 +17,7 @@ import msgspec
 from locust import User, task
 from locust.env import Environment
 from locust.exception import StopUser
+from locust.stats import RequestStats, bucket_response_time
 
 from core.commands import Close, CreateIncident
 from core.events import Fix
@@ -31,13 +32,13 @@ from loadtest.locust_users.desk import Desk, new_id
 from loadtest.locust_users.lane import BACKLOG_EVENTS, Lane, LaneError, now_us
 from loadtest.locust_users.plan import USERS, Profile, Timeline
 from loadtest.locust_users.setting import named_folder, read
-from loadtest.locust_users.teller import Due, Teller
+from loadtest.locust_users.teller import Due, StreamTeller, Teller
 from loadtest.locust_users.wire import TcpWire, Wire, WsWire
 from protocols.dispatch.message import Answer, Changes, Snapshot
 from protocols.ingest.message import WEBSOCKET_PATH, Framing
 
-TICK_S: Final = 0.005
-"""How often a source looks for what is due."""
+LOOK_S: Final = 0.005
+"""How often a client looks whether it has seen the end."""
 HABITS: Final = Habits(accept_s=20.0, turnout_s=60.0, work_s=240.0, decline_share=0.03, silent_share=0.02)
 """In the crews' own time, but for the positions, one in five seconds of the clock."""
 NOTHING: Final = Rates(happenings=0.0, panels=0.0, plates=0.0, readings=0.0, analytics=0.0)
@@ -57,11 +58,16 @@ class Participant(User):
         super().__init__(environment)
         self.part: Run
 
-    def report(self, what: str, took_ms: float) -> None:
-        """Something has been answered after so long."""
+    def report(self, what: str, took_ms: float, times: int = 1) -> None:
+        """Something has been answered after so long, or so many of its kind at once.
+
+        Locust's event is fired once for all of them; its statistics count each.
+        """
         self.environment.events.request.fire(
             request_type=self.transport, name=what, response_time=took_ms, response_length=0, exception=None, context={}
         )
+        if times > 1:
+            count_more(self.environment.stats, self.transport, what, took_ms, times - 1)
 
     def failed(self, what: str, error: Exception) -> None:
         """Something was not answered at all."""
@@ -95,6 +101,8 @@ class Source(Participant):
     framing: ClassVar[Framing] = Framing.NDJSON
     profile: ClassVar[str] = "people"
     """Field of the plan that says how what it tells changes over the run."""
+    tick_s: ClassVar[float] = 0.004
+    """How often it looks for what is due."""
 
     def share_of(self, rates: Rates) -> Rates:
         """What of the city's happenings this class tells."""
@@ -131,7 +139,8 @@ class Source(Participant):
         rates = run.plan.rates(run.setting.seconds, run.setting.times / self.others())
         profile: Profile = getattr(run.plan, self.profile)
         timeline = Timeline(profile, run.setting.seconds)
-        self._teller = Teller(CONDUCT.city(), self.share_of(rates), timeline, run.seed_of(name), run.started_us)
+        make = Teller if self.profile == "people" else StreamTeller
+        self._teller = make(CONDUCT.city(), self.share_of(rates), timeline, run.seed_of(name), run.started_us)
 
     def due(self, until_us: int) -> Sequence[Due]:
         """What is to be told up to an instant."""
@@ -150,7 +159,7 @@ class Source(Participant):
             lane.push(self.due(until_us) if lane.backlog < BACKLOG_EVENTS else ())
             if until_us >= run.ends_us:
                 return
-            time.sleep(TICK_S)
+            time.sleep(self.tick_s)
 
     def _welcomed(self, took_ms: float) -> None:
         self.report("hello → welcome", took_ms)
@@ -199,6 +208,7 @@ class CameraSystem(TcpSource):
 
     framing = Framing.MSGPACK
     profile = "plates"
+    tick_s = 0.01
 
     def share_of(self, rates: Rates) -> Rates:
         """Plate reads."""
@@ -210,6 +220,7 @@ class SmartCity(WsSource):
 
     framing = Framing.MSGPACK
     profile = "readings"
+    tick_s = 0.01
 
     def share_of(self, rates: Rates) -> Rates:
         """Readings."""
@@ -346,12 +357,23 @@ class DispatchClient(Participant):
             if time.monotonic() > give_up_s:
                 self.failed("end", LaneError(f"{account.client}: incident {answer.incident} was not told"))
                 return
-            time.sleep(TICK_S)
+            time.sleep(LOOK_S)
         account.complete = True
         desk.command(Close(command_id=new_id(), incident=answer.incident, result="load run: the end"), give_up_s)
 
     def _measured(self, what: str, took_ms: float) -> None:
         self.report(what, took_ms)
+
+
+def count_more(stats: RequestStats, transport: str, what: str, took_ms: float, times: int) -> None:
+    """Adds answers to locust's statistics that were like the one it has just been told of."""
+    now_s = int(time.time())
+    bucket = bucket_response_time(took_ms)
+    for entry in (stats.total, stats.get(what, transport)):
+        entry.num_requests += times
+        entry.num_reqs_per_sec[now_s] += times
+        entry.total_response_time += round(took_ms * times)
+        entry.response_times[bucket] += times
 
 
 def own_crews(city: City, name: str, number: int, parts: int) -> City:
