@@ -100,6 +100,8 @@ class WorkerLedger(msgspec.Struct, frozen=True, kw_only=True):
     sources: list[SourceLedger]
     clients: list[ClientLedger]
     series: Series
+    cpu_s: float
+    """CPU time of the process from the run's beginning until this was written."""
     late: dict[int, int]
     """By how much events were handed to their connection after they were due, as buckets: the generator's own fault."""
 

@@ -64,6 +64,7 @@ class Run:
         self.clients: list[ClientAccount] = []
         self.look = threading.Event()
         """Set when everything that all sources sent is acknowledged."""
+        self._cpu_s = time.process_time()
         self._names: dict[str, int] = {}
         self._busy = 0
         self._looking = 0
@@ -126,6 +127,7 @@ class Run:
             sources=[account.ledger() for account in self.sources],
             clients=[account.ledger() for account in self.clients],
             series=self.recorder.finished(),
+            cpu_s=time.process_time() - self._cpu_s,
             late=self.recorder.late.buckets,
         )
 

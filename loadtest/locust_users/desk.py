@@ -155,11 +155,11 @@ class Desk:
 
     def _try(self) -> bool:
         self._begun_us = now_us()
-        self._whole.clear()
         resumed = self._cursor() is not None
         try:
             wire = WsWire(self._address, PATH, text=True)
             self._generation += 1
+            self._whole.clear()
             self._wire = wire
             wire.send(_encode(Hello(protocol=PROTOCOL, token=self._token, client=self._name)))
             wire.send(
@@ -172,6 +172,7 @@ class Desk:
             return False
         threading.Thread(target=self._read, args=(wire, self._generation), daemon=True).start()
         if not self._whole.wait(PATIENCE_S) or self._wire is not wire:
+            wire.cut()
             return False
         self._measured("resumption" if resumed else "snapshot", (now_us() - self._begun_us) / 1000)
         return True

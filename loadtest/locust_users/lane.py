@@ -138,18 +138,26 @@ class Lane:
 
     def _try(self) -> bool:
         begun_us = now_us()
-        self._welcome.clear()
         try:
             wire = self._open_wire()
-            with self._lock:
-                self._generation += 1
-                hello = self._session.connect()
-                self._wire = wire
-            wire.send(hello)
         except OSError:
             return False
-        threading.Thread(target=self._read, args=(wire, self._generation), daemon=True).start()
+        with self._lock:
+            # From here on nobody who speaks of an earlier connection is heard.
+            self._generation += 1
+            generation = self._generation
+            self._welcome.clear()
+            hello = self._session.connect()
+            self._wire = wire
+        threading.Thread(target=self._read, args=(wire, generation), daemon=True).start()
+        try:
+            wire.send(hello)
+        except OSError:
+            self._lost(generation)
+            return False
         if not self._welcome.wait(PATIENCE_S) or not self._session.welcomed:
+            wire.cut()
+            self._lost(generation)
             return False
         self._told_welcome((now_us() - begun_us) / 1000)
         return True
@@ -198,5 +206,5 @@ class Lane:
                 self.account.cuts += 1
             self._session.disconnected()
             self._wire = None
-        self._welcome.set()
-        self._heard.set()
+            self._welcome.set()
+            self._heard.set()

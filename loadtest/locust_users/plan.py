@@ -186,15 +186,6 @@ PLANS: Final[Mapping[str, Plan]] = {
             "DispatchClient": 40,
         },  # assumption: the desks, cars and boards of a city's centre that are open at once
     ),
-    "ceiling": Plan(
-        title="More than a worker can make, to see how much it can",
-        calls_s=20_000.0,
-        alarms_s=20_000.0,
-        analytics_s=0.0,
-        plates_s=400_000.0,
-        readings_s=400_000.0,
-        users=dict.fromkeys(USERS, 1),
-    ),
 }
 """Name of a shape → what it plays. Sources: calls a day of Astana and of the country, the ten times of a storm, the number of
 cameras and readers and how often crews report are the figures of the field that the project was begun with (112 services of

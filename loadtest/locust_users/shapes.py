@@ -57,18 +57,11 @@ class ReconnectStorm(Planned):
     plan = PLANS["reconnect"]
 
 
-class Ceiling(Planned):
-    """One user of a class with more to say than it can: how much one worker makes."""
-
-    plan = PLANS["ceiling"]
-
-
 SHAPES: Final[Mapping[str, type[Planned]]] = {
     "day": CityDay,
     "new_year": NewYearsNight,
     "earthquake": Earthquake,
     "reconnect": ReconnectStorm,
-    "ceiling": Ceiling,
 }
 
 

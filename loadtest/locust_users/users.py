@@ -37,6 +37,8 @@ from loadtest.locust_users.wire import TcpWire, Wire, WsWire
 from protocols.dispatch.message import Answer, Changes, Snapshot
 from protocols.ingest.message import WEBSOCKET_PATH, Framing
 
+CATCH_UP_US: Final = 250_000
+"""Stretch of what was due that a source which is behind makes at once, before it looks how much is waiting."""
 LOOK_S: Final = 0.005
 """How often a client looks whether it has seen the end."""
 HABITS: Final = Habits(accept_s=20.0, turnout_s=60.0, work_s=240.0, decline_share=0.03, silent_share=0.02)
@@ -151,15 +153,21 @@ class Source(Participant):
 
     def _tell(self, run: Run, lane: Lane) -> None:
         cuts = [run.started_us + round(share * run.setting.seconds * 1e6) for share in run.plan.cuts]
-        while True:
-            until_us = now_us()
-            if cuts and cuts[0] <= until_us:
+        reached_us = run.started_us
+        while reached_us < run.ends_us:
+            present_us = now_us()
+            if present_us > run.ends_us + run.setting.drain_s * 1e6:
+                raise LaneError(f"{lane.account.source}: {(run.ends_us - reached_us) / 1e6:.1f} s of events were never sent")
+            if cuts and cuts[0] <= present_us:
                 cuts.pop(0)
                 lane.cut()
-            lane.push(self.due(until_us) if lane.backlog < BACKLOG_EVENTS else ())
-            if until_us >= run.ends_us:
-                return
-            time.sleep(self.tick_s)
+            if lane.backlog < BACKLOG_EVENTS:
+                reached_us = max(reached_us, min(present_us, reached_us + CATCH_UP_US))
+                lane.push(self.due(reached_us))
+            else:
+                lane.push(())
+            if reached_us >= present_us - CATCH_UP_US:
+                time.sleep(self.tick_s)
 
     def _welcomed(self, took_ms: float) -> None:
         self.report("hello → welcome", took_ms)

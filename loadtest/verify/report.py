@@ -121,7 +121,10 @@ def _circumstances(books: Books) -> Iterable[tuple[str, str]]:
         yield f"run {run.token}", f"began {rfc3339(run.started_us)}, {len(run.ended)} of {run.workers} workers"
         for ledger in books.ledgers:
             if ledger.token == run.token:
-                yield f"… {ledger.worker}", f"{len(ledger.sources)} sources, {len(ledger.clients)} dispatch clients"
+                sent = sum(source.sent for source in ledger.sources)
+                users = f"{len(ledger.sources)} sources, {len(ledger.clients)} dispatch clients"
+                spent = f"{ledger.cpu_s:.1f} s of CPU, {sent / max(ledger.cpu_s, 1e-3):,.0f} events sent for each"
+                yield f"… {ledger.worker}", f"{users}; {spent}"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -175,6 +175,7 @@ def test_the_series_of_two_workers_add_up() -> None:
                 sources=[account.ledger()],
                 clients=[],
                 series=recorder.finished(),
+                cpu_s=0.0,
                 late={},
             )
         )
