@@ -106,7 +106,7 @@ def play(folder: Path, setting: Setting, *, workers: int = 0, web_port: int | No
     leader = ["--web-host", HOST, "--web-port", str(web_port)] if web_port is not None else ["--headless", "--only-summary"]
     leader += ["--csv", str(folder / "locust"), "--html", str(folder / "locust.html")]
     if not workers:
-        return _locust(folder, "locust", leader).wait()
+        return _ended(_locust(folder, "locust", leader))
     port = str(_free_port())
     master = _locust(
         folder,
@@ -118,7 +118,7 @@ def play(folder: Path, setting: Setting, *, workers: int = 0, web_port: int | No
         for number in range(workers)
     ]
     try:
-        return master.wait()
+        return _ended(master)
     finally:
         for process in (master, *others):
             if process.poll() is None:
@@ -133,6 +133,15 @@ def _locust(folder: Path, name: str, arguments: Sequence[str]) -> subprocess.Pop
     command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--loglevel", "WARNING", *arguments]
     with (folder / f"{name}.log").open("wb") as log:
         return subprocess.Popen(command, env=environment, cwd=PROJECT, stdout=log, stderr=subprocess.STDOUT)
+
+
+def _ended(process: subprocess.Popen[bytes]) -> int:
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            # Locust was interrupted too and ends by itself; what it played is still to be proved.
+            continue
 
 
 def _free_port() -> int:

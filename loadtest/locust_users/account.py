@@ -319,7 +319,8 @@ class ClientAccount:
             view = _read_view(raw)
             self._version(view, excused=not fresh)
             self._under_way.add(view.incident_id)
-            self._calls_of(view, now_us, counted=fresh)
+            # An incident may come into a district long after its call; only who watches everything is told of it at once.
+            self._calls_of(view, now_us, counted=fresh and not self.territory)
         if not message.more:
             self.cursor = message.cursor
             self._under_way.clear()
@@ -369,6 +370,7 @@ class ClientAccount:
 
 
 SEEN: Final = "call → client"
+"""A call until a client that watches the whole centre is told of it."""
 
 
 def _note(faults: list[tuple[int, int]], view: _View) -> None:

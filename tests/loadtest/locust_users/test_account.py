@@ -106,10 +106,12 @@ def snapshot(*views: msgspec.Raw, reset: bool = True, more: bool = False) -> Sna
     return Snapshot(subscription="load", cursor=5, reset=reset, incidents=views, more=more)
 
 
-def watched(messages: Sequence[Told], recorder: Recorder | None = None) -> tuple[ClientLedger, list[tuple[str, float]]]:
+def watched(
+    messages: Sequence[Told], recorder: Recorder | None = None, territory: str = ""
+) -> tuple[ClientLedger, list[tuple[str, float]]]:
     reported: list[tuple[str, float]] = []
     account = ClientAccount(
-        "t-w0-client", "", "t-", recorder or Recorder(START_US, 60.0), lambda what, ms, _: reported.append((what, ms))
+        "t-w0-client", territory, "t-", recorder or Recorder(START_US, 60.0), lambda what, ms, _: reported.append((what, ms))
     )
     for message in messages:
         if message is None:
@@ -157,6 +159,11 @@ def test_a_call_is_seen_once_and_dated_from_its_own_instant() -> None:
 
 def test_calls_that_a_snapshot_tells_have_no_latency() -> None:
     ledger, reported = watched([snapshot(view(7, 1, START_US))])
+    assert (ledger.calls_seen, reported) == (1, [])
+
+
+def test_a_district_that_an_incident_comes_into_later_dates_no_call() -> None:
+    ledger, reported = watched([snapshot(), changes(view(7, 5, START_US))], territory="kz/city/north")
     assert (ledger.calls_seen, reported) == (1, [])
 
 

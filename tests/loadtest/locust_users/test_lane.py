@@ -25,10 +25,11 @@ class _Seq(msgspec.Struct):
 
 
 class Centre:
-    """Takes connections one after another. Of each it reads so many events, commits them, acknowledges some, and hangs up."""
+    """Takes connections one after another. Of each it reads so many events, commits them and acknowledges some; it hangs up
+    where it has left any open, and else waits for the source to do so."""
 
     def __init__(self, *connections: tuple[int, int]) -> None:
-        """Each connection: events read, and how many of all events so far are acknowledged before it ends."""
+        """Each connection: events read, and how many of all events so far are acknowledged."""
         self._server = socket.create_server(("127.0.0.1", 0))
         self.address: tuple[str, int] = self._server.getsockname()
         self.committed: list[int] = []
@@ -47,7 +48,7 @@ class Centre:
                     self.committed += [msgspec.json.decode(lines.readline(), type=_Seq).seq for _ in range(events)]
                     if acknowledged:
                         self._say(connection, Ack(acknowledged))
-                    if (events, acknowledged) == connections[-1]:
+                    if acknowledged == len(self.committed):
                         lines.read()
 
     def _say(self, connection: socket.socket, message: Welcome | Ack) -> None:
