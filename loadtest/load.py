@@ -22,35 +22,25 @@ from typing import Final
 import asyncpg
 import msgspec
 
-from loadtest.city import CITY_TERRITORY
-from loadtest.city_files import write_city
 from loadtest.locust_users import setting as settings
 from loadtest.locust_users.plan import PLANS, USERS
 from loadtest.locust_users.setting import CitySize, Setting
 from loadtest.verify.__main__ import verify
 from loadtest.verify.books import BooksError
-from ops.own_service import Addresses, OwnServiceError, own_service
+from ops.demo_service import CONFIGURATION as DEMO
+from ops.demo_service import demo_service
+from ops.own_service import Addresses, OwnServiceError
 from storage.errors import StorageError
 
 PROJECT: Final = Path(__file__).parents[1]
 LOCUSTFILE: Final = PROJECT / "loadtest" / "locust_users" / "locustfile.py"
 HOST: Final = "127.0.0.1"
-MADE: Final = ("ledger-*.json", "run-*.json", "locust*.csv", "*.html", "*.log")
+MADE: Final = (
+    "ledger-*.json", "run-*.json", "locust_*.csv", "locust.html", "report.html", "locust.log", "master.log", "worker-*.log",
+)  # fmt: skip
 """What an earlier run has left in the folder."""
-CONFIGURATION: Final = f"""\
-[centre]
-name = "load"
-region = "KZ"
-territory = "{CITY_TERRITORY}"
-
-[terms]
-accept_s = 5
-no_crew_s = 10
-
-[positions]
-jump_mps = 0
-"""
-"""Terms short enough for some of them to pass within a run; the crews live faster than the clock, so their positions jump."""
+CONFIGURATION: Final = f"{DEMO}\n[positions]\njump_mps = 0\n"
+"""The demo's; but the crews live so much faster than the clock that their positions jump."""
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -75,14 +65,7 @@ def own_target(city: CitySize) -> Iterator[Target]:
         folder = Path(name)
         # The embedded server of a process run by root belongs to another user, who must be able to reach its files.
         folder.chmod(0o755)
-        files = write_city(city.build(), folder)
-        imports = (
-            ("map", "import", str(files.extract)),
-            ("territory", "import", str(files.territories)),
-            ("subscribers", "import", str(files.subscribers)),
-            ("devices", "import", str(files.devices)),
-        )
-        with own_service(folder, CONFIGURATION, imports) as service:
+        with demo_service(city.build(), folder, CONFIGURATION) as service:
             yield Target(service.addresses, service.centre.source_token, service.centre.client_token, service.dsn, own=True)
 
 
@@ -212,6 +195,9 @@ def main() -> int:
                 return run(
                     options.folder, target, setting_for(target, options), workers=options.workers, web_port=options.web_port
                 )
+        missing = [name for name in ("dsn", "source_token", "client_token") if not getattr(options, name)]
+        if missing:
+            parser.error(f"a running service needs --{missing[0].replace('_', '-')} too")
         addresses = msgspec.json.decode(options.serve_json.read_bytes(), type=Addresses)
         target = Target(addresses, options.source_token, options.client_token, options.dsn, own=False)
         return run(options.folder, target, setting_for(target, options), workers=options.workers, web_port=options.web_port)

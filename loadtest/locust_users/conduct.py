@@ -39,7 +39,7 @@ from loadtest.locust_users.lane import now_us
 from loadtest.locust_users.plan import PLANS, Plan
 from loadtest.locust_users.setting import Setting
 
-LEAD_S: Final = 1.0
+LEAD_S: Final = 2.0
 """From the beginning until the first event is due: everybody connects meanwhile."""
 _POLL_S: Final = 0.05
 
@@ -165,6 +165,8 @@ class Conduct:
             runner.register_message("jedel_settled", self._on_settled)
             runner.register_message("jedel_ended", self._on_ended)
         if not isinstance(runner, MasterRunner):
+            # Made before a run begins: it takes as long as everybody has to connect.
+            self.city()
             runner.register_message("jedel_begin", self._on_begin)
             runner.register_message("jedel_look", self._on_look)
 

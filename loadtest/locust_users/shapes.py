@@ -26,6 +26,11 @@ class Planned(LoadTestShape):
     plan: ClassVar[Plan]
     conduct: ClassVar[Conduct]
 
+    def reset_time(self) -> None:
+        """Locust begins a run, perhaps another one after one that is over."""
+        super().reset_time()
+        self.conduct.finished = False
+
     def tick(self) -> tuple[int, float] | None:
         """How many users there are now, and how fast they come; None when the run is over."""
         if self.conduct.finished:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from copy import copy
 from typing import ClassVar, Final
 
 import msgspec
@@ -386,7 +387,7 @@ def count_more(stats: RequestStats, transport: str, what: str, took_ms: float, t
 
 def own_crews(city: City, name: str, number: int, parts: int) -> City:
     """A city with every `parts`-th of its crews, under call signs that nobody else of any run has."""
-    own = CONDUCT.setting.city.build()
+    own = copy(city)
     own.crews = [
         msgspec.structs.replace(profile, call_sign=f"{name}-{profile.call_sign}")
         for profile in city.crews[number % parts :: parts]

@@ -29,6 +29,8 @@ for name, kind in shapes.SHAPES.items():
     ticks[name] = [shape.tick()]
     kind.conduct.finished = True
     ticks[name].append(shape.tick())
+    shape.reset_time()
+    ticks[name].append(shape.tick())
 json.dump({
     "chosen": type(chosen).__name__,
     "counts": {name: user.fixed_count for name, user in users.items() if user.fixed_count},
@@ -42,8 +44,8 @@ class Answer(msgspec.Struct):
 
     chosen: str
     counts: dict[str, int]
-    ticks: dict[str, tuple[tuple[int, float], None]]
-    """Shape → what it says while the run lasts, and when it is over."""
+    ticks: dict[str, tuple[tuple[int, float], None, tuple[int, float]]]
+    """Shape → what it says while the run lasts, when it is over, and when another one begins."""
 
 
 def ask(folder: Path, shape: str, only: str = "") -> Answer:
@@ -76,11 +78,12 @@ def test_locust_plays_the_shape_of_the_setting_with_its_plans_users_until_the_ru
     answer = ask(tmp_path, "reconnect")
     assert answer.chosen == "ReconnectStorm"
     assert answer.counts == counts_of("reconnect")
-    # There is a shape for each plan; users stay as many as they are, and None ends the run.
-    assert answer.ticks == {shape: ((sum(counts_of(shape).values()), 100.0), None) for shape in PLANS}
+    # There is a shape for each plan; users stay as many as they are, None ends the run, and another one can begin.
+    users = {shape: (sum(counts_of(shape).values()), 100.0) for shape in PLANS}
+    assert answer.ticks == {shape: (users[shape], None, users[shape]) for shape in PLANS}
 
 
 def test_one_class_of_users_can_be_played_alone(tmp_path: Path) -> None:
     answer = ask(tmp_path, "day", only="CameraSystem")
     assert answer.counts == {"CameraSystem": USERS["CameraSystem"]}
-    assert all(before == (USERS["CameraSystem"], 100.0) for before, _ in answer.ticks.values())
+    assert all(before == (USERS["CameraSystem"], 100.0) for before, _, _ in answer.ticks.values())
