@@ -28,7 +28,7 @@ class Planned(LoadTestShape):
 
     def reset_time(self) -> None:
         """Locust begins a run, perhaps another one after one that is over."""
-        super().reset_time()
+        LoadTestShape.reset_time(self)
         self.conduct.finished = False
 
     def tick(self) -> tuple[int, float] | None:
