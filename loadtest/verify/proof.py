@@ -7,9 +7,9 @@ Place in the flow: after it; pure. What counts as what:
   A position has none, because positions are kept thinned; its number lies below the mark.
 - *refused*: the error that the source was told is the row in `rejected_event`. A source whose connection broke may have missed
   being told.
-- *published*: each client entitled to a call's or an alarm's incident was told a version of it that knows the event. Entitled
-  is who watches the whole centre, or the territory in which the incident lies or one above. No client was told one version
-  twice, an older one after a newer one, or one that is not in the database.
+- *published*: each client of the same run that is entitled to a call's or an alarm's incident was told a version of it that
+  knows the event. Entitled is who watches the whole centre, or the territory in which the incident lies or one above. No client
+  was told one version twice, an older one after a newer one, or one that is not in the database.
 """
 
 from __future__ import annotations
@@ -103,21 +103,28 @@ def prove(runs: Iterable[RunRecord], ledgers: list[WorkerLedger], stored: Stored
     sources = [source for ledger in ledgers for source in ledger.sources]
     clients = [client for ledger in ledgers for client in ledger.clients]
     faults += _names([source.source for source in sources] + [client.client for client in clients])
-    watched: list[str] = []
-    for source in sources:
-        faults += _source(source, stored)
-        refused = {number for number, _ in stored.rejected.get(source.source, ())} | source.refused.keys()
-        watched += [f"{source.source}/{number}" for number in source.watched if number not in refused]
+    watched: dict[str, list[str]] = {}
+    for ledger in ledgers:
+        watched.setdefault(ledger.token, [])
+        for source in ledger.sources:
+            faults += _source(source, stored)
+            refused = {number for number, _ in stored.rejected.get(source.source, ())} | source.refused.keys()
+            labels = [f"{source.source}/{number}" for number in source.watched if number not in refused]
+            watched[ledger.token] += labels
     known = {source.source for source in sources}
     for name in sorted((stored.events.keys() | stored.rejected.keys()) - known):
         faults.append(Fault(FaultKind.STORED_UNSENT, f"{name} has rows, and no ledger speaks of it"))
-    wanted, missing = _wanted(watched, stored)
-    faults += missing
+    incidents: set[int] = set()
     tellings = 0
-    for client in clients:
-        entitled = {number: want for number, want in wanted.items() if _entitled(client, number, stored)}
-        tellings += len(entitled)
-        faults += _client(client, entitled, stored)
+    for token, labels in watched.items():
+        # A client is there for its own run, and owes nothing to another one's.
+        wanted, missing = _wanted(labels, stored)
+        faults += missing
+        incidents |= wanted.keys()
+        for client in (client for ledger in ledgers if ledger.token == token for client in ledger.clients):
+            entitled = {number: want for number, want in wanted.items() if _entitled(client, number, stored)}
+            tellings += len(entitled)
+            faults += _client(client, entitled, stored)
     kinds: Counter[str] = Counter()
     for source in sources:
         kinds.update(source.kinds)
@@ -127,8 +134,8 @@ def prove(runs: Iterable[RunRecord], ledgers: list[WorkerLedger], stored: Stored
         stored=sum(len(stored.events.get(source.source, ())) for source in sources),
         refused=sum(len(stored.rejected.get(source.source, ())) for source in sources),
         positions=sum(last - first + 1 for source in sources for first, last in source.positions),
-        watched=len(watched),
-        incidents=len(wanted),
+        watched=sum(map(len, watched.values())),
+        incidents=len(incidents),
         tellings=tellings,
         clients=len(clients),
         kinds=dict(kinds),

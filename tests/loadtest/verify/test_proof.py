@@ -147,6 +147,29 @@ def test_each_fault_is_found_and_is_the_only_one(case: Case, line: str) -> None:
     assert [fault.line for fault in case.proof().faults] == [line]
 
 
+def test_the_clients_of_a_run_owe_nothing_to_another_run_of_the_folder() -> None:
+    """Locust's page can begin one run after another; the first one's clients have left when the second one's calls come."""
+    later = msgspec.structs.replace(PHONE, source="u-w0-phone", sent=1, acked=1, watched=[1], refused={}, kinds={"call": 1})
+    left = msgspec.structs.replace(WALL, seen={10: 2, 11: 1})
+    there = msgspec.structs.replace(WALL, client="u-w0-wall", seen={10: 3})
+    ledgers = [
+        WorkerLedger(token=token, worker="w0", cell_s=1.0, sources=[source], clients=[client], series={}, late={}, cpu_s=0.0)
+        for token, source, client in (("t", PHONE, left), ("u", later, there))
+    ]
+    stored = Stored(
+        events={"t-w0-phone": np.array([1, 2, 3], np.int64), "u-w0-phone": np.array([1], np.int64)},
+        rejected={"t-w0-phone": [(4, "time_out_of_range")]},
+        high_water={"t-w0-phone": 4, "u-w0-phone": 1},
+        incident_of={"t-w0-phone/1": 10, "t-w0-phone/2": 11, "u-w0-phone/1": 10},
+        version_of={"t-w0-phone/1": (10, 2), "t-w0-phone/2": (11, 1), "u-w0-phone/1": (10, 3)},
+        incidents={10: StoredIncident(3, ""), 11: StoredIncident(1, "")},
+    )
+    runs = [msgspec.structs.replace(RUN, token=token, workers=1, ended=["w0"]) for token in ("t", "u")]
+    proof = prove(runs, ledgers, stored)
+    assert proof.faults == []
+    assert (proof.totals.watched, proof.totals.incidents, proof.totals.tellings) == (3, 2, 3)
+
+
 def test_a_worker_without_a_ledger_is_found() -> None:
     kinds = {fault.kind for fault in Case(ledgers=("w0",)).proof().faults}
     # What it sent is in the tables, and nobody speaks of it.
