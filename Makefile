@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup check test test-real sim bench coefficients load demo serve lock clean
+.PHONY: help setup check test test-real sim bench coefficients load load-ui demo serve lock clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -15,9 +15,14 @@ WORKERS ?= 2
 SEEDS ?= 1000
 # The folder with the real files that `make test-real` reads; it is never copied into the project.
 REAL_DATA ?= ../shared/data
-# What `make load` sends: for so many seconds, so many times what the demo's city says.
+# What `make load` plays: which shape (day, new_year, earthquake, reconnect), for so many seconds, so many times as much, by so
+# many locust workers (0: one process).
+SHAPE ?= day
 LOAD_S ?= 20
-LOAD ?= 10
+LOAD ?= 1
+LOAD_WORKERS ?= 0
+# Where `make load-ui` shows locust's page, on this machine only.
+LOAD_UI_PORT ?= 8089
 # What `make serve` runs on: by default this machine only, with tokens that everybody knows.
 CONFIG ?= ops/example.toml
 
@@ -74,8 +79,11 @@ bench: $(INSTALLED) ## measures speed and memory against the baselines; results 
 coefficients: $(INSTALLED) ## measures what one event costs, for `jedel size`: writes ops/coefficients.json
 	$(PY) -m loadtest.cost
 
-load: $(INSTALLED) ## a short load run on a service and database of its own; fails if anything is lost (LOAD_S, LOAD)
-	$(PY) -m loadtest.load --seconds $(LOAD_S) --times $(LOAD)
+load: $(INSTALLED) ## a short load run on a service and database of its own, proved; build/load/report.html (SHAPE, LOAD_S, LOAD)
+	$(PY) -m loadtest.load --shape $(SHAPE) --seconds $(LOAD_S) --times $(LOAD) --workers $(LOAD_WORKERS)
+
+load-ui: $(INSTALLED) ## the same, begun by hand in locust's page on 127.0.0.1:8089; ^C ends it and proves what was played
+	$(PY) -m loadtest.load --shape $(SHAPE) --seconds $(LOAD_S) --times $(LOAD) --web-port $(LOAD_UI_PORT)
 
 demo: $(INSTALLED) ## a simulated city through real sockets, for DEMO_S seconds where there is no terminal
 	$(JEDEL) demo

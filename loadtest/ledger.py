@@ -9,7 +9,7 @@ monotonic clock; memory is bounded by what is under way, not by what has passed.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from math import exp, log
 from typing import Final
 
@@ -22,9 +22,20 @@ _STEP: Final = log(1.01)
 class Latencies:
     """A distribution of durations in microseconds, to one per cent, in bounded memory."""
 
-    def __init__(self) -> None:
-        self.count = 0
-        self._buckets: Counter[int] = Counter()
+    def __init__(self, buckets: Mapping[int, int] | None = None) -> None:
+        """Goes on from what another one's `buckets` were."""
+        self._buckets: Counter[int] = Counter(buckets or {})
+        self.count = self._buckets.total()
+
+    @property
+    def buckets(self) -> dict[int, int]:
+        """Bucket → durations in it: all that must be kept of the distribution."""
+        return dict(self._buckets)
+
+    def merge(self, buckets: Mapping[int, int]) -> None:
+        """Adds what another one has counted."""
+        self._buckets.update(buckets)
+        self.count += sum(buckets.values())
 
     def add(self, duration_us: int, times: int = 1) -> None:
         """Counts a duration; less than a microsecond counts as one."""

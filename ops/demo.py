@@ -64,9 +64,7 @@ def demo_city(seed: int) -> City:
     return City(seed, districts=4, streets=32, crews=90, cameras=200, subscribers=20_000, panels=120)
 
 
-def run_demo(
-    centre: Centre, dsn: str, city: City, seconds: float, view: View, *, seed: int = 1, rates: Rates = RATES
-) -> Verdict:
+def run_demo(centre: Centre, dsn: str, city: City, seconds: float, view: View, *, seed: int = 1) -> Verdict:
     """Plays the city for some seconds, shows it, waits until everything is settled, and counts.
 
     Args:
@@ -76,16 +74,15 @@ def run_demo(
         seconds: how long new events are sent.
         view: where it is shown.
         seed: of what happens.
-        rates: how often.
 
     Raises:
         DispatchError, IngestRefusedError: the centre refuses the demo's tokens.
         OSError, asyncpg.PostgresError: it cannot be reached.
     """
-    return uvloop.run(_run(centre, dsn, city, seconds, view, seed, rates))
+    return uvloop.run(_run(centre, dsn, city, seconds, view, seed))
 
 
-async def _run(centre: Centre, dsn: str, city: City, seconds: float, view: View, seed: int, rates: Rates) -> Verdict:
+async def _run(centre: Centre, dsn: str, city: City, seconds: float, view: View, seed: int) -> Verdict:
     before = await count_rows(dsn)
     shown: list[Frame] = []
 
@@ -98,7 +95,7 @@ async def _run(centre: Centre, dsn: str, city: City, seconds: float, view: View,
         outcome = await drive(
             centre,
             CityScript.SOURCES,
-            lambda start_us, next_seq: CityScript(city, rates, seed, start_us, next_seq, PACE, HABITS),
+            lambda start_us, next_seq: CityScript(city, RATES, seed, start_us, next_seq, PACE, HABITS),
             seconds,
             observe=observe,
         )

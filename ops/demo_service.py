@@ -29,8 +29,8 @@ no_crew_s = 10
 
 
 @contextmanager
-def demo_service(city: City, folder: Path) -> Iterator[OwnService]:
-    """A service of the demo's own with the city imported. Raises what `own_service` raises."""
+def demo_service(city: City, folder: Path, configuration: str = CONFIGURATION) -> Iterator[OwnService]:
+    """A service of the demo's own, or of a load run's, with the city imported. Raises what `own_service` raises."""
     files = write_city(city, folder)
     imports = (
         ("map", "import", str(files.extract)),
@@ -38,5 +38,5 @@ def demo_service(city: City, folder: Path) -> Iterator[OwnService]:
         ("subscribers", "import", str(files.subscribers)),
         ("devices", "import", str(files.devices)),
     )
-    with own_service(folder, CONFIGURATION, imports) as service:
+    with own_service(folder, configuration, imports) as service:
         yield service

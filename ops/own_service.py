@@ -59,6 +59,7 @@ class Addresses(msgspec.Struct, frozen=True):
 
     pid: int
     ingest_tcp: tuple[str, int]
+    ingest_ws: tuple[str, int]
     dispatch: tuple[str, int]
 
 
@@ -66,6 +67,7 @@ class OwnService(msgspec.Struct, frozen=True):
     """A running service."""
 
     centre: Centre
+    addresses: Addresses
     dsn: str
     log: Path
 
@@ -102,7 +104,7 @@ def own_service(folder: Path, configuration: str, imports: Sequence[tuple[str, .
                 source_token=SOURCE_TOKEN,
                 client_token=CLIENT_TOKEN,
             )
-            yield OwnService(centre=centre, dsn=server.dsn, log=log)
+            yield OwnService(centre=centre, addresses=addresses, dsn=server.dsn, log=log)
     finally:
         server.stop()
 

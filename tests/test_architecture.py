@@ -139,24 +139,51 @@ def test_pure_modules_touch_no_world() -> None:
     assert wrong == []
 
 
-def test_loadtest_never_reaches_trio() -> None:
-    # A process patched by gevent cannot run Trio, so not even through another package of ours (imports inside functions count).
+def ways_to(forbidden: set[str], package: str) -> list[str]:
+    """How the files of a package reach a module, through whatever other package of ours; imports inside functions count."""
     modules = {dotted(path): path for path in FILES}
-    waiting: list[tuple[str, tuple[str, ...]]] = [(dotted(path), (dotted(path),)) for path in sources("loadtest")]
+    waiting: list[tuple[str, tuple[str, ...]]] = [(dotted(path), (dotted(path),)) for path in sources(package)]
     seen: set[str] = set()
+    found = []
     while waiting:
         name, way = waiting.pop()
         if name in seen:
             continue
         seen.add(name)
         for one in imports_in(modules[name]):
-            assert one.top != "trio", f"{' → '.join(way)} → trio"
+            if one.top in forbidden:
+                found.append(" → ".join((*way, one.module)))
             # Importing a.b.c runs a and a.b first.
             parts = one.module.split(".")
             for end in range(1, len(parts) + 1):
                 reached = ".".join(parts[:end])
                 if reached in modules:
                     waiting.append((reached, (*way, reached)))
+    return found
+
+
+def test_loadtest_never_reaches_trio() -> None:
+    # A process patched by gevent cannot run Trio.
+    assert ways_to({"trio"}, "loadtest") == []
+
+
+def test_locusts_users_reach_no_event_loop() -> None:
+    assert ways_to({"trio", "asyncio", "asyncpg", "picows", "uvloop"}, "loadtest/locust_users") == []
+
+
+def test_nobody_else_imports_what_locust_patches() -> None:
+    # Importing locust replaces sockets, threads and sleeps of the whole process for good.
+    patching = {"locust", "gevent"}
+    patched = {dotted(path) for path in sources("loadtest/locust_users") if {one.top for one in imports_in(path)} & patching}
+    assert patched
+    outside = [path for path in [*FILES, *sources("tests")] if dotted(path).rpartition(".")[0] != "loadtest.locust_users"]
+    wrong = [
+        f"{path}:{one.line} imports {one.module}"
+        for path in outside
+        for one in imports_in(path)
+        if one.top in patching or one.module in patched
+    ]
+    assert wrong == []
 
 
 @pytest.mark.parametrize("name", ["utils", "helpers", "common", "manager", "misc"])
