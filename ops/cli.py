@@ -19,6 +19,7 @@ from ops.commands import (
     demonstration,
     duty,
     handover,
+    observing,
     outbox,
     patrolling,
     places,
@@ -57,6 +58,7 @@ app.command(roster.app)
 app.command(certificate.certificate)
 app.command(outbox.app)
 app.command(context.context)
+app.command(observing.dashboard)
 app.command(storage.verify)
 app.command(storage.prune)
 app.command(scenarios.app)
