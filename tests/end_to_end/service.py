@@ -49,7 +49,7 @@ class Service:
     def __init__(
         self, folder: Path, dsn: str, *, hello_timeout_s: float = 10.0, settings: Mapping[str, str] | None = None
     ) -> None:
-        ports = _free_ports(3)
+        ports = free_ports(3)
         self.tcp_url = f"tcp://127.0.0.1:{ports[0]}"
         self.ws_url = f"ws://127.0.0.1:{ports[1]}"
         self.dispatch_url = f"ws://127.0.0.1:{ports[2]}/dispatch/v1"
@@ -143,7 +143,8 @@ async def until(holds: Callable[[], Awaitable[bool]], otherwise: str) -> None:
     assert not patience.expired(), otherwise
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Ports of this machine that nobody listens on now."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [one.getsockname()[1] for one in sockets]
     for one in sockets:
