@@ -63,6 +63,8 @@ class Panel(msgspec.Struct, frozen=True):
     stacked: bool = False
     most: float | None = None
     """Upper end of the axis where it is known."""
+    from_zero: bool = True
+    """Whether nothing below zero can be."""
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -150,10 +152,11 @@ def _defaults(panel: Panel) -> Json:
     ]
     defaults: Json = {
         "unit": panel.unit.value,
-        "min": 0,
         "color": {"mode": "thresholds" if panel.stat else "palette-classic"},
         "thresholds": {"mode": "absolute", "steps": steps},
     }
+    if panel.from_zero:
+        defaults["min"] = 0
     if panel.most is not None:
         defaults["max"] = panel.most
     if not panel.stat:

@@ -8,6 +8,7 @@ from ops.observe.dashboard import BAD, DOUBTFUL, Panel, Query, Row, Unit
 from ops.observe.promql import JOB, active, or_none, quantile, rate
 
 PERSIST: Final = 'stage="persist"'
+BEAT: Final = f"jedel_loop_beat_timestamp_seconds{{{JOB}}}"
 
 WATCHES: Final = Row(
     "Who watches?",
@@ -136,10 +137,10 @@ PROCESS: Final = Row(
             ((0.8, DOUBTFUL), (1, BAD)),
         ),
         Panel(
-            "Garbage collector, p99",
-            Unit.SECONDS,
-            "Pauses of the whole process, by generation.",
-            (Query(or_none(quantile(0.99, "jedel_gc_pause_seconds", "generation"), "generation"), "{{generation}}"),),
+            "Garbage collector",
+            Unit.SHARE,
+            "The share of time for which it stops the process, by generation.",
+            (Query(rate("jedel_gc_pause_seconds_sum", "generation"), "generation {{generation}}"),),
         ),
         Panel(
             "Open files",
@@ -155,6 +156,13 @@ PROCESS: Final = Row(
             "Seconds since a loop was last seen to turn; above 15 s the process is taken for dead (JedelLoopStuck).",
             (Query(f"time() - min by (instance, loop) (jedel_loop_beat_timestamp_seconds{{{JOB}}})", "{{instance}} {{loop}}"),),
             ((15, BAD),),
+        ),
+        Panel(
+            "Clock",
+            Unit.SECONDS,
+            "How far the process's clock is before Prometheus' own (JedelClockOff); some tenths of a second behind is none.",
+            (Query(f"max by (instance) ({BEAT} - timestamp({BEAT}))", "{{instance}}"),),
+            from_zero=False,
         ),
     ),
 )

@@ -88,17 +88,7 @@ async def prometheus_of(folder: Path, port: int, targets: Sequence[tuple[str, in
     job = {"job_name": "jedel", "static_configs": [{"targets": [f"{host}:{at}" for host, at in targets]}]}
     # JSON is YAML.
     file.write_bytes(msgspec.json.encode({**CONFIGURATION, "rule_files": [str(RULES)], "scrape_configs": [job]}))
-    with (folder / "prometheus.log").open("wb") as log:
-        process = subprocess.Popen(
-            [
-                "prometheus",
-                f"--config.file={file}",
-                f"--storage.tsdb.path={folder / 'tsdb'}",
-                f"--web.listen-address=127.0.0.1:{port}",
-            ],
-            stdout=log,
-            stderr=log,
-        )
+    process = _start(folder, port, file)
     try:
         prometheus = Prometheus(port)
 
@@ -112,3 +102,17 @@ async def prometheus_of(folder: Path, port: int, targets: Sequence[tuple[str, in
     finally:
         process.terminate()
         await asyncio.to_thread(process.wait)
+
+
+def _start(folder: Path, port: int, file: Path) -> subprocess.Popen[bytes]:
+    with (folder / "prometheus.log").open("wb") as log:
+        return subprocess.Popen(
+            [
+                "prometheus",
+                f"--config.file={file}",
+                f"--storage.tsdb.path={folder / 'tsdb'}",
+                f"--web.listen-address=127.0.0.1:{port}",
+            ],
+            stdout=log,
+            stderr=log,
+        )
