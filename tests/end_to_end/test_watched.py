@@ -98,7 +98,7 @@ async def mixed_load(watched: Watched, part: int) -> None:
         await watched.push("telephone", *(call(3 * part + number) for number in range(3)))
         await serve_one_incident(client)
         await watched.push("city", *others, *plates(50))
-        await watched.push_garbage(f"vandal-{part}", 3)
+        await watched.push_garbage("vandal", *range(3 * part + 1, 3 * part + 4))
         await flood_unread(watched.service)
 
 
@@ -133,7 +133,10 @@ def test_no_panel_is_blank_before_or_after_a_day_s_work(tmp_path: Path, database
 
 async def peers_misbehave(watched: Watched) -> None:
     """Sources and clients at their worst."""
-    await watched.push_garbage("vandal", 10)
+    # A source that the configuration does not name has a series only from its first event on.
+    await watched.push_garbage("vandal", 1)
+    await watched.prometheus.holds('jedel_source_rejected_total{source="vandal"} == 1')
+    await watched.push_garbage("vandal", *range(2, 12))
     await sees(watched, "JedelSourceRefused")
     await flood_unread(watched.service)
     await sees(watched, "JedelSlowClientsCut")
@@ -245,7 +248,12 @@ def test_alerts_come_true_when_the_database_and_processes_die(tmp_path: Path) ->
             await sees(watched, "JedelTellingsOverdue", {"> 120": "> 0.5"})
             receiver.answers.set()
             os.kill(postmaster_pid(folder), signal.SIGINT)
-            await sees(watched, "JedelDatabaseAway")
+            try:
+                await sees(watched, "JedelDatabaseAway")
+            finally:
+                print(watched.service.log.read_text()[-5000:])
+                print(await watched.prometheus.ask("jedel_hindrance"))
+                print(await watched.prometheus.ask("jedel_state==1"))
             await sees(watched, "JedelNoActiveProcess")
             servers.append(await asyncio.to_thread(embedded.start, folder, CHEAP))
             await watched.prometheus.holds('count (jedel_state{state="active"} == 1) == 1')

@@ -57,15 +57,15 @@ class Watched:
             await client.push(events)
             await client.flush()
 
-    async def push_garbage(self, name: str, lines: int) -> None:
+    async def push_garbage(self, name: str, *seqs: int) -> None:
         """Sends events that say nothing, and waits until every one is answered."""
         reader, writer = await asyncio.open_connection(*self.service.tcp_address)
         hello = {"kind": "hello", "protocol": "jedel-ingest/1", "token": SOURCE_TOKEN, "source": name}
         writer.write(msgspec.json.encode(hello) + b"\n")
-        for seq in range(1, lines + 1):
+        for seq in seqs:
             writer.write(msgspec.json.encode({"kind": "plate", "seq": seq, "at": "noon"}) + b"\n")
         refused = 0
-        while refused < lines:
+        while refused < len(seqs):
             refused += b'"kind":"error"' in await reader.readline()
         writer.close()
         await writer.wait_closed()
