@@ -18,7 +18,7 @@ from typing import Self
 
 SOURCE_TOKEN = "token-of-the-sources"
 DISPATCHER_TOKEN = "token-of-the-dispatcher"
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 CONFIGURATION = """\
 [centre]

@@ -128,7 +128,8 @@ async def flood_unread(service: Service) -> None:
     request = f"GET /dispatch/v1 HTTP/1.1\r\nHost: x\r\n{upgrade}\r\nSec-WebSocket-Key: {key}\r\n\r\n"
     hello = msgspec.json.encode({"kind": "hello", "protocol": "jedel-dispatch/1", "token": DISPATCHER_TOKEN, "client": "mute"})
     # Clients' frames are masked; a mask of zero is one too (RFC 6455, 5.3).
-    frame = bytes([0x81, 0x80 | 126]) + len(hello).to_bytes(2) + bytes(4) + hello
+    assert len(hello) < 126
+    frame = bytes([0x81, 0x80 | len(hello)]) + bytes(4) + hello
     ping = bytes([0x89, 0x80 | 100]) + bytes(4) + bytes(100)
 
     def send() -> None:
