@@ -19,7 +19,7 @@ import msgspec
 from rich.console import Console
 
 from loadtest import bench_assign, bench_copy
-from loadtest.bench import growth, latency, patrols, recovery, roads, sensors, terms, whole_calls
+from loadtest.bench import growth, health, latency, patrols, recovery, roads, sensors, terms, whole_calls
 from loadtest.bench.bed import Bed, bed
 from loadtest.bench.record import Record, save, table
 from loadtest.bench.scene import FULL, QUICK, Size, city
@@ -39,6 +39,7 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
     "ingest_sensor": sensors.run,
     "ingest_call": whole_calls.run,
     "latency": latency.run,
+    "health": health.run,
     "growth": growth.run,
     "recovery": recovery.run,
     "assign": _assign,

@@ -69,6 +69,7 @@ class Running(msgspec.Struct, frozen=True):
     """From the start of its process until it had written where it listens."""
     ingest: tuple[str, int]
     dispatch: tuple[str, int]
+    health: tuple[str, int]
 
     @property
     def dispatch_url(self) -> str:
@@ -164,7 +165,11 @@ def _started(process: subprocess.Popen[bytes], told: Path, log: Path, began: flo
             started_s = time.monotonic() - began
             said = json.loads(told.read_bytes())
             return Running(
-                pid=said["pid"], started_s=started_s, ingest=tuple(said["ingest_tcp"]), dispatch=tuple(said["dispatch"])
+                pid=said["pid"],
+                started_s=started_s,
+                ingest=tuple(said["ingest_tcp"]),
+                dispatch=tuple(said["dispatch"]),
+                health=tuple(said["health"]),
             )
         time.sleep(0.005)
     raise BedError(f"jedel serve does not listen within {PATIENCE_S:.0f} s: {_last_lines(log)}")

@@ -50,6 +50,7 @@ def test_changes_conflate_to_the_newest_state() -> None:
     watcher.drain()
     for version in range(1, 6):
         publisher.publish(batch(version, [incident(1, version), *([incident(2)] if version == 3 else [])]))
+    assert publisher.conflated == 4
     (message,) = watcher.drain()
     assert changes(message).cursor == 5
     assert watcher.mirror.versions == {1: 5, 2: 1}

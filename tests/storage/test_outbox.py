@@ -113,6 +113,20 @@ def test_resolve_passes_over_a_telling_of_a_newer_version(database: str) -> None
     run(database, body, samples.telling("a"), samples.telling("b"))
 
 
+def test_depth_counts_what_waits_and_since_when_it_is_due(database: str) -> None:
+    async def body(outbox: Outbox, connection: asyncpg.Connection) -> None:
+        count, oldest_us = await outbox.depth()
+        assert (count, oldest_us) == (1, samples.telling().at_us)
+        await outbox.resolve(later(1), by(AIDA, person("bota", MAIL)))
+        assert await outbox.depth() == (2, later(1))
+        for claimed in await outbox.claim(later(1), ROOM):
+            await outbox.hand(claimed)
+            await outbox.settle(claimed, SENT, later(2))
+        assert await outbox.depth() == (0, None)
+
+    run(database, body)
+
+
 def test_claim_takes_the_most_urgent_first_and_no_more_than_there_is_room(database: str) -> None:
     async def body(outbox: Outbox, _: asyncpg.Connection) -> None:
         await outbox.resolve(NOW, by(AIDA))
