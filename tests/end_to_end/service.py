@@ -100,6 +100,14 @@ class Service:
         alive = any(process.pid == pid and process.poll() is None for process in self._processes)
         return pid if alive else None
 
+    def health_addresses(self) -> list[tuple[str, int]]:
+        """Where the processes tell of their health, in the order of their starts, as far as they have said so."""
+        if not self.log.exists():
+            return []
+        said = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+        told = [line["health"].rpartition(":") for line in said if line["event"] == "health listens"]
+        return [(host, int(port)) for host, _, port in told]
+
     async def ready(self) -> int:
         """Waits until a process listens, and returns its pid."""
 
@@ -133,6 +141,12 @@ class Service:
             if process.poll() is None:
                 process.kill()
                 process.wait()
+
+
+def postmaster_pid(folder: Path) -> int:
+    """Process of the embedded PostgreSQL whose data lie in a folder."""
+    (found,) = folder.rglob("postmaster.pid")
+    return int(found.read_text().splitlines()[0])
 
 
 async def until(holds: Callable[[], Awaitable[bool]], otherwise: str) -> None:

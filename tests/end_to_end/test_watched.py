@@ -20,7 +20,7 @@ from uuid import uuid4
 import pytest
 
 from core.commands import Accept, OnScene
-from core.events import Alarm, Position, SensorReading, VideoEvent
+from core.events import Alarm, AnyEvent, Position, SensorReading, VideoEvent
 from ops.observe.dashboard import queries_of
 from ops.observe.panels import ROWS
 from protocols.dispatch.client import DispatchClient
@@ -29,7 +29,7 @@ from storage.session import connect
 from tests.adapters.receiver import Receiver
 from tests.database import CHEAP
 from tests.end_to_end.prometheus import Prometheus, Sample
-from tests.end_to_end.service import DISPATCHER_TOKEN, until
+from tests.end_to_end.service import DISPATCHER_TOKEN, postmaster_pid, until
 from tests.end_to_end.watched_centre import Watched, call, crew, flood_unread, plates, watched_centre
 from tests.ops.observe.rules import ALERTS
 
@@ -87,7 +87,7 @@ async def mixed_load(watched: Watched, part: int) -> None:
     now = datetime.now(UTC)
     place = call(1).fix
     assert place is not None
-    others = [
+    others: list[AnyEvent] = [
         SensorReading(seq=1, at=now, device="d", quantity="temperature_c", value=20.0),
         VideoEvent(seq=1, at=now, camera="c", analytic="crowd", fix=place),
         Position(seq=1, at=now, crew="F-0-1", latitude_deg=43.2, longitude_deg=76.9),
@@ -274,8 +274,3 @@ HELD_LOCK = (
     "SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a JOIN pg_locks l USING (pid)"
     " WHERE a.application_name = 'jedel lock' AND a.datname = current_database() AND l.locktype = 'advisory' AND l.granted"
 )
-
-
-def postmaster_pid(folder: Path) -> int:
-    (found,) = folder.rglob("postmaster.pid")
-    return int(found.read_text().splitlines()[0])

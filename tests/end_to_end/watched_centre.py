@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -83,19 +82,12 @@ async def watched_centre(folder: Path, dsn: str, receiver: Receiver) -> AsyncIte
             service.start()
 
             async def both() -> bool:
-                return len(health_addresses(service)) == 2
+                return len(service.health_addresses()) == 2
 
             await until(both, "the standby never said where it tells of its health")
-            async with prometheus_of(folder, free_ports(1)[0], health_addresses(service)) as prometheus:
+            async with prometheus_of(folder, free_ports(1)[0], service.health_addresses()) as prometheus:
                 await prometheus.holds('jedel_state{state="standby"} == 1')
                 yield Watched(service, prometheus, receiver, dsn)
-
-
-def health_addresses(service: Service) -> list[tuple[str, int]]:
-    """Where the service's processes tell of their health, in the order of their starts."""
-    said = [json.loads(line) for line in service.log.read_text().splitlines() if line.startswith("{")]
-    told = [line["health"].rpartition(":") for line in said if line["event"] == "health listens"]
-    return [(host, int(port)) for host, _, port in told]
 
 
 def call(number: int, words: str = "пожар") -> Call:
