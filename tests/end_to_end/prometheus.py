@@ -60,10 +60,12 @@ class Prometheus:
             raise AssertionError(otherwise or f"never came true: {expr}") from error
 
     async def rule_faults(self) -> list[str]:
-        """What was wrong when the rules were last evaluated."""
+        """What was wrong when the rules were last evaluated, and what alerts say that cannot be read."""
         body = await asyncio.to_thread(self._get, "/api/v1/rules")
-        groups = msgspec.json.decode(body)["data"]["groups"]
-        return [rule["lastError"] for group in groups for rule in group["rules"] if rule.get("lastError")]
+        rules = [rule for group in msgspec.json.decode(body)["data"]["groups"] for rule in group["rules"]]
+        said = [text for rule in rules for alert in rule.get("alerts", ()) for text in alert["annotations"].values()]
+        unreadable = [text for text in said if "error expanding" in text or "<no value>" in text]
+        return [rule["lastError"] for rule in rules if rule.get("lastError")] + unreadable
 
     def is_ready(self) -> bool:
         """Whether it answers queries."""

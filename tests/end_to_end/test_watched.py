@@ -73,7 +73,10 @@ async def serve_one_incident(client: DispatchClient) -> None:
     feed = client.subscribe("all")
     async for _ in feed:
         for number, view in list(feed.mirror.incidents.items()):
-            for task in json.loads(view)["assignments"]:
+            tasks = json.loads(view)["assignments"]
+            if any(task["state"] == "on_scene" for task in tasks):
+                continue  # somebody was there already, and only the first one counts
+            for task in tasks:
                 if task["state"] == "offered":
                     known = {"incident": number, "crew": task["crew"]}
                     # The offer may have run out meanwhile; then the next one.

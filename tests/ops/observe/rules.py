@@ -35,12 +35,9 @@ class _Rules(msgspec.Struct):
     groups: list[_Group]
 
 
-def _read() -> tuple[Alert, ...]:
-    groups = msgspec.yaml.decode(RULES.read_bytes(), type=_Rules).groups
-    return tuple(msgspec.convert(rule, Alert) for group in groups for rule in group.rules if "alert" in rule)
-
-
-ALERTS = _read()
+_GROUPS = msgspec.yaml.decode(RULES.read_bytes(), type=_Rules).groups
+GROUPS = [group.name for group in _GROUPS]
+ALERTS = [msgspec.convert(rule, Alert) for group in _GROUPS for rule in group.rules if "alert" in rule]
 """In the order of the file."""
 
 
