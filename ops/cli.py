@@ -20,6 +20,7 @@ from ops.commands import (
     doctor,
     duty,
     handover,
+    observing,
     outbox,
     patrolling,
     places,
@@ -59,6 +60,7 @@ app.command(roster.app)
 app.command(certificate.certificate)
 app.command(outbox.app)
 app.command(context.context)
+app.command(observing.dashboard)
 app.command(storage.verify)
 app.command(storage.prune)
 app.command(scenarios.app)

@@ -58,7 +58,7 @@ class Service:
         program: str = PROGRAM,
     ) -> None:
         self._program = program
-        ports = _free_ports(3)
+        ports = free_ports(3)
         self.tcp_url = f"tcp://127.0.0.1:{ports[0]}"
         self.ws_url = f"ws://127.0.0.1:{ports[1]}"
         self.dispatch_url = f"ws://127.0.0.1:{ports[2]}/dispatch/v1"
@@ -114,6 +114,14 @@ class Service:
         alive = any(process.pid == pid and process.poll() is None for process in self._processes)
         return pid if alive else None
 
+    def health_addresses(self) -> list[tuple[str, int]]:
+        """Where the processes tell of their health, in the order of their starts, as far as they have said so."""
+        if not self.log.exists():
+            return []
+        said = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+        told = [line["health"].rpartition(":") for line in said if line["event"] == "health listens"]
+        return [(host, int(port)) for host, _, port in told]
+
     async def ready(self) -> int:
         """Waits until a process listens, and returns its pid."""
 
@@ -149,6 +157,12 @@ class Service:
                 process.wait()
 
 
+def postmaster_pid(folder: Path) -> int:
+    """Process of the embedded PostgreSQL whose data lie in a folder."""
+    (found,) = folder.rglob("postmaster.pid")
+    return int(found.read_text().splitlines()[0])
+
+
 async def until(holds: Callable[[], Awaitable[bool]], otherwise: str) -> None:
     """Waits for a condition of another process, which nothing here can be told of; fails when patience ends."""
     async with asyncio.timeout(PATIENCE_S) as patience:
@@ -157,7 +171,8 @@ async def until(holds: Callable[[], Awaitable[bool]], otherwise: str) -> None:
     assert not patience.expired(), otherwise
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Ports of this machine that nobody listens on now."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [one.getsockname()[1] for one in sockets]
     for one in sockets:

@@ -24,7 +24,7 @@ from storage import embedded
 from storage.session import connect
 from storage.store import Store
 from tests.database import CHEAP
-from tests.end_to_end.service import DISPATCHER_TOKEN, SOURCE_TOKEN, Service
+from tests.end_to_end.service import DISPATCHER_TOKEN, SOURCE_TOKEN, Service, postmaster_pid
 
 pytestmark = pytest.mark.end_to_end
 
@@ -50,12 +50,6 @@ async def _stored(dsn: str, source: str) -> tuple[int, int]:
         await connection.close()
 
 
-def _postmaster_pid(folder: Path) -> int:
-    found = list(folder.rglob("postmaster.pid"))
-    assert len(found) == 1
-    return int(found[0].read_text().splitlines()[0])
-
-
 def test_nothing_is_lost_when_postgresql_restarts_under_load(tmp_path: Path) -> None:
     database = tmp_path / "database"
     database.mkdir()
@@ -70,7 +64,7 @@ def test_nothing_is_lost_when_postgresql_restarts_under_load(tmp_path: Path) -> 
                 for _ in range(20):
                     sent += await cameras.push(_plates(100)) and 100
                 # SIGINT is PostgreSQL's fast shutdown, SIGQUIT its immediate one, as after a crash.
-                os.kill(_postmaster_pid(database), stop_signal)
+                os.kill(postmaster_pid(database), stop_signal)
                 for _ in range(20):
                     sent += await cameras.push(_plates(100)) and 100
                 servers.append(await asyncio.to_thread(embedded.start, database, CHEAP))
@@ -99,7 +93,7 @@ def test_an_embedded_server_that_is_killed_is_started_again_and_nothing_is_lost(
         async with IngestClient(service.tcp_url, source="cameras", token=SOURCE_TOKEN) as cameras:
             for _ in range(20):
                 sent += await cameras.push(_plates(100)) and 100
-            os.kill(_postmaster_pid(tmp_path), signal.SIGKILL)
+            os.kill(postmaster_pid(tmp_path), signal.SIGKILL)
             for _ in range(20):
                 sent += await cameras.push(_plates(100)) and 100
             await cameras.flush()

@@ -49,13 +49,6 @@ class Answer(msgspec.Struct):
         return None
 
 
-def addresses(service: Service) -> list[tuple[str, int]]:
-    """Where the service's processes tell of their health, in the order of their starts."""
-    said = [json.loads(line) for line in service.log.read_text().splitlines() if line.startswith("{")]
-    told = [line["health"] for line in said if line["event"] == "health listens"]
-    return [(address.rpartition(":")[0], int(address.rpartition(":")[2])) for address in told]
-
-
 def ask_at(address: tuple[str, int], path: str) -> Answer:
     connection = HTTPConnection(*address, timeout=30.0)
     try:
@@ -89,10 +82,10 @@ async def started(service: Service, number: int) -> tuple[str, int]:
     service.start()
 
     async def told() -> bool:
-        return service.log.exists() and len(addresses(service)) == number
+        return len(service.health_addresses()) == number
 
     await until(told, "the process never said where it tells of its health")
-    return addresses(service)[number - 1]
+    return service.health_addresses()[number - 1]
 
 
 def call(seq: int) -> Call:
