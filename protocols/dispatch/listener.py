@@ -13,7 +13,6 @@ import asyncio
 import ssl as tls
 from collections.abc import Callable
 from http import HTTPStatus
-from time import perf_counter
 from typing import Final
 
 from picows import WSCloseCode, WSMsgType, WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener, ws_create_server
@@ -23,7 +22,6 @@ from core.commands import Order
 from core.context import Context
 from core.decisions import CommandAnswer, Decisions
 from protocols.dispatch import message as m
-from protocols.dispatch.audience import Audience
 from protocols.dispatch.codec import HEADROOM, encode
 from protocols.dispatch.connection import Peer
 from protocols.dispatch.contexts import Contexts, NoContexts
@@ -32,10 +30,6 @@ from protocols.dispatch.publisher import Publisher
 from protocols.dispatch.session import Authenticate, Give, Instruction, Leave, Look, Say, Session, Watch
 from protocols.dispatch.subscription import Subscription
 
-REST_TIMES: Final = 3.0
-"""After telling everybody of a batch the hub rests so many times as long as that took: telling gets a quarter of the thread."""
-REST_MAX_S: Final = 0.02
-"""Longest rest, which nobody notices."""
 _TURN_PARTS: Final = 4
 """Messages one subscription gets before the others have their turn."""
 _CLOSE_CODES: Final = {
@@ -56,8 +50,6 @@ class DispatchHub:
         order: hands a command to the centre, which will answer it in `Decisions.commands`.
         now_us: the centre's clock, told to clients.
         contexts: knows what happened before an incident; nobody does if None.
-        rest_max_s: the longest rest after telling everybody of a batch, in which the next ones share their frames.
-        clock_s: tells how long telling takes, in seconds; a loop's own time stands still meanwhile.
     """
 
     def __init__(
@@ -75,8 +67,6 @@ class DispatchHub:
         hello_timeout_s: float = limits.HELLO_TIMEOUT_S,
         idle_timeout_s: float = limits.IDLE_TIMEOUT_S,
         close_grace_s: float = limits.CLOSE_GRACE_S,
-        rest_max_s: float = REST_MAX_S,
-        clock_s: Callable[[], float] = perf_counter,
     ) -> None:
         self.publisher = publisher
         self.buffer_bytes = buffer_bytes
@@ -96,8 +86,6 @@ class DispatchHub:
         self._hello_timeout_s = hello_timeout_s
         self._idle_timeout_s = idle_timeout_s
         self._close_grace_s = close_grace_s
-        self._rest_max_s = rest_max_s
-        self._clock_s = clock_s
         self._allowed = m.Limits(
             message_max_bytes=message_max_bytes,
             subscriptions=limits.CLIENT_SUBSCRIPTIONS,
@@ -115,9 +103,6 @@ class DispatchHub:
         """Period → subscriptions that wait for its next beat."""
         self._last_session = 0
         self._draining = False
-        self._touched: dict[Audience, None] = {}
-        """Audiences that are still to be told of what was committed."""
-        self._resting: asyncio.TimerHandle | None = None
         self._emptied: asyncio.Future[None] | None = None
         """Done when the last connection of a draining hub has gone."""
         self._server: asyncio.Server | None = None
@@ -163,9 +148,8 @@ class DispatchHub:
             await asyncio.wait([self._emptied], timeout=self._close_grace_s)
         for peer in list(self._connections):
             peer.abort()
-        for timer in (self._ticking, self._resting):
-            if timer is not None:
-                timer.cancel()
+        if self._ticking is not None:
+            self._ticking.cancel()
 
     def committed(self, decisions: Decisions) -> None:
         """Publishes a committed batch, then answers its commands. Raises what `Publisher.publish` raises.
@@ -175,10 +159,10 @@ class DispatchHub:
         touched = self.publisher.publish(decisions)
         if self._loop is None:
             return
-        self._touched.update(dict.fromkeys(touched))
-        # A log that nears its bound is told from at once: resting must cut nobody.
-        if self._resting is None or any(audience.crowded for audience in touched):
-            self._tell()
+        now_s = self._time_s()
+        for audience in touched:
+            for subscription in list(audience.members):
+                self._flush(subscription, now_s)
         for answer in decisions.commands:
             self._answer(answer)
 
@@ -247,28 +231,6 @@ class DispatchHub:
         self._last_session += 1
         session = Session(self._last_session, self.publisher, self._authenticate, now_us=self._now_us, allowed=self._allowed)
         return Peer(self, session, self._time_s())
-
-    def _tell(self) -> None:
-        """Gives every audience that was touched what is pending, and then rests: what is committed meanwhile shares frames.
-
-        The rest is as long as telling takes several times, so that many clients slow the flow by a bounded share, and few
-        clients wait for nothing.
-        """
-        began_s = self._clock_s()
-        now_s = self._time_s()
-        touched, self._touched = self._touched, {}
-        for audience in touched:
-            for subscription in list(audience.members):
-                self._flush(subscription, now_s)
-        rest_s = min(self._rest_max_s, REST_TIMES * (self._clock_s() - began_s))
-        if self._resting is not None:
-            self._resting.cancel()
-        self._resting = self._loop_().call_later(rest_s, self._rested) if rest_s > 0 else None
-
-    def _rested(self) -> None:
-        self._resting = None
-        if self._touched:
-            self._tell()
 
     def _flush(self, subscription: Subscription, now_s: float) -> None:
         """Gives a subscription what is pending, if it may have it now."""
@@ -347,8 +309,6 @@ class DispatchHub:
         for session_no in self._asked.pop(answer.command_id, ()):
             peer = self._peers.get(session_no)
             if peer is not None:
-                # What the command changed is told before it is answered, whether or not the hub rests.
-                self._catch_up(peer)
                 self._say(peer, peer.session.answered(answer))
 
     def _say(self, peer: Peer, frame: bytearray) -> None:

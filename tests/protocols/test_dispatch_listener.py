@@ -11,7 +11,6 @@ import ssl as tls
 import struct
 from collections.abc import Awaitable, Callable
 from functools import partial
-from itertools import count
 from pathlib import Path
 
 import pytest
@@ -58,7 +57,7 @@ HELLO = Hello(protocol=PROTOCOL, token="d")
 class Centre:
     """A hub that listens, with the orders it has handed over."""
 
-    def __init__(self, publisher: Publisher | None = None, **options: float | Callable[[], float]) -> None:
+    def __init__(self, publisher: Publisher | None = None, **options: float) -> None:
         self.publisher = publisher or Publisher()
         self.orders: list[Order] = []
         self.questions: list[tuple[int, str, Answerer]] = []
@@ -461,7 +460,7 @@ def test_heartbeat_moves_the_cursor_of_a_quiet_subscription() -> None:
 
 def test_rate_limited_subscription_gets_the_newest_state_in_fewer_messages() -> None:
     async def story() -> None:
-        async with Centre(rest_max_s=0.0) as centre:
+        async with Centre() as centre:
             limited, free = await watching(centre, max_per_s=4.0), await watching(centre)
             for version in range(1, 101):
                 centre.commit(batch(version, [incident(1, version)]))
@@ -470,54 +469,6 @@ def test_rate_limited_subscription_gets_the_newest_state_in_fewer_messages() -> 
             assert free.count == 1 + 100
             # One a quarter of a second: the hundred batches are not the work of two seconds.
             assert limited.count < 10
-
-    run(story)
-
-
-def slow_telling() -> Callable[[], float]:
-    """A clock by which each look takes a second: the hub believes that it has told very many clients."""
-    seconds = count()
-    return lambda: float(next(seconds))
-
-
-def test_what_is_committed_while_the_hub_rests_shares_one_message() -> None:
-    async def story() -> None:
-        async with Centre(clock_s=slow_telling(), rest_max_s=0.05) as centre:
-            peers = [await watching(centre) for _ in range(3)]
-            for number in range(1, 31):
-                centre.commit(batch(number, [incident(number)]))
-            for peer in peers:
-                await peer.until(partial(holds, peer, 30))
-                assert peer.mirror.cursor == 30
-                # The snapshot, the first batch, and all the others.
-                assert peer.count == 3
-
-    run(story)
-
-
-def test_what_a_command_changed_is_told_before_its_answer_though_the_hub_rests() -> None:
-    async def story() -> None:
-        async with Centre(clock_s=slow_telling(), rest_max_s=60.0) as centre:
-            peer = await watching(centre)
-            centre.commit(batch(1, [incident(1)]))
-            assert isinstance(await peer.get(), Changes)
-            peer.send(CommandMessage(body=Accept(command_id="c1", incident=1, crew="P-1")))
-            await until(lambda: bool(centre.orders))
-            centre.commit(batch(2, [incident(1, 2)], commands=[answer("c1")]))
-            assert isinstance(await peer.get(), Changes)
-            assert isinstance(await peer.get(), Answer)
-
-    run(story)
-
-
-def test_a_resting_hub_tells_at_once_what_nears_the_bound() -> None:
-    async def story() -> None:
-        async with Centre(Publisher(pending_max=50), clock_s=slow_telling(), rest_max_s=60.0) as centre:
-            peer = await watching(centre)
-            for number in range(1, 301):
-                centre.commit(batch(number, [incident(number)]))
-            await peer.until(lambda: len(peer.mirror.incidents) >= 270)
-            assert centre.hub.goodbyes[GoodbyeReason.TOO_SLOW] == 0
 
     run(story)
 
@@ -604,7 +555,7 @@ def test_client_that_sends_and_never_reads_is_cut() -> None:
 
 def test_many_clients_with_one_filter_cost_one_encoding_a_batch() -> None:
     async def story() -> None:
-        async with Centre(rest_max_s=0.0) as centre:
+        async with Centre() as centre:
             peers = [await watching(centre) for _ in range(100)]
             before = centre.publisher.encodings
             for number in range(1, 21):
