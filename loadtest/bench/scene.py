@@ -102,8 +102,8 @@ def places(town: City) -> list[Fix]:
     return found
 
 
-def report_for_duty(lane: Lane, town: City) -> None:
-    """Has every crew report that it is free, what it can do and where it is; returns when all is committed."""
+def report_for_duty(lane: Lane, town: City, count: int | None = None) -> None:
+    """Has every crew, or the first `count`, report that it is free, what it can do and where; returns when all is committed."""
     at = to_datetime(time.time_ns() // 1_000)
     statuses = [
         CrewStatus(
@@ -116,7 +116,7 @@ def report_for_duty(lane: Lane, town: City) -> None:
             outside=profile.outside,
             fix=place,
         )
-        for seq, (profile, place) in enumerate(zip(town.crews, places(town), strict=True), lane.acked_seq + 1)
+        for seq, (profile, place) in enumerate(list(zip(town.crews, places(town), strict=True))[:count], lane.acked_seq + 1)
     ]
     pieces = [
         Piece(0, lane.source, part[-1].seq, encode_events(part))

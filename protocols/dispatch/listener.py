@@ -2,7 +2,8 @@
 
 The hub owns no state of the centre: `Publisher` says what a client is to be told next, `Session` what a client's message means,
 and the hub decides when. A client is given something only while its socket takes it: above half of `buffer_bytes` not yet sent
-it waits, conflated, and alone; what cannot be conflated (answers, errors) cuts it at `buffer_bytes` (invariant 8).
+it waits, conflated, and alone; what cannot be conflated (answers, errors) cuts it at `buffer_bytes` (invariant 8). Many clients
+have something in turns, and updates that are committed meanwhile share a message (`turns`).
 
 Everything runs in one thread. `committed` may be called from a Trio task that is a guest on this loop.
 """
@@ -29,6 +30,7 @@ from protocols.dispatch.message import ContextReason, GoodbyeReason
 from protocols.dispatch.publisher import Publisher
 from protocols.dispatch.session import Authenticate, Give, Instruction, Leave, Look, Say, Session, Watch
 from protocols.dispatch.subscription import Subscription
+from protocols.dispatch.turns import Turns
 
 _TURN_PARTS: Final = 4
 """Messages one subscription gets before the others have their turn."""
@@ -67,6 +69,7 @@ class DispatchHub:
         hello_timeout_s: float = limits.HELLO_TIMEOUT_S,
         idle_timeout_s: float = limits.IDLE_TIMEOUT_S,
         close_grace_s: float = limits.CLOSE_GRACE_S,
+        fanout_turn: int = limits.FANOUT_TURN,
     ) -> None:
         self.publisher = publisher
         self.buffer_bytes = buffer_bytes
@@ -99,6 +102,7 @@ class DispatchHub:
         self._asked: dict[str, list[int]] = {}
         """Command id → sessions that wait for its answer; stays until the answer comes, even if they all leave. A command that
         is asked again meanwhile is not handed over again: while the database is away that would be without bound."""
+        self._turns = Turns(self._flush, fanout_turn)
         self._paced: dict[float, dict[Subscription, None]] = {}
         """Period → subscriptions that wait for its next beat."""
         self._last_session = 0
@@ -121,6 +125,7 @@ class DispatchHub:
     async def start(self, host: str, port: int, ssl: tls.SSLContext | None = None) -> tuple[str, int]:
         """Listens; gives the bound address. Raises `OSError` when the address cannot be bound."""
         self._loop = asyncio.get_running_loop()
+        self._turns.start(self._loop)
         self._server = await ws_create_server(
             self._route,
             host,
@@ -137,8 +142,9 @@ class DispatchHub:
         return bound[0], bound[1]
 
     async def drain(self, reason: GoodbyeReason = GoodbyeReason.SHUTDOWN) -> None:
-        """Stops listening, says goodbye to everybody and waits until they have gone, at most the grace."""
+        """Stops listening, tells what is committed, says goodbye to everybody and waits for them to go, at most the grace."""
         self._draining = True
+        self._turns.finish()
         if self._server is not None:
             self._server.close()
         for peer in list(self._peers.values()):
@@ -159,10 +165,11 @@ class DispatchHub:
         touched = self.publisher.publish(decisions)
         if self._loop is None:
             return
-        now_s = self._time_s()
+        self._turns.add(subscription for audience in touched for subscription in audience.members)
         for audience in touched:
-            for subscription in list(audience.members):
-                self._flush(subscription, now_s)
+            if audience.crowded:
+                # A log that nears its bound is told from at once: waiting for a turn must cut nobody.
+                self._turns.tell_now(list(audience.members))
         for answer in decisions.commands:
             self._answer(answer)
 
@@ -309,6 +316,8 @@ class DispatchHub:
         for session_no in self._asked.pop(answer.command_id, ()):
             peer = self._peers.get(session_no)
             if peer is not None:
+                # What the command changed comes first.
+                self._turns.tell_now(list(peer.session.subscriptions.values()))
                 self._say(peer, peer.session.answered(answer))
 
     def _say(self, peer: Peer, frame: bytearray) -> None:
@@ -335,6 +344,7 @@ class DispatchHub:
         if self._peers.pop(session.session_no, None) is None:
             return
         for subscription in session.subscriptions.values():
+            self._turns.leave(subscription)
             self._paced.get(subscription.period_s, {}).pop(subscription, None)
         for command_id in session.asked:
             waiting = self._asked.get(command_id)
