@@ -88,6 +88,10 @@ class Bed:
         """Connection string of a database of this server."""
         return self._server.dsn_of(database)
 
+    def postgresql_version(self) -> str:
+        """Of this server."""
+        return asyncio.run(_value(self.dsn("postgres"), "SHOW server_version"))
+
     @property
     def postmaster_pid(self) -> int:
         """The process whose children are the server."""
@@ -143,6 +147,14 @@ class Bed:
 
     def _flags(self, database: str) -> Sequence[str]:
         return ("--config", str(self._config), "--data-dir", str(self.folder), "--dsn", self.dsn(database))
+
+
+async def _value(dsn: str, statement: str) -> str:
+    connection = await asyncpg.connect(dsn)
+    try:
+        return str(await connection.fetchval(statement))
+    finally:
+        await connection.close()
 
 
 @contextmanager
