@@ -21,7 +21,7 @@ import msgspec
 from rich.console import Console
 
 from loadtest import bench_assign, bench_copy
-from loadtest.bench import growth, latency, patrols, recovery, results, roads, sensors, terms, whole_calls
+from loadtest.bench import growth, latency, patrols, queue_peers, recovery, results, roads, sensors, terms, whole_calls
 from loadtest.bench.bed import Bed, bed
 from loadtest.bench.machine import look
 from loadtest.bench.record import Record, save, table
@@ -77,6 +77,8 @@ def main() -> int:
                 results.write(run, rows)
             console.print(f"{name}: {time.monotonic() - began:.0f} s")
     console.print(table(records))
+    for sentence in queue_peers.left_out() if "ingest_call" in asked.only else ():
+        console.print(sentence, style="bold red")
     return 0
 
 

@@ -24,7 +24,7 @@ CONTENTS: Final[dict[str, Part]] = {
     ),
     "ingest_call": Part(
         "Calls",
-        "Calls through everything: caller, place, incident, crews, commit, acknowledgement, and a dispatch client told of them.",
+        "Calls through everything: caller, place, incident, crews, commit, acknowledgement, a dispatch client that is told.",
         "The same calls on the same city by services that do the same job as they are usually built: FastAPI with a transaction"
         " a call; NATS JetStream and a consumer with a transaction a batch; Redis Streams with GEOSEARCH, and PostgreSQL as the"
         " record. All with equal durability: a call counts when it has been forced to disk.",

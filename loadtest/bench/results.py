@@ -1,8 +1,8 @@
 """The page of results: `loadtest/results.json` for programs, and `loadtest/RESULTS.md` made of it for people.
 
 Place in the flow: after the benchmarks. Rules: a row names the day and the commit that it was measured on; a benchmark that is
-run again replaces all its rows, and no other's, so rows of one benchmark were always measured together; the page follows from the
-JSON alone; a quick run says little and never comes here.
+run again replaces all its rows, and no other's, so rows of one benchmark were always measured together; the page follows from
+the JSON alone; a quick run says little and never comes here.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _HEAD: Final = """\
 # Results
 
 Written by `make bench` and `make soak`, from [results.json](results.json), which has the same for programs. A value is the
-median of its rounds, the spread their least and greatest; a baseline was measured in the same run, in turn with what is compared
-with it. The ratio is value by baseline: of rates, more is better; of times and sizes, less.
+median of its rounds, the spread their least and greatest; a baseline was measured in the same run, in turn with what is
+compared with it. The ratio is value by baseline: of rates, more is better; of times and sizes, less.
 """
 _COLUMNS: Final = ("name", "value", "unit", "spread", "baseline", "its value", "its spread", "ratio", "measured", "remark")
 _ALIGNED: Final = ("---", "---:", "---", "---:", "---", "---:", "---:", "---:", "---", "---")
