@@ -21,7 +21,7 @@ import msgspec
 from rich.console import Console
 
 from loadtest import bench_assign, bench_copy
-from loadtest.bench import growth, latency, patrols, queue_peers, recovery, results, roads, sensors, terms, whole_calls
+from loadtest.bench import growth, history, latency, patrols, queue_peers, recovery, results, roads, sensors, terms, whole_calls
 from loadtest.bench.bed import Bed, bed
 from loadtest.bench.machine import look
 from loadtest.bench.record import Record, save, table
@@ -49,6 +49,7 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
     "copy": _copy,
     "patrol": patrols.run,
     "terms": terms.run,
+    "history": history.run,
 }
 
 
