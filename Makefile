@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup check test test-real sim bench coefficients load demo serve lock clean
+.PHONY: help setup check test test-real sim bench soak coefficients load demo serve lock clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -18,6 +18,8 @@ REAL_DATA ?= ../shared/data
 # What `make load` sends: for so many seconds, so many times what the demo's city says.
 LOAD_S ?= 20
 LOAD ?= 10
+# How long `make soak` plays.
+SOAK_S ?= 1800
 # What `make serve` runs on: by default this machine only, with tokens that everybody knows.
 CONFIG ?= ops/example.toml
 
@@ -70,6 +72,9 @@ endif
 
 bench: $(INSTALLED) ## measures speed and memory against the baselines; results also in build/bench.json
 	$(PY) -m loadtest.bench
+
+soak: $(INSTALLED) ## a long run under 70 % load (SOAK_S=1800): whether memory and latency stay; pictures in build/soak
+	$(PY) -m loadtest.soak --seconds $(SOAK_S)
 
 coefficients: $(INSTALLED) ## measures what one event costs, for `jedel size`: writes ops/coefficients.json
 	$(PY) -m loadtest.cost

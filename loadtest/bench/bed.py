@@ -90,7 +90,7 @@ class Bed:
 
     def postgresql_version(self) -> str:
         """Of this server."""
-        return asyncio.run(_value(self.dsn("postgres"), "SHOW server_version"))
+        return asyncio.run(server_version(self.dsn("postgres")))
 
     @property
     def postmaster_pid(self) -> int:
@@ -149,10 +149,11 @@ class Bed:
         return ("--config", str(self._config), "--data-dir", str(self.folder), "--dsn", self.dsn(database))
 
 
-async def _value(dsn: str, statement: str) -> str:
+async def server_version(dsn: str) -> str:
+    """Version of the PostgreSQL that a connection string leads to."""
     connection = await asyncpg.connect(dsn)
     try:
-        return str(await connection.fetchval(statement))
+        return str(await connection.fetchval("SHOW server_version"))
     finally:
         await connection.close()
 

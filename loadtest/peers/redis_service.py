@@ -19,7 +19,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from math import cos, radians
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
 import msgspec
@@ -176,10 +176,10 @@ async def consume(dsn: str, path: str) -> None:
     print("ready", flush=True)
     name = f"consumer-{os.getpid()}"
     while True:
-        told = await client.xreadgroup(GROUP, name, {STREAM: ">"}, count=BATCH_CALLS, block=1_000)
+        told: Any = await client.xreadgroup(GROUP, name, {STREAM: ">"}, count=BATCH_CALLS, block=1_000)
         if not told:
             continue
-        entries = told[0][1] if isinstance(told, list) else next(iter(told.values()))[0]
+        ((_, entries),) = told
         calls = [(_CALL.decode(fields[b"call"]), fields[b"call"].decode()) for _, fields in entries]
         answers = await take(connection, crews, calls)
         async with client.pipeline(transaction=False) as pipeline:
