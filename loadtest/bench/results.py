@@ -20,6 +20,24 @@ from loadtest.bench.record import Record, number
 FOLDER: Final = Path(__file__).resolve().parents[1]
 JSON_NAME: Final = "results.json"
 PAGE_NAME: Final = "RESULTS.md"
+HEADLINE: Final = (
+    "ingest_sensor",
+    "ingest_call",
+    "ingest_call_nats",
+    "ingest_call_redis",
+    "call_to_client_latency_p99",
+    "call_to_client_half_load_p99",
+    "fanout_1000",
+    "assign_100000",
+    "assign_100000_redis",
+    "growth_open_1000000",
+    "growth_bytes_1000000",
+    "recovery_1000000",
+    "history_log_p99",
+    "history_context_p99",
+    "soak_memory_growth",
+)
+"""What the README shows."""
 _HEAD: Final = """\
 # Results
 
@@ -85,6 +103,17 @@ def page(results: Results) -> str:
     return "\n".join(parts)
 
 
+def headline(results: Results) -> str:
+    """The README's table: of `HEADLINE` those rows that have been measured."""
+    by_name = {one.name: one for one in results.rows}
+    rows = [
+        (one.name, f"{number(one.value)} {one.unit}", one.baseline, number(one.baseline_value), _ratio(one))
+        for one in map(by_name.get, HEADLINE)
+        if one is not None
+    ]
+    return _table(("name", "value", "baseline", "its value", "ratio"), ("---", "---:", "---", "---:", "---:"), rows)
+
+
 def _machines(runs: Sequence[Run]) -> Iterator[str]:
     rows = [
         (
@@ -114,11 +143,15 @@ def _cells(one: Record) -> tuple[str, ...]:
         one.baseline,
         number(one.baseline_value),
         _spread(one.baseline_spread),
-        # Not the record's own: some tell how many times the baseline costs, and on one page a ratio means one thing.
-        f"{one.value / one.baseline_value:.3g}" if one.baseline_value else "",
+        _ratio(one),
         _name_of(one.measured_on, one.commit),
         one.remark,
     )
+
+
+def _ratio(one: Record) -> str:
+    """Value by baseline. Not the record's own: some tell how many times the baseline costs, and here a ratio has one meaning."""
+    return f"{one.value / one.baseline_value:.3g}" if one.baseline_value else ""
 
 
 def _spread(spread: tuple[float, ...]) -> str:
@@ -133,3 +166,8 @@ def _table(columns: Sequence[str], aligned: Sequence[str], rows: Sequence[Sequen
     """A Markdown table. A `|` within a cell would begin another one."""
     lines = [columns, aligned, *([cell.replace("|", "\\|") for cell in row] for row in rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+if __name__ == "__main__":
+    # For whoever brings the README up to date.
+    print(headline(read()), end="")

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from operator import itemgetter
 from random import Random
 from typing import Final
 
@@ -140,7 +141,7 @@ async def _copy_plainly(connection: asyncpg.Connection) -> None:
 
 def _in_time(rows: Iterable[Row], column: int) -> list[Row]:
     """Rows in the order in which they were written."""
-    return sorted(rows, key=lambda row: row[column])
+    return sorted(rows, key=itemgetter(column))
 
 
 def _crew_rows(now_us: int) -> Iterator[Row]:

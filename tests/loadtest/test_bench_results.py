@@ -11,7 +11,7 @@ from loadtest.bench.__main__ import BENCHMARKS
 from loadtest.bench.contents import CONTENTS
 from loadtest.bench.machine import Machine, Run
 from loadtest.bench.record import Record, record
-from loadtest.bench.results import Results, merged, page, read, stamped, write
+from loadtest.bench.results import Results, headline, merged, page, read, stamped, write
 
 MACHINE = Machine(cpu="Abacus", cores=2, memory_gb=8.0, kernel="Linux 6.1", fsync_p50_ms=0.4, fsync_p99_ms=3.0)
 
@@ -63,6 +63,16 @@ def test_page_tells_machine_versions_medians_spreads_and_ratio() -> None:
 def test_page_computes_the_ratio_itself_and_keeps_cells_whole() -> None:
     odd = msgspec.structs.replace(row("assign_100", 10.0, "assign", FIRST), ratio=0.18, remark="a | b")
     assert "| 5.5 | 2026-01-01 aaaa | a \\| b |" in page(Results([FIRST], [odd]))
+
+
+def test_headline_has_the_measured_rows_of_the_readme_in_its_order() -> None:
+    rows = [
+        row("recovery_1000000", 40.0, "recovery", FIRST),
+        row("terms 10", 1.0, "terms", FIRST),
+        row("ingest_call", 10.0, "ingest_call", FIRST),
+    ]
+    lines = headline(Results([FIRST], rows)).splitlines()
+    assert lines[2:] == ["| ingest_call | 11 1/s | theirs | 2 | 5.5 |", "| recovery_1000000 | 41 1/s | theirs | 2 | 20.5 |"]
 
 
 def test_results_that_cannot_be_read_are_not_overwritten(tmp_path: Path) -> None:
