@@ -14,8 +14,6 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from loadtest.bench.machine import server_binary
-
 # How long an example takes says how busy the machine is, and nothing of the code. CI draws the same examples every time; a
 # failure found elsewhere is printed with what reproduces it.
 settings.register_profile(
@@ -54,9 +52,6 @@ class NothingInSilence:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        if server_binary("redis-server") is None:
-            # In CI the test that needs it fails; elsewhere it is not collected.
-            terminalreporter.write_line("not tested: the benchmarks' peer on Redis; apt-get install redis-server", yellow=True)
         for line in self._silent:
             terminalreporter.write_line(f"FAILED: {line}; a test runs or is deleted", red=True)
 

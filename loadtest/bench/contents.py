@@ -40,6 +40,11 @@ CONTENTS: Final[dict[str, Part]] = {
         "Updates a second, times clients, at which 99 % of them are read within 50 ms by dispatch clients that see everything.",
         "The broadcast of the `websockets` library, of the same bytes at the same instants.",
     ),
+    "health": Part(
+        "Health",
+        "How soon `/livez`, `/readyz` and `/metrics` answer while events come as fast as they are taken.",
+        "The same service with nothing to do.",
+    ),
     "growth": Part(
         "Growth",
         "What an event costs the engine, and what an incident weighs in memory, with ever more incidents open.",

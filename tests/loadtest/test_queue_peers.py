@@ -1,6 +1,6 @@
 """The peers with a queue, on real servers: they decide what a call comes to, once, and a peer that does no job is no peer.
 
-Redis comes from the system's packages, which CI installs. Elsewhere, where it is missing, the end of the session says so.
+Redis comes from the system's packages, which CI installs; elsewhere its peer is tested where it is there.
 """
 
 from __future__ import annotations
