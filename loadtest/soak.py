@@ -45,7 +45,6 @@ from loadtest.drive import Centre, drive
 from loadtest.flatness import Trend, Verdict, trend
 from loadtest.happening import Rates
 from loadtest.ledger import Latencies, Ledger
-from loadtest.load import scaled
 from loadtest.processes import usage_of
 from loadtest.script import CityScript
 from loadtest.spectators import READY, spectate
@@ -198,11 +197,12 @@ def play(centre: Centre, seconds: float, times: float, interval_s: float) -> Pla
     """Plays the city for some seconds, so many times as busy as `RATES`. Raises what `drive` raises."""
     city = soak_city()
     meter = Meter(interval_s)
+    rates = Rates(**{name: value * times for name, value in msgspec.structs.asdict(RATES).items()})
     outcome = uvloop.run(
         drive(
             centre,
             CityScript.SOURCES,
-            lambda start_us, next_seq: CityScript(city, scaled(RATES, times), SEED, start_us, next_seq, PACE, HABITS),
+            lambda start_us, next_seq: CityScript(city, rates, SEED, start_us, next_seq, PACE, HABITS),
             seconds,
             observe=meter,
         )
