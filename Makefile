@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup check test test-real sim bench coefficients load load-ui demo serve lock clean
+.PHONY: help setup check test test-real sim bench soak coefficients load load-ui demo serve lock clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -23,6 +23,8 @@ LOAD ?= 1
 LOAD_WORKERS ?= 0
 # Where `make load-ui` shows locust's page, on this machine only.
 LOAD_UI_PORT ?= 8089
+# How long `make soak` plays.
+SOAK_S ?= 1800
 # What `make serve` runs on: by default this machine only, with tokens that everybody knows.
 CONFIG ?= ops/example.toml
 
@@ -75,6 +77,9 @@ endif
 
 bench: $(INSTALLED) ## measures speed and memory against the baselines; results also in build/bench.json
 	$(PY) -m loadtest.bench
+
+soak: $(INSTALLED) ## a long run under 70 % load (SOAK_S=1800): whether memory and latency stay; pictures in build/soak
+	$(PY) -m loadtest.soak --seconds $(SOAK_S)
 
 coefficients: $(INSTALLED) ## measures what one event costs, for `jedel size`: writes ops/coefficients.json
 	$(PY) -m loadtest.cost

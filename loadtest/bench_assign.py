@@ -28,7 +28,7 @@ import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from statistics import median
 from typing import Final, TypedDict
@@ -69,6 +69,8 @@ class Record(TypedDict):
     baseline: str
     baseline_value: float
     ratio: float
+    spread: list[float]
+    baseline_spread: list[float]
 
 
 class City:
@@ -355,27 +357,23 @@ def run(quick: bool = False) -> list[dict[str, str | float]]:
             ours = measure(size, Jedel, ticks)
             scan = measure(size, LinearScan, max(5, min(ticks, 4_000_000 // (size * DEMANDS))))
             geo = measure(size, lambda city: RedisGeo(city, client), max(5, ticks // 20))
-            chosen_us[size] = median(timing.choose_us for timing in ours)
-            all_us[size] = median(timing.all_us for timing in ours)
+            choose_us, whole_us = [one.choose_us for one in ours], [one.all_us for one in ours]
+            chosen_us[size], all_us[size] = median(choose_us), median(whole_us)
             for suffix, baseline, theirs in (("", "numpy linear scan", scan), ("_redis", "Redis GEOSEARCH", geo)):
-                records.append(
-                    _record(f"assign_{size}{suffix}", chosen_us[size], baseline, median(t.choose_us for t in theirs))
-                )
-                records.append(
-                    _record(f"assign_{size}_moving{suffix}", all_us[size], baseline, median(t.all_us for t in theirs))
-                )
-            lone = median(timing.choose_us for timing in measure(size, Jedel, ticks // 2, 1))
-            scanned = median(
-                timing.choose_us for timing in measure(size, LinearScan, max(5, min(ticks, 4_000_000 // size) // 2), 1)
-            )
+                records.append(_record(f"assign_{size}{suffix}", choose_us, baseline, [one.choose_us for one in theirs]))
+                records.append(_record(f"assign_{size}_moving{suffix}", whole_us, baseline, [one.all_us for one in theirs]))
+            lone = [one.choose_us for one in measure(size, Jedel, ticks // 2, 1)]
+            scanned = [one.choose_us for one in measure(size, LinearScan, max(5, min(ticks, 4_000_000 // size) // 2), 1)]
             records.append(_record(f"assign_{size}_lone", lone, "numpy linear scan", scanned))
-            records.append(_record(f"assign_{size}_worst_tick", max(t.worst_tick_us for t in ours), "tick", TICK_S * 1e6, "us"))
+            worst_us = max(one.worst_tick_us for one in ours)
+            records.append(_record(f"assign_{size}_worst_tick", [worst_us], "tick", [TICK_S * 1e6], "us"))
     for name, costs_us in (("assign_growth_1k_to_100k", chosen_us), ("assign_growth_1k_to_100k_moving", all_us)):
-        records.append(_record(name, costs_us[100_000] / costs_us[1_000], "allowed", 3.0, "times"))
+        records.append(_record(name, [costs_us[100_000] / costs_us[1_000]], "allowed", [3.0], "times"))
     return [dict(record) for record in records]  # type: ignore[arg-type]
 
 
-def _record(name: str, value: float, baseline: str, baseline_value: float, unit: str = "us/call") -> Record:
+def _record(name: str, runs: Sequence[float], baseline: str, baseline_runs: Sequence[float], unit: str = "us/call") -> Record:
+    value, baseline_value = median(runs), median(baseline_runs)
     return Record(
         name=name,
         value=round(value, 2),
@@ -383,7 +381,14 @@ def _record(name: str, value: float, baseline: str, baseline_value: float, unit:
         baseline=baseline,
         baseline_value=round(baseline_value, 2),
         ratio=round(baseline_value / value, 2),
+        spread=_spread(runs),
+        baseline_spread=_spread(baseline_runs),
     )
+
+
+def _spread(runs: Sequence[float]) -> list[float]:
+    """The least and the greatest of several."""
+    return [round(min(runs), 2), round(max(runs), 2)] if len(runs) > 1 else []
 
 
 def main() -> None:

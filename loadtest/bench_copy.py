@@ -17,7 +17,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -62,11 +62,21 @@ class Record(TypedDict):
     baseline: str
     baseline_value: float
     ratio: float
+    spread: list[float]
+    baseline_spread: list[float]
 
 
-def _record(name: str, value: float, unit: str, baseline: str, baseline_value: float) -> Record:
+def _record(name: str, rounds: Sequence[float], unit: str, baseline: str, baseline_rounds: Sequence[float]) -> Record:
+    value, baseline_value = median(rounds), median(baseline_rounds)
     return Record(
-        name=name, value=value, unit=unit, baseline=baseline, baseline_value=baseline_value, ratio=value / baseline_value
+        name=name,
+        value=value,
+        unit=unit,
+        baseline=baseline,
+        baseline_value=baseline_value,
+        ratio=value / baseline_value,
+        spread=[min(rounds), max(rounds)],
+        baseline_spread=[min(baseline_rounds), max(baseline_rounds)],
     )
 
 
@@ -188,17 +198,17 @@ async def _events(dsn: str, bare: asyncpg.Connection, count: int, rounds: int) -
     return [
         _record(
             "copy_rows",
-            count / median(wall for wall, _ in ours),
+            [count / wall for wall, _ in ours],
             "rows/s",
             "asyncpg copy_records_to_table of ready tuples",
-            count / median(wall for wall, _ in ready),
+            [count / wall for wall, _ in ready],
         ),
         _record(
             "copy_cpu",
-            median(cpu for _, cpu in ours) / count * 1e6,
+            [cpu / count * 1e6 for _, cpu in ours],
             "us/event",
             "tuples and asyncpg copy_records_to_table",
-            median(cpu for _, cpu in made) / count * 1e6,
+            [cpu / count * 1e6 for _, cpu in made],
         ),
     ], 1 + rounds
 
@@ -215,7 +225,8 @@ async def _calls(dsn: str, bare: asyncpg.Connection, batch_no: int, rounds: int)
         ours.append((await _timed(lambda batch=batch: writer.commit(batch)))[0])  # type: ignore[misc]
         number += 1
         single.append((await _timed(lambda: bare.execute("INSERT INTO bare VALUES ($1, $2)", 1, "w" * 200)))[0])
-    records = [_record("commit_call", median(ours) * 1e3, "ms", "commit of one row of 200 bytes", median(single) * 1e3)]
+    ours_ms, single_ms = ([one * 1e3 for one in part] for part in (ours, single))
+    records = [_record("commit_call", ours_ms, "ms", "commit of one row of 200 bytes", single_ms)]
     for name, count in (("commit_calls_1000", 1_000), ("update_incidents_50", 50)):
         took = []
         for _ in range(max(ROUNDS, rounds // 3)):
@@ -227,7 +238,8 @@ async def _calls(dsn: str, bare: asyncpg.Connection, batch_no: int, rounds: int)
                 changed = [incident(1 + (batch_no * count + at) % (number - 1), 5, created=False) for at in range(count)]
                 batch = msgspec.structs.replace(plate_batch(batch_no, 0), incidents=changed, high_water={})
             took.append((await _timed(lambda batch=batch: writer.commit(batch)))[0])  # type: ignore[misc]
-        records.append(_record(name, count / median(took), "1/s", "single calls a second", 1 / median(ours)))
+        rates = [count / one for one in took]
+        records.append(_record(name, rates, "1/s", "single calls a second", [1 / one for one in ours]))
     await writer.close()
     return records, batch_no, number
 
@@ -242,7 +254,8 @@ async def _recovery(dsn: str, first: int, count: int) -> Record:
         ours.append((await _timed(lambda: recover(connection)))[0])
         bare.append((await _timed(lambda: connection.fetch("SELECT * FROM incident WHERE closed_at IS NULL")))[0])
     await connection.close()
-    return _record("recovery", total / median(ours), "incidents/s", "asyncpg fetch of the same rows", total / median(bare))
+    rates, bare_rates = ([total / one for one in part] for part in (ours, bare))
+    return _record("recovery", rates, "incidents/s", "asyncpg fetch of the same rows", bare_rates)
 
 
 async def _measure(dsn: str, *, quick: bool) -> list[Record]:

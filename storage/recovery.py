@@ -63,6 +63,11 @@ async def recover(connection: asyncpg.Connection) -> Recovered:
             gc.enable()
 
 
+async def read_earlier_calls(connection: asyncpg.Connection, since_us: int) -> list[EarlierCall]:
+    """Every call since an instant from a number that was read, in order. Raises whatever asyncpg raises."""
+    return [EarlierCall(*row) for row in await connection.fetch(_EARLIER_CALLS, since_us)]
+
+
 async def _recover(connection: asyncpg.Connection) -> Recovered:
     centre = await connection.fetchrow(
         "SELECT last_batch, last_at,"
@@ -74,7 +79,7 @@ async def _recover(connection: asyncpg.Connection) -> Recovered:
         raise StorageError(StorageReason.INTERNAL, "the table centre has no row")
     sources = await connection.fetch("SELECT source, high_water FROM source")
     crews = await connection.fetch("SELECT crew_id, state, territory, incident_id, updated_at, view FROM crew ORDER BY crew_id")
-    calls = await connection.fetch(_EARLIER_CALLS, centre["last_at"] - EARLIER_CALLS_US)
+    calls = await read_earlier_calls(connection, centre["last_at"] - EARLIER_CALLS_US)
     answers = await connection.fetch(
         "SELECT command_id, operator, at, done, incident_id, reason, text FROM command WHERE at >= $1"
         " ORDER BY at DESC, command_id DESC LIMIT $2",
@@ -89,7 +94,7 @@ async def _recover(connection: asyncpg.Connection) -> Recovered:
         incidents=await _open_incidents(connection),
         crews=[CrewChange(row[0], _CREW_STATES[row[1]], row[2], row[3], row[4], row[5]) for row in crews],
         positions=await _last_positions(connection, [row[0] for row in crews], centre["last_at"]),
-        earlier_calls=[EarlierCall(*row) for row in calls],
+        earlier_calls=calls,
         answers=[CommandAnswer(*row) for row in reversed(answers)],
         devices=await load_devices(connection),
         last_us=centre["last_at"] if centre["last_batch"] else Micros(0),

@@ -90,6 +90,10 @@ class Bed:
         """Connection string of a database of this server."""
         return self._server.dsn_of(database)
 
+    def postgresql_version(self) -> str:
+        """Of this server."""
+        return asyncio.run(server_version(self.dsn("postgres")))
+
     @property
     def postmaster_pid(self) -> int:
         """The process whose children are the server."""
@@ -145,6 +149,15 @@ class Bed:
 
     def _flags(self, database: str) -> Sequence[str]:
         return ("--config", str(self._config), "--data-dir", str(self.folder), "--dsn", self.dsn(database))
+
+
+async def server_version(dsn: str) -> str:
+    """Version of the PostgreSQL that a connection string leads to."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        return str(await connection.fetchval("SHOW server_version"))
+    finally:
+        await connection.close()
 
 
 @contextmanager

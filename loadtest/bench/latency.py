@@ -1,15 +1,18 @@
-"""`ack_latency`, `call_to_client_latency` and a lone call's, against bare commits of one row.
+"""`ack_latency`, `call_to_client_latency`, the same at half load, and a lone call's, against bare commits of one row.
 
 500 calls, 10,000 plate reads and 2,000 positions a second come together, each at its own instant whether or not the service
 keeps up (an open loop): a latency counts from the instant an event was due. Every call is acknowledged after its commit, and is
-published to a client in another process. The baseline is asyncpg's INSERT of one row, committed by itself, on the same server
-with nothing else to do.
+published to a client in another process. For half load the same mix is first played as fast as it is taken, and then at half
+that pace: at which the centre is to be no slower than a few commits. The baseline is asyncpg's INSERT of one row, committed by
+itself, on the same server with nothing else to do.
 """
 
 from __future__ import annotations
 
 import time
 from heapq import merge
+from multiprocessing.connection import Connection
+from statistics import median
 from typing import Final
 
 import asyncpg
@@ -48,37 +51,64 @@ class Round(msgspec.Struct, frozen=True):
     late_ms: float
 
 
+class _Rounds(msgspec.Struct, frozen=True):
+    """Rounds of one pace, and when each call of them was published."""
+
+    rounds: list[Round]
+    published_ms: list[list[float]]
+
+
 def run(bed: Bed, size: scene.Size) -> list[Record]:
     """Measures it. Raises `BedError`, `LoadError`."""
     bed.make(DATABASE, BASE)
-    rounds: list[Round] = []
-    published: list[list[float]] = []
+    full, half = _Rounds([], []), _Rounds([], [])
     with bed.serving(DATABASE) as service, beside(watch, service.dispatch_url, CLIENT_TOKEN) as client:
         if client.recv() != READY:
             raise LoadError("the dispatch client was not let in")
         bare = [apart(commit_rows, bed.dsn(DATABASE))]
         _, lone = apart(play_rounds, service.ingest, size, 0)
         for number in range(1, size.rounds + 1):
-            one = apart(play_rounds, service.ingest, size, number)[0]
-            client.send(set(one.calls))
-            seen: dict[str, int] = client.recv()
-            if len(seen) < len(one.calls):
-                raise LoadError(f"{len(one.calls) - len(seen)} of {len(one.calls)} calls were never published")
-            rounds.append(one)
-            published.append([(seen[label] - due_ns) / 1e6 for label, due_ns in one.calls.items()])
+            _play(service.ingest, client, size, number, 1.0, full)
             bare.append(apart(commit_rows, bed.dsn(DATABASE)))
-    return _records(rounds, published, lone, bare)
+        capacities = [apart(capacity, service.ingest, size, number + size.rounds) for number in range(1, size.rounds + 1)]
+        pace = median(capacities) / 2
+        bare_half = []
+        for number in range(2 * size.rounds + 1, 3 * size.rounds + 1):
+            _play(service.ingest, client, size, number, pace, half)
+            bare_half.append(apart(commit_rows, bed.dsn(DATABASE)))
+    return [
+        *_records("", full, bare, _told(full, 1.0), lone),
+        *_records("_half_load", half, bare_half, f"half of what it can take: {_told(half, pace)}"),
+    ]
 
 
-def _records(rounds: list[Round], published: list[list[float]], lone: list[float], bare: list[list[float]]) -> list[Record]:
-    late = f"the load was late by at most {max(one.late_ms for one in rounds):.1f} ms"
-    mix = f"{CALLS_A_S} calls, {READS_A_S:,} plate reads, {POSITIONS_A_S:,} positions a second; {late}"
-    measured = (
-        ("ack_latency", [one.call_ms for one in rounds], mix),
-        ("call_to_client_latency", published, mix),
-        ("sensor_ack_latency", [one.read_ms for one in rounds], mix),
-        ("lone_call_ack_latency", [lone], "one call after the other, nothing else"),
+def _play(address: tuple[str, int], client: Connection, size: scene.Size, number: int, pace: float, into: _Rounds) -> None:
+    """Plays a round and has the client say when its calls were published."""
+    one = apart(play_rounds, address, size, number, pace)[0]
+    client.send(set(one.calls))
+    seen: dict[str, int] = client.recv()
+    if len(seen) < len(one.calls):
+        raise LoadError(f"{len(one.calls) - len(seen)} of {len(one.calls)} calls were never published")
+    into.rounds.append(one)
+    into.published_ms.append([(seen[label] - due_ns) / 1e6 for label, due_ns in one.calls.items()])
+
+
+def _told(played: _Rounds, pace: float) -> str:
+    rates = (
+        f"{CALLS_A_S * pace:,.0f} calls, {READS_A_S * pace:,.0f} plate reads, {POSITIONS_A_S * pace:,.0f} positions a second"
     )
+    return f"{rates}; the load was late by at most {max(one.late_ms for one in played.rounds):.1f} ms"
+
+
+def _records(suffix: str, played: _Rounds, bare: list[list[float]], mix: str, lone: list[float] | None = None) -> list[Record]:
+    latency = suffix or "_latency"
+    measured = [
+        (f"ack{latency}", [one.call_ms for one in played.rounds], mix),
+        (f"call_to_client{latency}", played.published_ms, mix),
+        (f"sensor_ack{latency}", [one.read_ms for one in played.rounds], mix),
+    ]
+    if lone is not None:
+        measured.append(("lone_call_ack_latency", [lone], "one call after the other, nothing else"))
     return [
         record(
             f"{name}_{word}",
@@ -93,16 +123,36 @@ def _records(rounds: list[Round], published: list[list[float]], lone: list[float
     ]
 
 
-def play_rounds(address: tuple[str, int], size: scene.Size, number: int) -> tuple[Round, list[float]]:
-    """One round of the mix; round 0 has the crews report, warms up, and measures lone calls."""
-    telephone, cameras, crews = (Lane(address, source, SOURCE_TOKEN) for source in ("telephone", "cameras", "crews"))
-    lanes = [telephone, cameras, crews]
+def capacity(address: tuple[str, int], size: scene.Size, number: int) -> float:
+    """How many times the mix the centre takes when it is played as fast as that. Raises `LoadError`."""
+    lanes = _lanes(address)
+    pieces = [msgspec.structs.replace(piece, due_ns=0) for piece in _mix(size, lanes, size.latency_s, number)]
+    receipt = play(lanes, pieces)
+    for lane in lanes:
+        lane.close()
+    if receipt.errors:
+        raise LoadError(f"events were refused: {receipt.errors[:3]}")
+    return size.latency_s / (receipt.ended_ns() - receipt.started_ns) * 1e9
+
+
+def _lanes(address: tuple[str, int]) -> list[Lane]:
+    return [Lane(address, source, SOURCE_TOKEN) for source in ("telephone", "cameras", "crews")]
+
+
+def play_rounds(address: tuple[str, int], size: scene.Size, number: int, pace: float = 1.0) -> tuple[Round, list[float]]:
+    """One round, the mix so many times as fast; round 0 has the crews report, warms up, and measures lone calls."""
+    lanes = _lanes(address)
+    telephone, _, crews = lanes
     lone: list[float] = []
     seconds = size.latency_s
     if number == 0:
         scene.report_for_duty(crews, scene.city(size))
         seconds = WARM_UP_S
-    pieces = _mix(size, lanes, seconds, number)
+    # As long as at any other pace, so that all rounds see as many batches.
+    pieces = [
+        msgspec.structs.replace(piece, due_ns=max(1, round(piece.due_ns / pace)))
+        for piece in _mix(size, lanes, seconds * pace, number)
+    ]
     receipt = play(lanes, pieces)
     if receipt.errors:
         raise LoadError(f"events were refused: {receipt.errors[:3]}")

@@ -27,6 +27,12 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     spread: tuple[float, ...] = ()
     """The least and the greatest of the rounds."""
     remark: str = ""
+    baseline_spread: tuple[float, ...] = ()
+    benchmark: str = ""
+    """Which one it comes from."""
+    measured_on: str = ""
+    """Day and `commit` of the run that it comes from (`loadtest.bench.machine.Run`)."""
+    commit: str = ""
 
 
 def record(
@@ -48,9 +54,14 @@ def record(
         baseline=baseline,
         baseline_value=rounded(baseline_value),
         ratio=rounded(value / baseline_value) if baseline_value else 0.0,
-        spread=(rounded(min(rounds)), rounded(max(rounds))) if len(rounds) > 1 else (),
+        spread=_spread(rounds),
         remark=remark,
+        baseline_spread=_spread(baseline_rounds),
     )
+
+
+def _spread(rounds: Sequence[float]) -> tuple[float, ...]:
+    return (rounded(min(rounds)), rounded(max(rounds))) if len(rounds) > 1 else ()
 
 
 def rounded(value: float) -> float:
@@ -99,18 +110,19 @@ def save(records: Sequence[Record], folder: Path) -> None:
 
 
 def _cells(one: Record) -> tuple[str, ...]:
-    spread = " - ".join(_number(value) for value in one.spread)
+    spread = " - ".join(number(value) for value in one.spread)
     return (
         one.name,
-        _number(one.value),
+        number(one.value),
         one.unit,
         one.baseline,
-        _number(one.baseline_value),
+        number(one.baseline_value),
         f"{one.ratio:.3g}",
         spread,
         one.remark,
     )
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """A figure for a person: whole from a thousand on, four digits below."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

@@ -39,7 +39,7 @@ _KIND: Final = re.compile(r"\b(улица|ул|проспект|пр|көшес�
 _FLAT: Final = re.compile(r"( кв | квартира |-)\d+$")
 _HOUSE: Final = re.compile(r"^(.*?\S)\s+(?:дом |д )?(\d+(?:[а-я]|/\d+| к\d+)?)$")
 _CORNER: Final = re.compile(r"^(?:угол|перекресток) (.+) и (.+)$|^(.+) мен (.+) қиылысы$|^(.+) [-/] (.+)$")
-_CAPABILITIES: Final = ("patrol", "ambulance", "fire", "rescue", "gas")
+CAPABILITIES: Final = ("patrol", "ambulance", "fire", "rescue", "gas")
 
 SUBSCRIBER: Final = "SELECT name, line, address, place FROM subscriber WHERE phone = $1"
 _STREET: Final = "(SELECT street_id FROM street_name WHERE words <-> ${} < 0.7 ORDER BY words <-> ${} LIMIT 1)"
@@ -69,7 +69,7 @@ CREW: Final = {
         " AND (outside OR territory = $2 OR $2 LIKE territory || '/%') ORDER BY place <-> $1::point LIMIT 1"
         " FOR UPDATE SKIP LOCKED"
     )
-    for capability in _CAPABILITIES
+    for capability in CAPABILITIES
 }
 SEND: Final = "UPDATE crew SET state = 'assigned', incident_id = $2 WHERE crew_id = $1"
 ASSIGN: Final = (

@@ -1,0 +1,415 @@
+"""What the peers with a queue share: a batch of calls identified, placed, correlated, given crews and recorded at once.
+
+Place in the flow: between a queue's client (`nats_service`, `redis_service`) and PostgreSQL. Rules:
+- Tables, indexes, reach and windows are those of `fastapi_service`, and so is what is decided; only the way is another: a step
+  is one statement for the whole batch (`unnest`, `LATERAL`), what one call of a batch opens the next one may join, and rows are
+  written by COPY.
+- Everything a batch causes is in its transaction; a call that comes twice, because an answer was lost, is recorded once.
+- Several of these may work side by side: crews are claimed by SKIP LOCKED or in Redis, incidents locked in the order of their
+  numbers.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+import asyncpg
+import msgspec
+
+from core.category import Category, load_categories
+from core.events import Call
+from loadtest.city import CITY_TERRITORY
+from loadtest.peers.fastapi_service import (
+    CAPABILITIES,
+    REPEAT_WINDOW_S,
+    metres,
+    normal_phone,
+    read_corner,
+    read_house,
+)
+
+SOURCE: Final = "telephone"
+CANDIDATES: Final = 4
+"""Crews looked at for each demand of a batch before it is asked again for those who had none of them."""
+_PLACES: Final = "unnest($1::float8[], $2::float8[]) WITH ORDINALITY AS n (x, y, row)"
+_STREET: Final = (
+    "(SELECT street_id FROM street_name WHERE words <-> n.{0} < 0.7 ORDER BY words <-> n.{0} LIMIT 1) AS street_{0}"
+)
+KNOWN: Final = "SELECT seq, incident_id FROM event WHERE source = $1 AND seq = ANY($2)"
+SUBSCRIBERS: Final = "SELECT phone, name, address, place FROM subscriber WHERE phone = ANY($1)"
+HOUSES: Final = (
+    "SELECT n.row, h.shown, h.place FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS n (words, number, row)"
+    f" CROSS JOIN LATERAL {_STREET.format('words')}"
+    " JOIN house h ON h.street_id = street_words.street_id AND h.number = n.number"
+)
+CORNERS: Final = (
+    "SELECT n.row, c.shown, c.place FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS n (one, other, row)"
+    f" CROSS JOIN LATERAL {_STREET.format('one')} CROSS JOIN LATERAL {_STREET.format('other')}"
+    " JOIN corner c ON c.street_id = street_one.street_id AND c.other_id = street_other.street_id"
+)
+NEAREST_ADDRESSES: Final = (
+    f"SELECT n.row, h.shown FROM {_PLACES}"
+    " CROSS JOIN LATERAL (SELECT shown FROM house ORDER BY place <-> point(n.x, n.y) LIMIT 1) h"
+)
+DISTRICTS: Final = f"SELECT n.row, d.territory FROM {_PLACES} JOIN district d ON d.area @> point(n.x, n.y)"
+SAME_NUMBERS: Final = (
+    "SELECT DISTINCT ON (phone) phone, incident_id FROM incident WHERE phone = ANY($1) AND closed_at IS NULL"
+    " AND updated_at >= now() - make_interval(secs => $2) ORDER BY phone, updated_at DESC"
+)
+SAME_PLACES: Final = (
+    "SELECT n.row, i.incident_id, i.distance_m"
+    " FROM unnest($1::float8[], $2::float8[], $3::float8[], $4::text[], $5::float8[]) WITH ORDINALITY"
+    " AS n (x, y, reach_m, category, window_s, row) CROSS JOIN LATERAL"
+    " (SELECT incident_id, place <-> point(n.x, n.y) AS distance_m FROM incident"
+    " WHERE place <@ circle(point(n.x, n.y), n.reach_m) AND category = n.category AND closed_at IS NULL"
+    " AND updated_at >= now() - make_interval(secs => n.window_s) ORDER BY place <-> point(n.x, n.y) LIMIT 1) i"
+)
+NUMBERS: Final = "SELECT nextval(pg_get_serial_sequence('incident', 'incident_id')) FROM generate_series(1, $1)"
+LOCK: Final = "SELECT FROM incident WHERE incident_id = ANY($1) ORDER BY incident_id FOR UPDATE"
+JOIN: Final = (
+    "UPDATE incident SET updated_at = now(), event_count = event_count + n.joined"
+    " FROM unnest($1::bigint[], $2::integer[]) AS n (id, joined) WHERE incident_id = n.id"
+)
+CREWS: Final = {
+    capability: (
+        "SELECT n.row, c.crew_id, c.distance_m"
+        " FROM unnest($1::float8[], $2::float8[], $3::text[]) WITH ORDINALITY AS n (x, y, territory, row) CROSS JOIN LATERAL"
+        " (SELECT k.crew_id, k.place <-> point(n.x, n.y) AS distance_m FROM crew k"
+        f" WHERE k.state = 'free' AND k.capabilities @> '{{{capability}}}'"
+        " AND (k.outside OR k.territory = n.territory OR n.territory LIKE k.territory || '/%')"
+        f" ORDER BY k.place <-> point(n.x, n.y) LIMIT {CANDIDATES}) c ORDER BY n.row, c.distance_m"
+    )
+    for capability in CAPABILITIES
+}
+CLAIM: Final = (
+    "WITH mine AS (SELECT crew_id FROM crew WHERE crew_id = ANY($1) AND state = 'free' FOR UPDATE SKIP LOCKED)"
+    " UPDATE crew SET state = 'assigned', incident_id = n.incident"
+    " FROM unnest($1::text[], $2::bigint[]) AS n (id, incident) JOIN mine ON mine.crew_id = n.id"
+    " WHERE crew.crew_id = n.id RETURNING crew.crew_id"
+)
+
+Place = tuple[float, float]
+categories = load_categories(None)
+
+
+class Answer(msgspec.Struct):
+    """What became of a call, as its source and every listening client are told."""
+
+    seq: int
+    incident_id: int
+    joined: bool
+    category: str
+    crews: list[str]
+
+
+class Demand(msgspec.Struct, frozen=True):
+    """A crew is wanted."""
+
+    incident_id: int
+    capability: str
+    place: Place
+    territory: str
+
+
+class Found(msgspec.Struct, frozen=True):
+    """The crew that goes."""
+
+    crew_id: str
+    distance_m: float
+
+
+class Crews(Protocol):
+    """Finds and claims the nearest free crews."""
+
+    async def choose(self, connection: asyncpg.Connection, demands: Sequence[Demand]) -> list[Found | None]:
+        """A crew for each demand, claimed within the connection's transaction; None where there is none."""
+
+    async def undo(self) -> None:
+        """The transaction of what was chosen last has failed."""
+
+
+class _Taken(msgspec.Struct):
+    """A call of the batch, and what is known of it by now."""
+
+    call: Call
+    payload: str
+    phone: str
+    category: Category
+    place: Place | None = None
+    accuracy_m: float = 0.0
+    address: str = ""
+    caller: str = ""
+    territory: str = CITY_TERRITORY
+    incident_id: int = 0
+    joined: bool = False
+    opens: int = -1
+    """Which of the batch's new incidents, from 0."""
+
+
+class PostgresCrews:
+    """Nearest free crews by GiST, some for each demand of a batch in one statement a capability."""
+
+    async def choose(self, connection: asyncpg.Connection, demands: Sequence[Demand]) -> list[Found | None]:
+        """As `Crews.choose`."""
+        found: list[Found | None] = [None] * len(demands)
+        waiting = list(range(len(demands)))
+        while waiting:
+            offers = await self._offers(connection, demands, waiting)
+            chosen: dict[str, int] = {}
+            for row in waiting:
+                crew = next((one for one in offers.get(row, ()) if one.crew_id not in chosen), None)
+                if crew is not None:
+                    chosen[crew.crew_id] = row
+                    found[row] = crew
+            incidents = [demands[row].incident_id for row in chosen.values()]
+            claimed = {row[0] for row in await connection.fetch(CLAIM, list(chosen), incidents)} if chosen else set()
+            for crew_id, row in chosen.items():
+                if crew_id not in claimed:
+                    found[row] = None
+            # Whom nobody was offered has nobody; the others ask again, and see what has been taken since.
+            waiting = [row for row in waiting if found[row] is None and row in offers]
+        return found
+
+    async def undo(self) -> None:
+        """The transaction has done it."""
+
+    async def _offers(
+        self, connection: asyncpg.Connection, demands: Sequence[Demand], waiting: Sequence[int]
+    ) -> dict[int, list[Found]]:
+        offers: dict[int, list[Found]] = {}
+        for capability in dict.fromkeys(demands[row].capability for row in waiting):
+            rows = [row for row in waiting if demands[row].capability == capability]
+            asked = [(*demands[row].place, demands[row].territory) for row in rows]
+            for told in await connection.fetch(CREWS[capability], *_columns(asked, 3)):
+                offers.setdefault(rows[told[0] - 1], []).append(Found(told[1], told[2]))
+        return offers
+
+
+async def take(connection: asyncpg.Connection, crews: Crews, calls: Sequence[tuple[Call, str]]) -> list[Answer]:
+    """Decides and records a batch; committed when this returns. Raises whatever asyncpg and the crews raise.
+
+    Args:
+        connection: outside a transaction.
+        crews: where they are found.
+        calls: in the order in which they came, with the JSON that they came in.
+    """
+    try:
+        async with connection.transaction():
+            return await _take(connection, crews, calls)
+    except BaseException:
+        await crews.undo()
+        raise
+
+
+async def _take(connection: asyncpg.Connection, crews: Crews, calls: Sequence[tuple[Call, str]]) -> list[Answer]:
+    rows = await connection.fetch(KNOWN, SOURCE, [call.seq for call, _ in calls])
+    known = {row[0]: row[1] for row in rows}
+    taken = [
+        _Taken(call, payload, normal_phone(call.phone), _category(call))
+        for call, payload in {call.seq: (call, payload) for call, payload in calls}.values()
+        if call.seq not in known
+    ]
+    await _locate(connection, taken)
+    opening = await _correlate(connection, taken)
+    by_incident = await _assign(connection, crews, opening)
+    await _record(connection, taken, opening, by_incident)
+    again = [Answer(seq, incident_id, True, "", []) for seq, incident_id in known.items()]
+    return again + [
+        Answer(
+            one.call.seq,
+            one.incident_id,
+            one.joined,
+            one.category.code,
+            [] if one.joined else [crew.crew_id for _, crew in by_incident[one.incident_id] if crew is not None],
+        )
+        for one in taken
+    ]
+
+
+def _category(call: Call) -> Category:
+    classified = categories.classify(call)
+    return categories.default if classified is None else classified[0]
+
+
+async def _locate(connection: asyncpg.Connection, taken: Sequence[_Taken]) -> None:
+    """The best evidence of each: fix, given place, address in words, the subscriber's, the cell."""
+    phones = list({one.phone for one in taken if one.phone})
+    callers = {row["phone"]: row for row in await connection.fetch(SUBSCRIBERS, phones)}
+    fixed: list[_Taken] = []
+    houses: list[tuple[_Taken, tuple[str, str]]] = []
+    corners: list[tuple[_Taken, tuple[str, str]]] = []
+    for one in taken:
+        caller = callers.get(one.phone)
+        one.caller = caller["name"] if caller else ""
+        fix = one.call.fix or one.call.given
+        if fix is not None:
+            one.place, one.accuracy_m = metres(fix.latitude_deg, fix.longitude_deg), fix.accuracy_m
+            fixed.append(one)
+        elif one.call.address:
+            corner = read_corner(one.call.address)
+            house = None if corner is not None else read_house(one.call.address)
+            if corner is not None:
+                corners.append((one, corner))
+            elif house is not None:
+                houses.append((one, house))
+    for statement, asked in ((HOUSES, houses), (CORNERS, corners)):
+        if asked:
+            for row, shown, place in await connection.fetch(statement, *_columns([words for _, words in asked], 2)):
+                one = asked[row - 1][0]
+                one.place, one.accuracy_m, one.address = tuple(place), 15.0, shown
+    if fixed:
+        places = [one.place for one in fixed if one.place is not None]
+        for row, shown in await connection.fetch(NEAREST_ADDRESSES, *_columns(places, 2)):
+            fixed[row - 1].address = shown
+    for one in taken:
+        caller = callers.get(one.phone)
+        if one.place is not None:
+            continue
+        if caller is not None and caller["place"] is not None:
+            one.place, one.accuracy_m, one.address = tuple(caller["place"]), 50.0, caller["address"]
+        elif one.call.cell is not None:
+            cell = one.call.cell
+            one.place, one.accuracy_m = metres(cell.latitude_deg, cell.longitude_deg), cell.accuracy_m
+
+
+async def _correlate(connection: asyncpg.Connection, taken: Sequence[_Taken]) -> list[_Taken]:
+    """Finds or numbers the incident of each; returns those that open one, in order."""
+    phones = list({one.phone for one in taken if one.phone})
+    by_phone: dict[str, int] = {row[0]: row[1] for row in await connection.fetch(SAME_NUMBERS, phones, REPEAT_WINDOW_S)}
+    placed = [(one, one.place) for one in taken if one.place is not None and one.phone not in by_phone]
+    asked = [(*place, _reach_m(one), one.category.code, one.category.window_s) for one, place in placed]
+    near: dict[int, tuple[float, int]] = {}
+    if asked:
+        for row, incident_id, distance_m in await connection.fetch(SAME_PLACES, *_columns(asked, 5)):
+            near[placed[row - 1][0].call.seq] = (distance_m, incident_id)
+    opening: list[_Taken] = []
+    opened_by_phone: dict[str, _Taken] = {}
+    opened_by_category: dict[str, list[_Taken]] = {}
+    followers: list[tuple[_Taken, _Taken]] = []
+    for one in taken:
+        first = opened_by_phone.get(one.phone)
+        fresh = None if one.place is None else _nearest(one, opened_by_category.get(one.category.code, ()))
+        stored = near.get(one.call.seq)
+        if one.phone in by_phone:
+            one.incident_id, one.joined = by_phone[one.phone], True
+        elif first is not None:
+            followers.append((one, first))
+        elif fresh is not None and (stored is None or fresh[0] < stored[0]):
+            followers.append((one, fresh[1]))
+        elif stored is not None:
+            one.incident_id, one.joined = stored[1], True
+        else:
+            one.opens = len(opening)
+            opening.append(one)
+            opened_by_category.setdefault(one.category.code, []).append(one)
+            if one.phone:
+                opened_by_phone[one.phone] = one
+    if opening:
+        for one, (number,) in zip(opening, await connection.fetch(NUMBERS, len(opening)), strict=True):
+            one.incident_id = number
+        places = [(one, one.place) for one in opening if one.place is not None]
+        for row, territory in await connection.fetch(DISTRICTS, *_columns([place for _, place in places], 2)):
+            places[row - 1][0].territory = territory
+    for one, first in followers:
+        one.incident_id, one.joined = first.incident_id, True
+    return opening
+
+
+def _reach_m(one: _Taken) -> float:
+    return one.category.radius_m + min(one.accuracy_m, 300.0)
+
+
+def _nearest(one: _Taken, opened: Sequence[_Taken]) -> tuple[float, _Taken] | None:
+    """Of the batch's own incidents of this category, the nearest within reach with its distance."""
+    assert one.place is not None
+    best: tuple[float, _Taken] | None = None
+    reach_m = _reach_m(one)
+    for other in opened:
+        if other.place is not None:
+            distance_m = ((one.place[0] - other.place[0]) ** 2 + (one.place[1] - other.place[1]) ** 2) ** 0.5
+            if distance_m <= reach_m and (best is None or distance_m < best[0]):
+                best = (distance_m, other)
+    return best
+
+
+async def _assign(
+    connection: asyncpg.Connection, crews: Crews, opening: Sequence[_Taken]
+) -> dict[int, list[tuple[str, Found | None]]]:
+    """For each new incident the crew of each capability that it needs, or None."""
+    by_incident: dict[int, list[tuple[str, Found | None]]] = {one.incident_id: [] for one in opening}
+    demands = [
+        Demand(one.incident_id, capability, one.place, one.territory)
+        for one in opening
+        if one.place is not None
+        for capability in one.category.needs
+    ]
+    for demand, found in zip(demands, await crews.choose(connection, demands), strict=True):
+        by_incident[demand.incident_id].append((demand.capability, found))
+    for one in opening:
+        if one.place is None:
+            by_incident[one.incident_id] = [(capability, None) for capability in one.category.needs]
+    return by_incident
+
+
+async def _record(
+    connection: asyncpg.Connection,
+    taken: Sequence[_Taken],
+    opening: Sequence[_Taken],
+    by_incident: dict[int, list[tuple[str, Found | None]]],
+) -> None:
+    joined = Counter(one.incident_id for one in taken if one.joined)
+    rows = [
+        (
+            one.incident_id,
+            "assigned" if any(crew is not None for _, crew in by_incident[one.incident_id]) else "queued",
+            one.category.code,
+            one.category.priority,
+            one.territory,
+            one.address,
+            one.phone,
+            one.caller,
+            one.place,
+            1 + joined.pop(one.incident_id, 0),
+        )
+        for one in opening
+    ]
+    columns = (
+        "incident_id",
+        "state",
+        "category",
+        "priority",
+        "territory",
+        "address",
+        "phone",
+        "caller",
+        "place",
+        "event_count",
+    )
+    await connection.copy_records_to_table("incident", records=rows, columns=columns)
+    if joined:
+        await connection.execute(LOCK, list(joined))
+        await connection.execute(JOIN, list(joined), list(joined.values()))
+    events = [(SOURCE, one.call.seq, one.incident_id, one.phone, one.payload) for one in taken]
+    await connection.copy_records_to_table(
+        "event", records=events, columns=("source", "seq", "incident_id", "phone", "payload")
+    )
+    log = [(one.incident_id, "event_joined" if one.joined else "opened", one.payload) for one in taken]
+    sent = []
+    for incident_id, needs in by_incident.items():
+        for capability, crew in needs:
+            if crew is None:
+                log.append((incident_id, "queued", f'{{"capability":"{capability}"}}'))
+            else:
+                log.append((incident_id, "crew_assigned", f'{{"crew":"{crew.crew_id}"}}'))
+                sent.append((incident_id, crew.crew_id, capability, "offered", crew.distance_m))
+    await connection.copy_records_to_table("incident_log", records=log, columns=("incident_id", "fact", "body"))
+    await connection.copy_records_to_table(
+        "assignment", records=sent, columns=("incident_id", "crew_id", "capability", "state", "distance_m")
+    )
+
+
+def _columns(rows: Sequence[Sequence[object]], count: int) -> list[list[object]]:
+    """Rows as a list for each column, as `unnest` takes them."""
+    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(count)]

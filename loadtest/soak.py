@@ -1,0 +1,364 @@
+"""`make soak`: a service under 70 % of the load that it can carry, for long: whether memory and latency stay as they are.
+
+Place in the flow: all around it. A simulated city whose crews answer, arrive and clear, so that incidents end as fast as they
+begin, is played by `loadtest.drive` in an open loop, with dispatch clients looking on. First a service of its own finds out how
+much of the mix the machine carries, its generator on it: more and more is played for some seconds until the acknowledgements
+take longer than they may. Then a fresh service is played 70 % of that, and its memory, its latencies and its database are
+noted.
+
+A centre remembers some things on purpose, each up to its bound, and grows until that is reached: closed incidents for clients
+that resume (`limits.RESUME_BATCHES`, minutes), earlier calls by number (six hours, but the city has few numbers), answers to
+commands (`limits.COMMAND_MEMORY`, hours). The warm-up leaves the first out; the last is half a kilobyte for each incident that
+was closed.
+
+What came of it is told, drawn into build/soak and, for a run of `WRITTEN_FROM_S` or longer, written into loadtest/RESULTS.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import threading
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+import asyncpg
+import matplotlib as mpl
+import msgspec
+import uvloop
+from matplotlib.figure import Figure
+
+from loadtest.bench import results
+from loadtest.bench.bed import server_version
+from loadtest.bench.children import apart, beside
+from loadtest.bench.machine import look
+from loadtest.bench.record import Record, record, rounded
+from loadtest.board import Board
+from loadtest.city import City
+from loadtest.crews import Habits
+from loadtest.drive import Centre, drive
+from loadtest.flatness import Trend, Verdict, trend
+from loadtest.happening import Rates
+from loadtest.ledger import Latencies, Ledger
+from loadtest.processes import usage_of
+from loadtest.script import CityScript
+from loadtest.spectators import READY, spectate
+from ops.demo_service import demo_service
+from ops.own_service import ADDRESSES, DATA, Addresses
+
+SEED: Final = 11
+CREWS: Final = 2_000
+PACE: Final = 120.0
+"""The crews live so much faster than the clock: a job lasts seconds, so they end more incidents than the calls can open."""
+HABITS: Final = Habits(
+    accept_s=20.0, turnout_s=60.0, work_s=240.0, decline_share=0.03, silent_share=0.01, position_interval_s=2.0
+)
+RATES: Final = Rates(happenings=10.0, panels=0.5, plates=1_000.0, readings=100.0, analytics=0.5)
+"""The mix; what is played is so many times this, with the positions of all crews beside it."""
+CLIENTS: Final = 8
+"""Who look on, beside the console that tells the crews."""
+SHARE: Final = 0.7
+FIRST_TIMES: Final = 1.0
+STEP_TIMES: Final = 1.5
+TIMES_MAX: Final = 64.0
+PROBE_S: Final = 8.0
+CARRIED_P99_MS: Final = 500.0
+"""A load is carried while 99 % of the events are acknowledged within this."""
+WARM_UP_SHARE: Final = 0.25
+WARM_UP_MAX_S: Final = 600.0
+MEMORY_TOLERANCE: Final = 0.02
+"""Of the level an hour: what grows no faster counts as flat."""
+LATENCY_TOLERANCE: Final = 0.25
+SAMPLE_S: Final = 2.0
+WRITTEN_FROM_S: Final = 600.0
+OUT: Final = Path("build/soak")
+
+
+class Interval(msgspec.Struct, frozen=True):
+    """What the load saw since the interval before."""
+
+    at_s: float
+    """Its end, on the monotonic clock that all processes share."""
+    ack_p50_ms: float
+    ack_p99_ms: float
+    seen_p50_ms: float
+    seen_p99_ms: float
+    under_way: int
+    """Events sent and not yet acknowledged: what queues."""
+    open_incidents: int
+    sent: int
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """What the service weighs."""
+
+    at_s: float
+    resident_mb: float
+    database_mb: float
+
+
+class Played(msgspec.Struct, frozen=True):
+    """A play as its load saw it."""
+
+    intervals: list[Interval]
+    lost: int
+    sent: int
+    calls: int
+    """And alarms: whatever must be seen in an incident."""
+
+
+class Course(msgspec.Struct, frozen=True):
+    """A whole run."""
+
+    seconds: float
+    times: float
+    capacity_times: float
+    played: Played
+    samples: list[Sample]
+    postgresql: str = ""
+    """Version of the database."""
+
+
+class Meter:
+    """Takes the latencies of an interval out of the run's account, as `loadtest.drive` lets an observer see it."""
+
+    def __init__(self, interval_s: float) -> None:
+        self.intervals: list[Interval] = []
+        self._interval_s = interval_s
+        self._taken_s = 0.0
+
+    def __call__(self, ledger: Ledger, board: Board, elapsed_s: float) -> None:
+        """Takes an interval when it is over."""
+        if elapsed_s - self._taken_s < self._interval_s:
+            return
+        self._taken_s = elapsed_s
+        acks, ledger.ack_latency = ledger.ack_latency, Latencies()
+        seen, ledger.seen_latency = ledger.seen_latency, Latencies()
+        self.intervals.append(
+            Interval(
+                at_s=time.monotonic(),
+                ack_p50_ms=acks.quantile_us(0.5) / 1e3,
+                ack_p99_ms=acks.quantile_us(0.99) / 1e3,
+                seen_p50_ms=seen.quantile_us(0.5) / 1e3,
+                seen_p99_ms=seen.quantile_us(0.99) / 1e3,
+                under_way=ledger.sent - ledger.acked,
+                open_incidents=len(board.open),
+                sent=ledger.sent,
+            )
+        )
+
+
+class Scales(threading.Thread):
+    """Weighs the service and its database now and then."""
+
+    def __init__(self, pid: int, dsn: str, every_s: float) -> None:
+        super().__init__(daemon=True)
+        self.samples: list[Sample] = []
+        self._pid, self._dsn, self._every_s = pid, dsn, every_s
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        """Until `stop`; ends with the service too."""
+        while not self._ended.wait(self._every_s):
+            try:
+                resident_bytes = usage_of(self._pid).resident_bytes
+                database_bytes = asyncio.run(_database_bytes(self._dsn))
+            except (OSError, asyncpg.PostgresError):
+                # The service or its database is gone, and the load tells of it.
+                return
+            self.samples.append(Sample(time.monotonic(), resident_bytes / 2**20, database_bytes / 2**20))
+
+    def stop(self) -> list[Sample]:
+        """Ends it and gives what was weighed."""
+        self._ended.set()
+        self.join()
+        return self.samples
+
+
+async def _database_bytes(dsn: str) -> int:
+    connection = await asyncpg.connect(dsn, timeout=30)
+    try:
+        return int(await connection.fetchval("SELECT pg_database_size(current_database())"))
+    finally:
+        await connection.close()
+
+
+def soak_city() -> City:
+    """The city that is played."""
+    return City(SEED, districts=8, streets=64, crews=CREWS, cameras=200, subscribers=5_000, panels=120)
+
+
+def play(centre: Centre, seconds: float, times: float, interval_s: float) -> Played:
+    """Plays the city for some seconds, so many times as busy as `RATES`. Raises what `drive` raises."""
+    city = soak_city()
+    meter = Meter(interval_s)
+    rates = Rates(**{name: value * times for name, value in msgspec.structs.asdict(RATES).items()})
+    outcome = uvloop.run(
+        drive(
+            centre,
+            CityScript.SOURCES,
+            lambda start_us, next_seq: CityScript(city, rates, SEED, start_us, next_seq, PACE, HABITS),
+            seconds,
+            observe=meter,
+        )
+    )
+    result = outcome.result
+    return Played(meter.intervals, result.lost, result.sent, result.watched)
+
+
+def capacity_times(centre: Centre) -> float:
+    """How many times the mix the machine carries, its generator on it: the last step of a ladder that was carried."""
+    carried = 0.0
+    times = FIRST_TIMES
+    while times <= TIMES_MAX:
+        played = apart(play, centre, PROBE_S, times, PROBE_S / 4)
+        # The first part of a play has the crews report for duty; it says nothing.
+        p99_ms = median(one.ack_p99_ms for one in played.intervals[1:])
+        print(f"soak: {times:.2f} times the mix: {p99_ms:.0f} ms until 99 % are acknowledged, {played.lost} lost")
+        if played.lost or p99_ms > CARRIED_P99_MS:
+            break
+        carried, times = times, times * STEP_TIMES
+    return carried or FIRST_TIMES / 2
+
+
+def soak(folder: Path, seconds: float) -> Course:
+    """Finds the load and plays it. Raises what the service, its database and `drive` raise."""
+    city = soak_city()
+    with demo_service(city, folder / "probe") as service:
+        capacity = capacity_times(service.centre)
+    times = capacity * SHARE
+    print(f"soak: {times:.2f} times the mix for {seconds:.0f} s")
+    interval_s = max(SAMPLE_S, seconds / 360)
+    with ExitStack() as stack:
+        service = stack.enter_context(demo_service(city, folder / "soak"))
+        looking = stack.enter_context(beside(spectate, service.centre.dispatch_url, service.centre.client_token, CLIENTS, True))
+        if looking.recv() != READY:
+            raise RuntimeError("the dispatch clients were not let in")
+        scales = Scales(_pid_of(folder / "soak"), service.dsn, SAMPLE_S)
+        scales.start()
+        try:
+            played = apart(play, service.centre, seconds, times, interval_s)
+        finally:
+            samples = scales.stop()
+        postgresql = asyncio.run(server_version(service.dsn))
+    return Course(seconds, times, capacity, played, samples, postgresql)
+
+
+def _pid_of(folder: Path) -> int:
+    return msgspec.json.decode((folder / DATA / ADDRESSES).read_bytes(), type=Addresses).pid
+
+
+def judged(course: Course) -> tuple[list[Record], Trend]:
+    """The rows of a run, and how its memory moves after the warm-up. Raises `ValueError` for a run that is too short."""
+    intervals, samples = _settled(course)
+    level_mb = median(one.resident_mb for one in samples)
+    memory = trend([one.at_s for one in samples], [one.resident_mb for one in samples])
+    tolerance_mb = MEMORY_TOLERANCE * level_mb
+    per_s = course.played.sent / course.seconds
+    load = (
+        f"{course.seconds:,.0f} s of {per_s:,.0f} events a second, {course.played.calls / course.seconds:.1f} of them calls and"
+        f" alarms, {CREWS:,} crews, {CLIENTS} clients: {SHARE:.0%} of what was carried; at most"
+        f" {max(one.open_incidents for one in intervals):,} incidents open and {max(one.under_way for one in intervals):,}"
+        f" events under way; {course.played.lost} lost"
+    )
+    third = len(samples) // 3
+    first_mb, last_mb = ([one.resident_mb for one in part] for part in (samples[:third], samples[-third:]))
+    rows = [
+        record("soak_memory", last_mb, "MB", "the first third after the warm-up", first_mb, load),
+        msgspec.structs.replace(
+            record(
+                "soak_memory_growth",
+                [memory.per_hour],
+                "MB/h",
+                f"flat: {MEMORY_TOLERANCE:.0%} of the level",
+                [tolerance_mb],
+                memory.told(tolerance_mb, "MB"),
+            ),
+            spread=(rounded(memory.low), rounded(memory.high)),
+        ),
+    ]
+    third = len(intervals) // 3
+    for name, field in (("ack", "ack_p99_ms"), ("call_to_client", "seen_p99_ms")):
+        values = [float(getattr(one, field)) for one in intervals]
+        moves = trend([one.at_s for one in intervals], values)
+        told = moves.told(LATENCY_TOLERANCE * moves.level, "ms")
+        rows.append(
+            record(f"soak_{name}_p99", values[-third:], "ms", "the first third after the warm-up", values[:third], told)
+        )
+    return rows, memory
+
+
+def _settled(course: Course) -> tuple[list[Interval], list[Sample]]:
+    """What was seen after the warm-up."""
+    intervals, samples = course.played.intervals, course.samples
+    if not intervals or not samples:
+        raise ValueError("nothing was seen")
+    warm_s = intervals[0].at_s + min(WARM_UP_MAX_S, WARM_UP_SHARE * course.seconds)
+    ended_s = intervals[-1].at_s
+    return (
+        [one for one in intervals if one.at_s >= warm_s],
+        [one for one in samples if warm_s <= one.at_s <= ended_s],
+    )
+
+
+def draw(course: Course, file: Path) -> None:
+    """Draws a run over its time, as SVG. Raises `OSError`."""
+    # The same run is the same file: no random ids, no date.
+    with mpl.rc_context({"svg.hashsalt": "soak"}):
+        figure = Figure(figsize=(9.0, 9.0), layout="constrained")
+        memory, latency, queue, database = figure.subplots(4, 1, sharex=True)
+        start_s = course.played.intervals[0].at_s
+        sampled = [(one.at_s - start_s) / 60 for one in course.samples]
+        seen = [(one.at_s - start_s) / 60 for one in course.played.intervals]
+        memory.plot(sampled, [one.resident_mb for one in course.samples])
+        memory.set_ylabel("memory, MB")
+        for field, label in (("ack_p50_ms", "acknowledged, p50"), ("ack_p99_ms", "p99"), ("seen_p99_ms", "at a client, p99")):
+            latency.plot(seen, [getattr(one, field) for one in course.played.intervals], label=label)
+        latency.set_ylabel("latency, ms")
+        latency.set_yscale("log")
+        latency.legend(loc="upper right")
+        queue.plot(seen, [one.under_way for one in course.played.intervals], label="events under way")
+        queue.plot(seen, [one.open_incidents for one in course.played.intervals], label="incidents open")
+        queue.legend(loc="upper right")
+        database.plot(sampled, [one.database_mb for one in course.samples])
+        database.set_ylabel("database, MB")
+        database.set_xlabel("minutes")
+        for axes in (memory, queue, database):
+            axes.set_ylim(bottom=0)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(file, format="svg", metadata={"Date": None})
+
+
+def main() -> int:
+    """The command line; returns 1 when an event was lost or memory grows."""
+    parser = argparse.ArgumentParser(prog="python -m loadtest.soak", description="A long run under 70 % of what is carried.")
+    parser.add_argument("--seconds", type=float, default=1_800.0, help="how long new events are sent")
+    parser.add_argument("--out", type=Path, default=OUT, help="folder of the pictures and of course.json")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="jedel-soak-") as name:
+        folder = Path(name)
+        # The embedded server of a process run by root belongs to another user, who must be able to reach its files.
+        folder.chmod(0o755)
+        course = soak(folder, asked.seconds)
+        run = look(folder, course.postgresql)
+    draw(course, asked.out / "soak.svg")
+    (asked.out / "course.json").write_bytes(msgspec.json.encode(course))
+    rows, memory = judged(course)
+    for one in rows:
+        print(f"{one.name}: {one.value} {one.unit}, {one.baseline} {one.baseline_value}; {one.remark}")
+    if course.played.lost:
+        # Something else had the machine, or the service failed: either way these figures are not those of 70 % load.
+        print("soak: not written: the load was not carried to its end", file=sys.stderr)
+    elif asked.seconds >= WRITTEN_FROM_S:
+        results.write(run, results.stamped(rows, "soak", run))
+    grows = memory.verdict(MEMORY_TOLERANCE * memory.level) is Verdict.GROWS
+    return 1 if course.played.lost or grows else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
