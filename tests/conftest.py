@@ -27,7 +27,7 @@ REAL_FILES = ("almaty.osm.pbf", "cad-san-francisco-2020.csv.gz", "calls-montgome
 """What `make test-real` reads in REAL_DATA."""
 
 
-PROGRAMS = {"prometheus": "prometheus", "promtool": "prometheus", "systemd-analyze": "systemd"}
+PROGRAMS = {"prometheus": "prometheus", "promtool": "prometheus", "redis-server": "redis-server", "systemd-analyze": "systemd"}
 """Program that a test may need → Debian's package of it."""
 
 
