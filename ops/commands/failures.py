@@ -20,6 +20,9 @@ def readable(error: Exception) -> str | None:
     from storage.register_file import RegisterFileError
     from storage.register_import import ImportRunning
 
+    # What a nursery lets out is a group, also of one.
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        (error,) = error.exceptions
     match error:
         case StorageError():
             text = f"storage: {error}"

@@ -79,6 +79,20 @@ def test_failure_is_one_line_and_status_1(capsys: pytest.CaptureFixture[str]) ->
     assert line.startswith("jedel: storage: unreachable: ")
 
 
+def test_service_that_cannot_begin_says_so_in_one_line(database: str, tmp_path: Path) -> None:
+    # Out of the nurseries that it lives in comes a group of one.
+    dsn = database.replace(database.partition("@/")[2].partition("?")[0], "no_such_database")
+    code = "import sys; from ops.cli import main; sys.exit(main())"
+    flags = ["--dsn", dsn, "--set", f"database.data_dir={tmp_path}", "--health", "127.0.0.1:0"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, "serve", *flags], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("jedel: storage: internal: InvalidCatalogNameError: ") and "no_such_database" in last
+
+
 def test_help_loads_nothing_heavy() -> None:
     # What a person waits for at every --help and every wrong flag.
     code = (
