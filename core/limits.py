@@ -67,11 +67,11 @@ CLIENT_BUFFER_BYTES: Final = 8 * 1024 * 1024
 """Bytes handed to one client's socket and not yet sent; beyond it updates wait, conflated."""
 FANOUT_TURN: Final = 256
 """Subscriptions told in one turn: a millisecond or two of the thread that decides, about as long as a batch."""
-FANOUT_REST: Final = 2.0
-"""For how many times what a turn took the line then rests, if there is time: telling takes a third of the thread."""
+FANOUT_REST: Final = 1.0
+"""For how many times what a turn took the line then rests, if there is time: telling takes half of the thread."""
 FANOUT_REST_MIN_S: Final = 0.001
 """A shorter rest is not taken: the loop's timers count milliseconds."""
-FANOUT_ROUND_S: Final = 0.02
+FANOUT_ROUND_S: Final = 0.015
 """Turns and rests of all who wait are to take no longer, and rests are shortened for it: what is committed just after a
 client's turn waits for the next one, and is to be there within 50 ms."""
 RESUME_BATCHES: Final = 8_192
