@@ -141,10 +141,7 @@ async def check_service(world: World) -> list[Verdict]:
                     f"process {ready.pid} says it listens for {key} at {host}:{port}: {why}", "restart it; a standby takes over"
                 )
             )
-    found += [await _health(world, ready)]
-    return (
-        [ok(f"process {ready.pid} is active and listens"), *found] if all(one.grade.value == "ok" for one in found) else found
-    )
+    return [*(found or [ok(f"process {ready.pid} is active and listens")]), await _health(world, ready)]
 
 
 def _connectable(host: str) -> str:

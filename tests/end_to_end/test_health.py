@@ -25,9 +25,10 @@ pytestmark = pytest.mark.end_to_end
 
 PLACE = Fix(43.24, 76.9, 10.0)
 LOCK = (
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-    " WHERE application_name = 'jedel lock' AND datname = current_database()"
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity JOIN pg_locks USING (pid)"
+    " WHERE application_name = 'jedel lock' AND datname = current_database() AND locktype = 'advisory' AND granted"
 )
+"""Ends the holder's connection, and not that of whoever waits."""
 
 
 class Answer(msgspec.Struct):

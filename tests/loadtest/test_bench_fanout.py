@@ -29,7 +29,8 @@ def test_every_client_is_told_every_update_and_lateness_is_counted(serving: Call
             patient.send((asked, played.started_ns))
             delivered: Delivered = patient.recv()
             assert (delivered.expected, delivered.in_time) == (1_500, 1_500)
-            assert 5 <= delivered.frames <= 1_500
+            # A heartbeat of the hub may come between.
+            assert 5 <= delivered.frames <= 1_510
 
 
 def test_what_comes_too_late_does_not_count() -> None:
