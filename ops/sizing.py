@@ -82,7 +82,8 @@ class Coefficients(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     client_bytes: Figure
     """Memory of one connected dispatch client."""
     check: float
-    """The centre's measured time under a mix of everything, by the time that these coefficients foretell: 1 is right."""
+    """The centre's measured time under a mix of everything, by the time that these coefficients foretell: 1 is right, and what
+    is above it is planned with."""
 
 
 class City(msgspec.Struct, frozen=True, kw_only=True):
@@ -197,7 +198,9 @@ def size(city: City, known: Coefficients, speed: float = 1.0) -> Need:
         positions=mean.positions,
     )
     shown = known.shown_call_us.times(worst.calls) + known.shown_position_us.times(worst.positions)
-    deciding = (_sum(known, worst, "centre_us") + shown.times(city.clients * city.shown_share)).times(1e-6 / speed)
+    # Kinds disturb one another: what a mix took beyond the sum of its parts is planned with.
+    mixed = 1e-6 / speed * max(1.0, known.check)
+    deciding = (_sum(known, worst, "centre_us") + shown.times(city.clients * city.shown_share)).times(mixed)
     database = _sum(known, worst, "database_us").times(1e-6 / speed)
     centres = max(1, ceil(deciding.most / LOAD_MAX))
     open_calls = worst.calls * city.open_h * 3600.0

@@ -84,7 +84,7 @@ def as_lines(need: Need, known: Coefficients) -> list[str]:
         f"disk: {_of(need.disk_bytes_a_day, 1e9)} GB a day; {_of(need.disk_bytes, 1e12)} TB with all that is kept",
         f"memory: {_of(need.memory_bytes, _MIB)} MiB of the centre's process",
         f"machine: {each}{need.cores} cores, {need.memory_gib} GiB of memory, and the same again for the standby",
-        f"measured {known.measured_on} on {known.machine}; a mix of everything took {known.check:.2f} times what is foretold",
+        f"measured {known.measured_on} on {known.machine}; {known.check:.2f} times the sum for a mix",
     ]
 
 

@@ -70,6 +70,13 @@ def test_a_faster_machine_needs_less_time_and_the_same_disk() -> None:
     assert fast.disk_bytes == slow.disk_bytes
 
 
+def test_what_a_mix_took_beyond_its_parts_is_planned_with() -> None:
+    dear = msgspec.structs.replace(CALLS_ALONE, check=1.5)
+    cheap = msgspec.structs.replace(CALLS_ALONE, check=0.5)
+    alone, mixed, less = (size(city(calls_a_day=864_000), known).deciding.value for known in (CALLS_ALONE, dear, cheap))
+    assert (mixed, less) == pytest.approx((1.5 * alone, alone))
+
+
 def test_memory_is_what_machines_are_sold_with() -> None:
     # 10 calls a second, open for two hours, of 8 KiB: 562 MiB, on 256 MiB of a centre; twice that and PostgreSQL's 2 GiB.
     need = size(city(calls_a_day=86_400), CALLS_ALONE)
