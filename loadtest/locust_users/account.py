@@ -359,11 +359,12 @@ class ClientAccount:
 
     def _calls_of(self, view: _View, now_us: int, *, counted: bool) -> None:
         for told in view.told:
-            if told.event.startswith(self._token) and told.event not in self._calls:
+            # By the call and not by the event: what is told of a call later, by an update, has the call's name and instant.
+            if told.event.startswith(self._token) and told.call not in self._calls:
                 due_us = due_of(told.call)
                 if due_us is None:
                     continue
-                self._calls.add(told.event)
+                self._calls.add(told.call)
                 if counted:
                     self._recorder.answered(SEEN, due_us, now_us)
                     self._report(SEEN, (now_us - due_us) / 1000, 1)

@@ -157,6 +157,14 @@ def test_a_call_is_seen_once_and_dated_from_its_own_instant() -> None:
     assert (ledger.seen, ledger.calls_seen) == ({7: 2}, 2)
 
 
+def test_an_update_of_a_call_is_no_second_call() -> None:
+    call = f"t-w1-phone/T1@{START_US}"
+    told = [{"event": "t-w1-phone/1", "call": call}, {"event": "t-w1-phone/2", "call": call}]
+    updated = msgspec.Raw(msgspec.json.encode({"incident_id": 7, "version": 2, "told": told}))
+    ledger, reported = watched([snapshot(), changes(view(7, 1, START_US)), changes(updated)])
+    assert len(reported) == ledger.calls_seen == 1
+
+
 def test_calls_that_a_snapshot_tells_have_no_latency() -> None:
     ledger, reported = watched([snapshot(view(7, 1, START_US))])
     assert (ledger.calls_seen, reported) == (1, [])
