@@ -63,8 +63,8 @@ class Territories(Protocol):
 class TravelTimes(Protocol):
     """Expected driving times by road (OCC-4)."""
 
-    def has_roads_at(self, latitude_deg: float, longitude_deg: float) -> bool:
-        """Whether a road leads near a place. Where none does, times to it are what its straight lines would take."""
+    def have_roads(self, places: npt.NDArray[np.float64]) -> list[bool]:
+        """Whether a road leads near each place, a unit vector a row. Where none does, a drive takes what its line would."""
 
     def travel_s(
         self,
@@ -76,8 +76,26 @@ class TravelTimes(Protocol):
     ) -> npt.NDArray[np.float64]:
         """Seconds from each of many places, shape (n,), to one: shape (n,), infinite where it takes longer than `within_s`.
 
-        One call a destination; the less is asked for, the less it costs. From a place with no road near it a drive takes what
-        its straight line would.
+        The less is asked for, the less it costs. From a place with no road near it a drive takes what its straight line would.
+        """
+
+    def drives_s(
+        self,
+        origins: npt.NDArray[np.float64],
+        counts: Sequence[int],
+        destinations: npt.NDArray[np.float64],
+        within_s: Sequence[float],
+    ) -> npt.NDArray[np.float64]:
+        """As `travel_s`, for many destinations at once, which costs much less than one after the other.
+
+        Args:
+            origins: unit vectors, shape (n, 3): those for the first destination, then those for the second, and so on.
+            counts: how many are for each destination; n together.
+            destinations: unit vectors, shape (m, 3).
+            within_s: of each destination.
+
+        Returns:
+            Seconds, shape (n,).
         """
 
 

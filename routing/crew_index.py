@@ -24,7 +24,7 @@ from core.vocabulary import AssignReason, CrewNo
 from routing.assignment import assign
 from routing.candidates import FEW_DEMANDS, Candidates, Crews, name_nearest
 from routing.eligibility import FREE, HINDERED, NOWHERE, home_of
-from routing.geodesy import degrees_of, unit_vectors
+from routing.geodesy import unit_vector, unit_vectors
 from routing.moving_points import MovingPoints
 from routing.road_ranking import RoadRanking
 
@@ -208,10 +208,13 @@ class CrewTree:
             IndexError: the number is unknown.
         """
         self._check(crew_no)
-        if self._travel is None or not self._placed[crew_no] or not self._travel.has_roads_at(latitude_deg, longitude_deg):
+        if self._travel is None or not self._placed[crew_no]:
             return None
-        origin = degrees_of(self._crews.points.places(np.array([crew_no])))
-        return float(self._travel.travel_s(*origin, latitude_deg, longitude_deg)[0])
+        there = np.array([unit_vector(latitude_deg, longitude_deg)])
+        if not self._travel.have_roads(there)[0]:
+            return None
+        here = self._crews.points.places(np.array([crew_no]))
+        return float(self._travel.drives_s(here, [1], there, [inf])[0])
 
     def _check(self, crew_no: int) -> None:
         if not 0 <= crew_no < len(self._capabilities):

@@ -16,6 +16,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain, compress, islice
 from math import inf
 from typing import Final
 
@@ -27,7 +28,7 @@ from core.ports import Choice, Demand, PassedOver, TravelTimes
 from core.vocabulary import AssignReason, CrewNo
 from routing.assignment import GROWTH, Grant, Ranked
 from routing.candidates import Candidates
-from routing.geodesy import degrees_of
+from routing.geodesy import unit_vector
 from routing.moving_points import MovingPoints
 
 SOON_AMONG: Final = 4
@@ -73,20 +74,23 @@ class RoadRanking:
         self._travel = travel
         self._lists = [_List() for _ in demands]
         self._by_road: set[int] = set()
-        for demand in sorted(range(len(demands)), key=lambda demand: demands[demand].priority):
-            if len(self._by_road) == ROAD_DEMANDS_MAX:
-                break
-            if travel.has_roads_at(demands[demand].latitude_deg, demands[demand].longitude_deg):
-                self._by_road.add(demand)
+        self._at = np.array([unit_vector(demand.latitude_deg, demand.longitude_deg) for demand in demands])
+        urgent = sorted(range(len(demands)), key=lambda demand: demands[demand].priority)
+        while urgent and len(self._by_road) < ROAD_DEMANDS_MAX:
+            asked = urgent[: ROAD_DEMANDS_MAX - len(self._by_road)]
+            del urgent[: len(asked)]
+            self._by_road.update(compress(asked, travel.have_roads(self._at[asked])))
 
     def first(self) -> list[Grant | None]:
         """The fastest of the nearest eligible crews of each demand, None where there is none."""
         by_road = sorted(self._by_road)
         everyone_by_road = len(by_road) == len(self._demands)
         grants = [_in_seconds(grant) for grant in self._candidates.first(ROAD_CANDIDATES if everyone_by_road else 1)]
+        soon_s: list[float] = []
         for demand, near in zip(by_road, self._candidates.rank(by_road, ROAD_CANDIDATES), strict=True):
             self._begin_group(demand, near, ROAD_CANDIDATES)
-            self._rank_later(demand, self._soon_s(near))
+            soon_s.append(self._soon_s(near))
+        self._rank_later(by_road, soon_s)
         for demand, ranked in zip(by_road, self.rank(by_road, 1), strict=True):
             grants[demand] = Grant(ranked.rows[0], ranked.costs[0]) if ranked.rows else None
         return grants
@@ -100,15 +104,15 @@ class RoadRanking:
         return [_line_in_seconds(lines[demand]) if demand in lines else self._lists[demand].ranked() for demand in demands]
 
     def _rank_by_road(self, demands: Sequence[int], want: int) -> None:
-        for demand in self._short(demands, want):
-            self._rank_later(demand, inf)
+        short = self._short(demands, want)
+        self._rank_later(short, [inf] * len(short))
         bound = ROAD_CANDIDATES
         while bound < want:
             bound *= GROWTH
         short = [demand for demand in self._short(demands, want) if not self._lists[demand].complete]
         for demand, near in zip(short, self._candidates.rank(short, bound), strict=True):
             self._begin_group(demand, near, bound)
-            self._rank_later(demand, inf)
+        self._rank_later(short, [inf] * len(short))
 
     def _short(self, demands: Sequence[int], want: int) -> list[int]:
         return [demand for demand in demands if len(self._lists[demand].rows) < want]
@@ -145,20 +149,23 @@ class RoadRanking:
         known.floor_s = known.costs[-1] if known.costs else 0.0
         known.complete = near.complete and len(near.rows) <= bound
 
-    def _rank_later(self, demand: int, within_s: float) -> None:
-        """Ranks those of the group in hand that are there within so many seconds."""
-        known = self._lists[demand]
-        if not known.later:
+    def _rank_later(self, demands: Sequence[int], within_s: Sequence[float]) -> None:
+        """Ranks those of the groups in hand that are there within so many seconds."""
+        asked = [(demand, at_most_s) for demand, at_most_s in zip(demands, within_s, strict=True) if self._lists[demand].later]
+        if not asked:
             return
-        origins = degrees_of(self._points.places(np.array(known.later, np.int64)))
-        at = self._demands[demand]
-        seconds = self._travel.travel_s(*origins, at.latitude_deg, at.longitude_deg, within_s).tolist()
-        group = sorted(zip(seconds, known.later, strict=True))
-        known.later = [row for cost, row in group if cost == inf]
-        for cost, row in group[: len(group) - len(known.later)]:
-            known.rows.append(row)
-            known.costs.append(max(known.floor_s, cost))
-            known.seconds[row] = cost
+        groups = [self._lists[demand] for demand, _ in asked]
+        origins = self._points.places(np.fromiter(chain.from_iterable(known.later for known in groups), np.int64))
+        counts = [len(known.later) for known in groups]
+        at = self._at[[demand for demand, _ in asked]]
+        seconds = iter(self._travel.drives_s(origins, counts, at, [at_most_s for _, at_most_s in asked]).tolist())
+        for known in groups:
+            group = sorted(zip(islice(seconds, len(known.later)), known.later, strict=True))
+            known.later = [row for cost, row in group if cost == inf]
+            for cost, row in group[: len(group) - len(known.later)]:
+                known.rows.append(row)
+                known.costs.append(max(known.floor_s, cost))
+                known.seconds[row] = cost
 
 
 def _in_seconds(grant: Grant | None) -> Grant | None:

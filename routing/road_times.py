@@ -19,6 +19,7 @@ Care 5, 2001).
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from math import inf
 from typing import Final, NamedTuple
 
@@ -28,12 +29,12 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 from scipy.spatial import cKDTree
 
+from core.arrival import straight_line_s
 from core.limits import ROAD_SAMPLES_MAX, ROAD_TREES_BYTES, ROAD_TREES_MAX
 from routing.geodesy import EARTH_RADIUS_M, Flags, Floats, chord_of, chords_squared, metres, unit_vector, unit_vectors
 from routing.map_data import DEGREE
 from routing.neighbours import Rows
 from routing.road_graph import RoadGraph
-from routing.straight_line import straight_lines_s
 
 EMERGENCY_FACTOR: Final = 1.05
 """How many times as fast as everybody else a crew in service drives on any road."""
@@ -53,6 +54,10 @@ is slower, and a second search costs more than looking farther at once."""
 LIMIT_GROWTH: Final = 3.0
 LOOKS_MAX: Final = 2
 """Searches with a limit; the next one has none."""
+SEARCHES: Final = 16
+"""Destinations searched for in one call of scipy's, whose own work before the first junction costs as much as a search."""
+ALIKE: Final = 1.5
+"""Searches go together while their limits differ by no more than this: all go as far as the farthest."""
 
 
 class _Access(NamedTuple):
@@ -70,14 +75,16 @@ class _Search:
 
     __slots__ = ("driven_s", "limit_s", "off_s", "road", "seconds")
 
-    def __init__(self, access: _Access) -> None:
-        known = np.flatnonzero(access.off_s[0] < inf)
-        self.off_s = access.off_s[0, known]
-        self.road = access.road[0, known]
-        self.driven_s = access.driven_s[0, known]
+    def __init__(self, off_s: Floats, road: Rows, driven_s: Floats) -> None:
+        """One row of an `_Access`: the destination's own, nearest first."""
+        self.off_s, self.road, self.driven_s = off_s, road, driven_s
         self.limit_s = -inf
-        self.seconds: Floats | None = None
+        self.seconds: Floats = np.zeros(0)
         """From each junction, as far as `limit_s`; infinite beyond it."""
+
+    @property
+    def has_roads(self) -> bool:
+        return self.off_s.item(0) < inf
 
 
 class RoadTimes:
@@ -114,15 +121,15 @@ class RoadTimes:
         self._samples = cKDTree(samples, leafsize=32, balanced_tree=False)
         self._graph = _reversed_graph(self._from, self._to, self._oneway, self._seconds)
         self._start = roads.junctions
-        """The node that every search starts from: it leads to where the destination's roads are left."""
-        self._searches: OrderedDict[tuple[float, float], _Search] = OrderedDict()
+        """The first of the nodes that searches start from: each leads to where its destination's roads are left."""
+        self._searches: OrderedDict[bytes, _Search] = OrderedDict()
         self._kept = max(1, min(ROAD_TREES_MAX, searches_bytes // (8 * (self._start + 1))))
         self.searched = 0
         """How often the graph has been searched, for measurements."""
 
-    def has_roads_at(self, latitude_deg: float, longitude_deg: float) -> bool:
+    def have_roads(self, places: Floats) -> list[bool]:
         """As the port has it."""
-        return bool(len(self._search_to(latitude_deg, longitude_deg).road))
+        return [search.has_roads for search in self._searches_to(places)]
 
     def travel_s(
         self,
@@ -132,27 +139,65 @@ class RoadTimes:
         to_longitude_deg: float,
         within_s: float = inf,
     ) -> Floats:
-        """As the port has it. Complexity: a search of what lies as near as the origins, unless one is remembered."""
+        """As the port has it."""
         origins = unit_vectors(from_latitude_deg, from_longitude_deg)
-        destination = np.array(unit_vector(to_latitude_deg, to_longitude_deg))
-        apart_m = metres(chords_squared(origins, destination))
-        search = self._search_to(to_latitude_deg, to_longitude_deg)
-        straight_s = straight_lines_s(origins, destination)
-        if not len(search.road) or not len(origins):
-            return np.where(straight_s <= within_s, straight_s, inf)
+        destination = np.array([unit_vector(to_latitude_deg, to_longitude_deg)])
+        return self.drives_s(origins, [len(origins)], destination, [within_s])
+
+    def drives_s(self, origins: Floats, counts: Sequence[int], destinations: Floats, within_s: Sequence[float]) -> Floats:
+        """As the port has it.
+
+        Complexity: for each destination a search of what lies as near as its origins, unless one is remembered; the fixed cost
+        of looking roads up and of searching, which is most of it, is one for all that are asked for together.
+        """
+        to = np.repeat(np.arange(len(counts)), counts)
+        apart_m = metres(chords_squared(origins, destinations[to]))
+        within = np.array(within_s)
+        straight_s = apart_m * straight_line_s(1.0)
+        searches = self._searches_to(destinations)
+        ends = np.cumsum(counts).tolist()
+        spans = [
+            (number, search, end - count, end)
+            for number, (search, count, end) in enumerate(zip(searches, counts, ends, strict=True))
+            if count and search.has_roads
+        ]
+        if not spans:
+            return np.where(straight_s <= within[to], straight_s, inf)
         access = self._access(origins)
-        at_hand_s = np.where(apart_m <= ACCESS_SLACK_M, apart_m / OFF_ROAD_MPS, inf)
-        unlimited = np.fmin(self._on_one_road(access, search), at_hand_s)
-        limit_s = min(within_s, LIMIT_LEAST_S + LIMIT_S_A_METRE * float(apart_m.max()))
-        on_map = access.off_s[:, 0] < inf
+        seconds = np.where(apart_m <= ACCESS_SLACK_M, apart_m / OFF_ROAD_MPS, inf)
+        self._pass_on_one_road(seconds, access, searches, to)
+        by_road = access.off_s[:, 0] < inf
+        from_there, from_here = self._to[access.road], self._from[access.road]
+        left_s = self._seconds[access.road] - access.driven_s + access.off_s
+        back_s = np.where(self._oneway[access.road], inf, access.driven_s + access.off_s)
+        limits = [
+            min(within_s[number], LIMIT_LEAST_S + LIMIT_S_A_METRE * float(apart_m[start:end].max()))
+            for number, _, start, end in spans
+        ]
         for look in range(LOOKS_MAX + 1):
-            reached_s, known_s = self._through_junctions(access, search, limit_s if look < LOOKS_MAX else within_s)
-            seconds: Floats = np.fmin(reached_s, unlimited)
-            if known_s >= within_s or bool((seconds[on_map] <= known_s).all()):
+            self._search([search for _, search, _, _ in spans], limits)
+            more: list[tuple[int, _Search, int, int]] = []
+            farther: list[float] = []
+            for (number, search, start, end), limit_s in zip(spans, limits, strict=True):
+                known = slice(start, end)
+                ahead = search.seconds.take(from_there[known])
+                ahead += left_s[known]
+                back = search.seconds.take(from_here[known])
+                back += back_s[known]
+                reached = np.minimum(ahead, back).min(axis=1)
+                np.minimum(reached, seconds[known], out=seconds[known])
+                if search.limit_s < within_s[number] and bool((seconds[known][by_road[known]] > search.limit_s).any()):
+                    more.append((number, search, start, end))
+                    farther.append(within_s[number] if look == LOOKS_MAX - 1 else min(within_s[number], LIMIT_GROWTH * limit_s))
+            if not more:
                 break
-            limit_s = min(within_s, LIMIT_GROWTH * limit_s)
-        seconds = np.where(on_map, seconds, straight_s)
-        return np.where(seconds <= within_s, seconds, inf)
+            spans, limits = more, farther
+        off_map = ~by_road
+        for number, search in enumerate(searches):
+            if not search.has_roads:
+                off_map |= to == number
+        seconds = np.where(off_map, straight_s, seconds)
+        return np.where(seconds <= within[to], seconds, inf)
 
     def _access(self, places: Floats) -> _Access:
         found = self._samples.query(places, ACCESSES, distance_upper_bound=chord_of(ACCESS_MAX_M))
@@ -163,56 +208,74 @@ class RoadTimes:
         samples[none] = 0
         return _Access(np.where(none, inf, off_m / OFF_ROAD_MPS), self._road_of[samples], self._driven_s[samples])
 
-    def _search_to(self, latitude_deg: float, longitude_deg: float) -> _Search:
-        key = latitude_deg, longitude_deg
-        search = self._searches.get(key)
-        if search is None:
-            search = _Search(self._access(np.array([unit_vector(*key)])))
-            if len(self._searches) >= self._kept:
-                self._searches.popitem(last=False)
-            self._searches[key] = search
-        else:
+    def _searches_to(self, places: Floats) -> list[_Search]:
+        """What is known of the ways to places, unit vectors of shape (m, 3)."""
+        keys = [place.tobytes() for place in places]
+        missing = [row for row, key in enumerate(keys) if key not in self._searches]
+        if missing:
+            access = self._access(places[missing])
+            for row, *own in zip(missing, *access, strict=True):
+                self._searches[keys[row]] = _Search(*own)
+        found = []
+        for key in keys:
             self._searches.move_to_end(key)
-        return search
-
-    def _through_junctions(self, access: _Access, search: _Search, limit_s: float) -> tuple[Floats, float]:
-        """The fastest ways through a junction, infinite where none is known, and the time up to which none is missing."""
-        if search.seconds is None or search.limit_s < limit_s:
-            search.seconds = self._dijkstra(search, limit_s)
-            search.limit_s = limit_s
-        left_s = self._seconds[access.road] - access.driven_s
-        ahead = search.seconds[self._to[access.road]] + left_s
-        back = np.where(self._oneway[access.road], inf, search.seconds[self._from[access.road]] + access.driven_s)
-        return (np.minimum(ahead, back) + access.off_s).min(axis=1), search.limit_s
-
-    def _dijkstra(self, search: _Search, limit_s: float) -> Floats:
-        """Seconds from each junction to a destination."""
-        self.searched += 1
-        arrive: dict[int, float] = {}
-        for road, driven_s, off_s in zip(search.road.tolist(), search.driven_s.tolist(), search.off_s.tolist(), strict=True):
-            ways = [(self._from.item(road), driven_s)]
-            if not self._oneway[road]:
-                ways.append((self._to.item(road), self._seconds.item(road) - driven_s))
-            for junction, drive_s in ways:
-                arrive[junction] = min(arrive.get(junction, inf), off_s + drive_s)
-        doors = list(arrive.items())
-        doors += doors[:1] * (2 * ACCESSES - len(doors))
-        self._graph.indices[-2 * ACCESSES :] = [junction for junction, _ in doors]
-        self._graph.data[-2 * ACCESSES :] = [seconds for _, seconds in doors]
-        found: Floats = dijkstra(self._graph, directed=True, indices=[self._start], limit=limit_s)[0]
+            found.append(self._searches[key])
+        while len(self._searches) > max(self._kept, len(keys)):
+            self._searches.popitem(last=False)
         return found
 
-    def _on_one_road(self, access: _Access, search: _Search) -> Floats:
-        """The fastest ways along the destination's own roads, infinite where there is none."""
-        same = access.road[:, :, None] == search.road
+    def _search(self, searches: Sequence[_Search], limits_s: Sequence[float]) -> None:
+        """Has each search reach its limit, those with similar limits in one go."""
+        wanting = [(limit_s, row) for row, limit_s in enumerate(limits_s) if searches[row].limit_s < limit_s]
+        wanting.sort()
+        while wanting:
+            nearest_s = wanting[0][0]
+            together = [each for each in wanting[:SEARCHES] if each[0] <= nearest_s * ALIKE]
+            del wanting[: len(together)]
+            limit_s = together[-1][0]
+            # Several demands may be for one place.
+            alike = list(dict.fromkeys(searches[row] for _, row in together))
+            for search, seconds in zip(alike, self._dijkstra(alike, limit_s), strict=True):
+                # A view would keep all of them in memory.
+                search.seconds, search.limit_s = seconds.copy() if len(alike) > 1 else seconds, limit_s
+
+    def _dijkstra(self, searches: Sequence[_Search], limit_s: float) -> Floats:
+        """Seconds from each junction to each destination, shape (searches, nodes)."""
+        self.searched += len(searches)
+        off_s = np.array([search.off_s for search in searches])
+        road = np.array([search.road for search in searches])
+        driven_s = np.array([search.driven_s for search in searches])
+        doors = np.concatenate((self._from[road], self._to[road]), axis=1)
+        costs_s = np.concatenate(
+            (off_s + driven_s, np.where(self._oneway[road], inf, off_s + self._seconds[road] - driven_s)), axis=1
+        )
+        # What is no door is the first one once more: it is always one.
+        none = np.isinf(costs_s)
+        doors = np.where(none, doors[:, :1], doors)
+        costs_s = np.where(none, costs_s[:, :1], costs_s)
+        first = len(self._graph.indices) - SEARCHES * 2 * ACCESSES
+        self._graph.indices[first : first + doors.size] = doors.ravel()
+        self._graph.data[first : first + costs_s.size] = costs_s.ravel()
+        starts = [self._start + number for number in range(len(searches))]
+        found: Floats = dijkstra(self._graph, directed=True, indices=starts, limit=limit_s)
+        return found
+
+    def _pass_on_one_road(self, seconds: Floats, access: _Access, searches: Sequence[_Search], to: Rows) -> None:
+        """Lowers `seconds` to the fastest ways along a destination's own roads, where an origin is on one of them."""
+        own = np.array([search.road for search in searches])[to]
+        same = access.road[:, :, None] == own[:, None, :]
+        # What is no access has the first road's number.
         same &= access.off_s[:, :, None] < inf
-        if not same.any():
-            return np.full(len(access.road), inf)
-        ahead_s = search.driven_s - access.driven_s[:, :, None]
-        drive_s = np.where(ahead_s >= 0, ahead_s, np.where(self._oneway[search.road], inf, -ahead_s))
-        ways = np.where(same, drive_s + access.off_s[:, :, None] + search.off_s, inf)
-        shortest: Floats = ways.min(axis=(1, 2))
-        return shortest
+        rows = np.flatnonzero(same.any(axis=(1, 2)))
+        if not len(rows):
+            return
+        there = to[rows]
+        off_s = np.array([search.off_s for search in searches])[there]
+        driven_s = np.array([search.driven_s for search in searches])[there]
+        ahead_s = driven_s[:, None, :] - access.driven_s[rows, :, None]
+        drive_s = np.where(ahead_s >= 0, ahead_s, np.where(self._oneway[own[rows]][:, None, :], inf, -ahead_s))
+        ways = np.where(same[rows], drive_s + access.off_s[rows, :, None] + off_s[:, None, :], inf)
+        seconds[rows] = np.minimum(seconds[rows], ways.min(axis=(1, 2)))
 
 
 def _run_m(shape: Floats, starts: npt.NDArray[np.int32]) -> Floats:
@@ -233,7 +296,7 @@ def _points_at(shape: Floats, run_m: Floats, at_m: Floats) -> Floats:
 
 
 def _reversed_graph(begins: Rows, ends: Rows, oneway: Flags, seconds: Floats) -> csr_array:
-    """From where a road is left to where it is entered, the fastest of several roads; the last row is for a search's start."""
+    """From where a road is left to where it is entered, the fastest of several roads; the last rows are searches' starts."""
     both = np.flatnonzero(~oneway)
     rows, columns = np.concatenate((ends, begins[both])), np.concatenate((begins, ends[both]))
     weights = np.concatenate((seconds, seconds[both]))
@@ -242,12 +305,13 @@ def _reversed_graph(begins: Rows, ends: Rows, oneway: Flags, seconds: Floats) ->
     fastest = np.append(True, (rows[1:] != rows[:-1]) | (columns[1:] != columns[:-1])) & (rows != columns)
     rows, columns, weights = rows[fastest], columns[fastest], weights[fastest]
     size = 1 + int(max(begins.max(), ends.max()))
-    counts = np.append(np.bincount(rows, minlength=size), 2 * ACCESSES)
+    doors = 2 * ACCESSES * SEARCHES
+    counts = np.append(np.bincount(rows, minlength=size), np.full(SEARCHES, 2 * ACCESSES))
     return csr_array(
         (
-            np.append(weights, np.zeros(2 * ACCESSES)),
-            np.append(columns, np.zeros(2 * ACCESSES, np.int64)).astype(np.int32),
+            np.append(weights, np.zeros(doors)),
+            np.append(columns, np.zeros(doors, np.int64)).astype(np.int32),
             np.append(0, np.cumsum(counts)).astype(np.int32),
         ),
-        shape=(size + 1, size + 1),
+        shape=(size + SEARCHES, size + SEARCHES),
     )

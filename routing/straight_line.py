@@ -6,6 +6,7 @@ places with no road near them. Requirement: OCC-4.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import inf
 
 import numpy as np
@@ -17,9 +18,9 @@ from routing.geodesy import Floats, chords_squared, metres, unit_vector, unit_ve
 class StraightLine:
     """Great circles, driven with the usual detour at the usual speed (`core.arrival`)."""
 
-    def has_roads_at(self, latitude_deg: float, longitude_deg: float) -> bool:
+    def have_roads(self, places: Floats) -> list[bool]:
         """Nowhere."""
-        return False
+        return [False] * len(places)
 
     def travel_s(
         self,
@@ -31,10 +32,10 @@ class StraightLine:
     ) -> Floats:
         """As the port has it."""
         origins = unit_vectors(from_latitude_deg, from_longitude_deg)
-        seconds = straight_lines_s(origins, np.array(unit_vector(to_latitude_deg, to_longitude_deg)))
-        return np.where(seconds <= within_s, seconds, inf)
+        destination = np.array([unit_vector(to_latitude_deg, to_longitude_deg)])
+        return self.drives_s(origins, [len(origins)], destination, [within_s])
 
-
-def straight_lines_s(origins: Floats, destination: Floats) -> Floats:
-    """Seconds from unit vectors, shape (n, 3), to one, shape (3,): shape (n,)."""
-    return metres(chords_squared(origins, destination)) * straight_line_s(1.0)
+    def drives_s(self, origins: Floats, counts: Sequence[int], destinations: Floats, within_s: Sequence[float]) -> Floats:
+        """As the port has it."""
+        seconds = metres(chords_squared(origins, np.repeat(destinations, counts, axis=0))) * straight_line_s(1.0)
+        return np.where(seconds <= np.repeat(within_s, counts), seconds, inf)

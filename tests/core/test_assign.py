@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import inf
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from core.arrival import expected_s
@@ -13,10 +13,9 @@ from core.commands import ChangePriority, Reassign
 from core.events import Call, CrewStatus, Fix
 from core.limits import QUEUE_LOOK, QUEUE_OVERDUE_S
 from core.vocabulary import AssignReason, CrewState
+from routing.geodesy import Floats, degrees_of, unit_vector, unit_vectors
 from tests.core.town import EASTERN, ELSEWHERE, SPOT, Town
 from tests.simulation.places import EAST, SPOTS, WEST
-
-Floats = npt.NDArray[np.float64]
 
 
 def test_assign_when_crews_are_free_sends_the_nearest_and_says_why() -> None:
@@ -37,8 +36,8 @@ def test_assign_when_crews_are_free_sends_the_nearest_and_says_why() -> None:
 class Uphill:
     """Driving times of a town whose northern crews are slow: a second a metre, a minute a metre from the north."""
 
-    def has_roads_at(self, latitude_deg: float, longitude_deg: float) -> bool:
-        return True
+    def have_roads(self, places: Floats) -> list[bool]:
+        return [True] * len(places)
 
     def travel_s(
         self,
@@ -48,9 +47,14 @@ class Uphill:
         to_longitude_deg: float,
         within_s: float = inf,
     ) -> Floats:
-        north_m = (from_latitude_deg - to_latitude_deg) * 111_195.0
+        origins = unit_vectors(from_latitude_deg, from_longitude_deg)
+        there = np.array([unit_vector(to_latitude_deg, to_longitude_deg)])
+        return self.drives_s(origins, [len(origins)], there, [within_s])
+
+    def drives_s(self, origins: Floats, counts: Sequence[int], destinations: Floats, within_s: Sequence[float]) -> Floats:
+        north_m = (degrees_of(origins)[0] - degrees_of(np.repeat(destinations, counts, axis=0))[0]) * 111_195.0
         seconds = np.abs(np.where(north_m > 0, 60.0 * north_m, north_m))
-        return np.where(seconds <= within_s, seconds, inf)
+        return np.where(seconds <= np.repeat(within_s, counts), seconds, inf)
 
 
 def test_assign_when_roads_are_known_sends_the_fastest_and_says_when_it_is_expected() -> None:

@@ -15,6 +15,7 @@ from ops import maps
 from ops.cli import main
 from ops.commands.configured import connected
 from ops.config import Database
+from routing.geodesy import unit_vector
 from routing.territory import Territory
 
 OSM = """<?xml version="1.0" encoding="UTF-8"?>
@@ -83,7 +84,7 @@ def test_map_import_brings_driving_times(database: str, tmp_path: Path) -> None:
     assert main(["map", "import", str(file), "--dsn", database]) == 0
     times = asyncio.run(travel_times())
     assert times is not None
-    assert times.has_roads_at(43.2400, 76.9450)
+    assert times.have_roads(np.array([unit_vector(43.2400, 76.9450)])) == [True]
     (seconds,) = times.travel_s(np.array([43.2400]), np.array([76.9400]), 43.2400, 76.9450).tolist()
     assert seconds == pytest.approx(405 / (25 * 1.05 / 3.6), abs=10)
     # A map without a road takes the place of this one, roads and all.

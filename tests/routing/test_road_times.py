@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from core.arrival import straight_line_s
 from core.ports import TravelTimes
+from routing.geodesy import unit_vector
 from routing.road_graph import NO_ROADS, RoadGraph
 from routing.road_times import ACCESS_MAX_M, EMERGENCY_FACTOR, OFF_ROAD_MPS, RoadTimes
 from tests.routing.crew_oracle import haversine_m
@@ -123,8 +124,8 @@ def test_places_off_the_map_are_straight_lines() -> None:
     times = RoadTimes(roads_of(BLOCK))
     far: Place = (0.0, 1000.0 + ACCESS_MAX_M + 100)
     near: Place = (0.0, 1000.0 + ACCESS_MAX_M - 100)
-    assert not times.has_roads_at(*degrees(far))
-    assert times.has_roads_at(*degrees(near))
+    assert not times.have_roads(np.array([unit_vector(*degrees(far))]))[0]
+    assert times.have_roads(np.array([unit_vector(*degrees(near))]))[0]
     straight_s = straight_line_s(haversine_m(*degrees(far), *degrees((0, 500))))
     assert seconds(times, (0, 500), far) == pytest.approx(straight_s, rel=1e-6)
     mixed = seconds_of(times, [far, near], (0, 500))

@@ -9,6 +9,7 @@ import pytest
 
 from core.arrival import DETOUR_FACTOR, DETOUR_SPEED_MPS
 from core.ports import TravelTimes
+from routing.geodesy import unit_vector
 from routing.straight_line import StraightLine
 
 
@@ -19,4 +20,4 @@ def test_times_are_the_detour_at_its_speed() -> None:
     assert found.tolist() == pytest.approx([0.0, 1_111.95 * DETOUR_FACTOR / DETOUR_SPEED_MPS, 622.7], rel=1e-3)
     within = times.travel_s(north_deg, np.full(3, 76.9), 43.25, 76.9, 130.0)
     assert within.tolist() == [*found[:2].tolist(), inf]
-    assert not times.has_roads_at(43.25, 76.9)
+    assert times.have_roads(np.array([unit_vector(43.25, 76.9)])) == [False]
