@@ -85,6 +85,7 @@ class TravelTimes(Protocol):
         counts: Sequence[int],
         destinations: npt.NDArray[np.float64],
         within_s: Sequence[float],
+        who: npt.NDArray[np.int64] | None = None,
     ) -> npt.NDArray[np.float64]:
         """As `travel_s`, for many destinations at once, which costs much less than one after the other.
 
@@ -93,6 +94,8 @@ class TravelTimes(Protocol):
             counts: how many are for each destination; n together.
             destinations: unit vectors, shape (m, 3).
             within_s: of each destination.
+            who: numbers of those who stand at the origins, shape (n,), from 0 on and not many more than there are: who has not
+                moved since the last time need not be looked up again. No answer depends on it.
 
         Returns:
             Seconds, shape (n,).

@@ -155,10 +155,11 @@ class RoadRanking:
         if not asked:
             return
         groups = [self._lists[demand] for demand, _ in asked]
-        origins = self._points.places(np.fromiter(chain.from_iterable(known.later for known in groups), np.int64))
+        rows = np.fromiter(chain.from_iterable(known.later for known in groups), np.int64)
         counts = [len(known.later) for known in groups]
         at = self._at[[demand for demand, _ in asked]]
-        seconds = iter(self._travel.drives_s(origins, counts, at, [at_most_s for _, at_most_s in asked]).tolist())
+        within = [at_most_s for _, at_most_s in asked]
+        seconds = iter(self._travel.drives_s(self._points.places(rows), counts, at, within, rows).tolist())
         for known in groups:
             group = sorted(zip(islice(seconds, len(known.later)), known.later, strict=True))
             known.later = [row for cost, row in group if cost == inf]

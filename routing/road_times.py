@@ -124,6 +124,10 @@ class RoadTimes:
         """The first of the nodes that searches start from: each leads to where its destination's roads are left."""
         self._searches: OrderedDict[bytes, _Search] = OrderedDict()
         self._kept = max(1, min(ROAD_TREES_MAX, searches_bytes // (8 * (self._start + 1))))
+        self._stood: Floats = np.zeros((0, 3))
+        """Where whoever was asked for, by number, stood then."""
+        self._known = _Access(np.zeros((0, ACCESSES)), np.zeros((0, ACCESSES), np.int64), np.zeros((0, ACCESSES)))
+        """The roads there."""
         self.searched = 0
         """How often the graph has been searched, for measurements."""
 
@@ -144,7 +148,14 @@ class RoadTimes:
         destination = np.array([unit_vector(to_latitude_deg, to_longitude_deg)])
         return self.drives_s(origins, [len(origins)], destination, [within_s])
 
-    def drives_s(self, origins: Floats, counts: Sequence[int], destinations: Floats, within_s: Sequence[float]) -> Floats:
+    def drives_s(
+        self,
+        origins: Floats,
+        counts: Sequence[int],
+        destinations: Floats,
+        within_s: Sequence[float],
+        who: Rows | None = None,
+    ) -> Floats:
         """As the port has it.
 
         Complexity: for each destination a search of what lies as near as its origins, unless one is remembered; the fixed cost
@@ -163,7 +174,7 @@ class RoadTimes:
         ]
         if not spans:
             return np.where(straight_s <= within[to], straight_s, inf)
-        access = self._access(origins)
+        access = self._access(origins) if who is None else self._access_of(who, origins)
         seconds = np.where(apart_m <= ACCESS_SLACK_M, apart_m / OFF_ROAD_MPS, inf)
         self._pass_on_one_road(seconds, access, searches, to)
         by_road = access.off_s[:, 0] < inf
@@ -207,6 +218,27 @@ class RoadTimes:
         none |= samples == len(self._road_of)
         samples[none] = 0
         return _Access(np.where(none, inf, off_m / OFF_ROAD_MPS), self._road_of[samples], self._driven_s[samples])
+
+    def _access_of(self, who: Rows, places: Floats) -> _Access:
+        """As `_access`, looking up only who has moved since."""
+        highest = int(who.max())
+        if highest >= len(self._stood):
+            more = max(highest + 1 - len(self._stood), len(self._stood))
+            self._stood = np.concatenate((self._stood, np.full((more, 3), np.nan)))
+            empty = np.zeros((more, ACCESSES))
+            self._known = _Access(
+                np.concatenate((self._known.off_s, empty)),
+                np.concatenate((self._known.road, empty.astype(np.int64))),
+                np.concatenate((self._known.driven_s, empty)),
+            )
+        moved = np.flatnonzero((self._stood.take(who, axis=0) != places).any(axis=1))
+        if len(moved):
+            rows = who[moved]
+            self._stood[rows] = places[moved]
+            for known, found in zip(self._known, self._access(places[moved]), strict=True):
+                known[rows] = found
+        off_s, road, driven_s = self._known
+        return _Access(off_s.take(who, axis=0), road.take(who, axis=0), driven_s.take(who, axis=0))
 
     def _searches_to(self, places: Floats) -> list[_Search]:
         """What is known of the ways to places, unit vectors of shape (m, 3)."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from core.arrival import straight_line_s
 from routing.geodesy import Floats, chords_squared, metres, unit_vector, unit_vectors
+from routing.neighbours import Rows
 
 
 class StraightLine:
@@ -35,7 +36,14 @@ class StraightLine:
         destination = np.array([unit_vector(to_latitude_deg, to_longitude_deg)])
         return self.drives_s(origins, [len(origins)], destination, [within_s])
 
-    def drives_s(self, origins: Floats, counts: Sequence[int], destinations: Floats, within_s: Sequence[float]) -> Floats:
+    def drives_s(
+        self,
+        origins: Floats,
+        counts: Sequence[int],
+        destinations: Floats,
+        within_s: Sequence[float],
+        who: Rows | None = None,
+    ) -> Floats:
         """As the port has it."""
         seconds = metres(chords_squared(origins, np.repeat(destinations, counts, axis=0))) * straight_line_s(1.0)
         return np.where(seconds <= np.repeat(within_s, counts), seconds, inf)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from math import inf
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from core.arrival import expected_s
@@ -51,7 +52,14 @@ class Uphill:
         there = np.array([unit_vector(to_latitude_deg, to_longitude_deg)])
         return self.drives_s(origins, [len(origins)], there, [within_s])
 
-    def drives_s(self, origins: Floats, counts: Sequence[int], destinations: Floats, within_s: Sequence[float]) -> Floats:
+    def drives_s(
+        self,
+        origins: Floats,
+        counts: Sequence[int],
+        destinations: Floats,
+        within_s: Sequence[float],
+        who: npt.NDArray[np.int64] | None = None,
+    ) -> Floats:
         north_m = (degrees_of(origins)[0] - degrees_of(np.repeat(destinations, counts, axis=0))[0]) * 111_195.0
         seconds = np.abs(np.where(north_m > 0, 60.0 * north_m, north_m))
         return np.where(seconds <= np.repeat(within_s, counts), seconds, inf)

@@ -76,6 +76,10 @@ def kmh_s(distance_m: float, speed_kmh: float) -> float:
     return distance_m / (speed_kmh * EMERGENCY_FACTOR / 3.6)
 
 
+MARGIN_M = 0.1
+"""Points on roads are interpolated in degrees here and on the sphere there."""
+
+
 class Oracle:
     """Driving times of a few roads, by trying all ways."""
 
@@ -120,9 +124,12 @@ class Oracle:
 
     def bounds_s(self, origin: Place, destination: Place) -> tuple[float, float]:
         """Between what the fastest of all ways takes: in most cases these are the same."""
-        return self.seconds(origin, destination, 0.02), self.seconds(origin, destination, -0.02)
+        least_s = self.seconds(origin, destination, MARGIN_M)
+        # Where all roads lie on each other all may be in or out by the margin, and without any there is no way to compare.
+        known = all(self.access(place, -MARGIN_M) or not self.access(place, MARGIN_M) for place in (origin, destination))
+        return least_s, self.seconds(origin, destination, -MARGIN_M) if known else inf
 
-    def seconds(self, origin: Place, destination: Place, margin_m: float = 0.02) -> float:
+    def seconds(self, origin: Place, destination: Place, margin_m: float = MARGIN_M) -> float:
         """The fastest of all ways."""
         apart_m = haversine_m(*degrees(origin), *degrees(destination))
         doors, leaving = self.access(destination, margin_m), self.access(origin, margin_m)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from core.arrival import straight_line_s
 from core.ports import TravelTimes
-from routing.geodesy import unit_vector
+from routing.geodesy import unit_vector, unit_vectors
 from routing.road_graph import NO_ROADS, RoadGraph
 from routing.road_times import ACCESS_MAX_M, EMERGENCY_FACTOR, OFF_ROAD_MPS, RoadTimes
 from tests.routing.crew_oracle import haversine_m
@@ -209,3 +209,35 @@ def test_roads_are_found_farther_apart_when_there_are_too_many_for_memory() -> N
     here, there = (0.0, 100.0), (1000.0, 900.0)
     assert seconds(coarse, here, there) != seconds(fine, here, there)
     assert seconds(coarse, here, there) == pytest.approx(seconds(fine, here, there), abs=2 * 50 / OFF_ROAD_MPS)
+
+
+@settings(max_examples=100)
+@given(
+    networks(),
+    st.lists(
+        st.tuples(
+            st.lists(st.tuples(st.integers(0, 4), PLACES), max_size=4, unique_by=lambda one: one[0]),
+            st.lists(st.tuples(PLACES, st.sampled_from([0.0, 30.0, 90.0, 400.0, np.inf])), min_size=1, max_size=20),
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+)
+def test_drives_asked_for_together_are_those_asked_for_apart_wherever_everybody_was_before(
+    roads: RoadGraph, steps: list[tuple[list[tuple[int, Place]], list[tuple[Place, float]]]]
+) -> None:
+    """Each step moves some of five crews and asks of all for several destinations, more than are searched for in one go."""
+    together = RoadTimes(roads)
+    stand: list[Place] = [(0.0, 400.0 * number) for number in range(5)]
+    for moved, asked in steps:
+        for number, place in moved:
+            stand[number] = place
+        latitude_deg, longitude_deg = np.array([degrees(place) for place in stand]).T
+        origins = unit_vectors(latitude_deg, longitude_deg)
+        there = np.array([unit_vector(*degrees(place)) for place, _ in asked])
+        within_s = [most_s for _, most_s in asked]
+        who = np.tile(np.arange(5), len(asked))
+        found = together.drives_s(np.tile(origins, (len(asked), 1)), [5] * len(asked), there, within_s, who)
+        alone = RoadTimes(roads)
+        apart = [alone.travel_s(latitude_deg, longitude_deg, *degrees(place), most_s).tolist() for place, most_s in asked]
+        assert found.tolist() == pytest.approx(np.ravel(apart).tolist(), rel=1e-9)
