@@ -201,5 +201,7 @@ class Decisions(msgspec.Struct, frozen=True, gc=False):
     """Versions of scenarios that incidents may go by from now on; stored once."""
     facts: list[Fact] = msgspec.field(default_factory=list)
     """What `log` tells, entry by entry, as it was before it became JSON: for those who count."""
+    waiting: frozenset[IncidentId] = frozenset()
+    """Of `incidents`, those with a need that waits for a crew: for those who count."""
     patrols: list[PatrolState] = msgspec.field(default_factory=list)
     """Crews whose patrol is another than before, one row a crew."""

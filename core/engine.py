@@ -232,6 +232,7 @@ class Engine:
             centre_log=state.centre_log,
             scenarios=state.keep_scenarios() if state.unkept else [],
             facts=state.facts,
+            waiting=frozenset(state.changed.keys() & state.queued.keys()),
             patrols=patrols,
         )
 

@@ -21,7 +21,7 @@ from prometheus_client.registry import Collector
 from core.facts import TAGS
 from core.instant import SECOND_US
 from core.tally import Buckets
-from core.vocabulary import Mode, Stage
+from core.vocabulary import PRIORITY_HIGHEST, Mode, Stage
 from ops import metrics as m
 from ops.health import Hindrance, State
 from ops.instruments import Instruments, Parts, counted_by
@@ -87,6 +87,7 @@ class Exposition(Collector):
         _put_flow(page, self._instruments)
         _put_sources(page, self._instruments, parts)
         _put_happenings(page, self._instruments)
+        _put_room(page, self._instruments)
         counted = past if parts is None else past + counted_by(parts)
         for (name, labels), value in counted.counts.items():
             family = page.families[name]
@@ -131,7 +132,8 @@ def _put_flow(page: _Page, instruments: Instruments) -> None:
     page.put_all(m.FACTS, (((TAGS[fact],), count) for fact, count in dict(measure.facts).items()))
     page.put_all(m.COMMANDS, (((reason,), count) for reason, count in dict(measure.commands).items()))
     page.put_buckets(m.COMMIT_EVENTS, measure.commit_events)
-    page.put_buckets(m.ACKNOWLEDGEMENT, measure.acknowledgement)
+    for urgency, taken in measure.acknowledged.buckets.items():
+        page.put_buckets(m.ACKNOWLEDGEMENT, taken, urgency.value)
 
 
 def _put_sources(page: _Page, instruments: Instruments, parts: Parts | None) -> None:
@@ -168,9 +170,27 @@ def _put_happenings(page: _Page, instruments: Instruments) -> None:
     page.put_all(m.TELLINGS, (((template,), count) for template, count in dict(measure.tellings).items()))
 
 
+def _put_room(page: _Page, instruments: Instruments) -> None:
+    for folder, disk in instruments.room.disks.items():
+        page.put(m.DISK_FREE, disk.free_bytes, folder.value)
+        page.put(m.DISK_SIZE, disk.size_bytes, folder.value)
+    space = instruments.room.space
+    if space is not None:
+        page.put(m.DATABASE_SIZE, space.database_bytes)
+        if space.wal is not None:
+            page.put(m.WAL_KEPT, space.wal.kept_bytes)
+            if space.wal.oldest_us is not None:
+                page.put(m.WAL_OLDEST, space.wal.oldest_us / SECOND_US)
+    if instruments.certificate_until_us is not None:
+        page.put(m.CERTIFICATE_EXPIRY, instruments.certificate_until_us / SECOND_US)
+
+
 def _put_queues(page: _Page, instruments: Instruments, parts: Parts) -> None:
     page.put_one_of(m.MODE, (mode.value for mode in Mode), [parts.state.mode.value])
     page.put(m.RUNNING_TERMS, parts.state.terms_running)
+    now_s = time()
+    for priority, since_us in enumerate(list(instruments.measure.needs.oldest_us)[PRIORITY_HIGHEST:], PRIORITY_HIGHEST):
+        page.put(m.WAITING_OLDEST, 0.0 if since_us is None else max(0.0, now_s - since_us / SECOND_US), str(priority))
     page.put(m.INLET_BYTES, parts.inlet.held_bytes)
     page.put(m.INLET_LIMIT, parts.limits.inlet_bytes)
     page.put(m.INLET_HELD, parts.ingest.held_by_inlet)

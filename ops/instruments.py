@@ -16,6 +16,7 @@ from core.centre import Centre
 from core.decisions import Decisions
 from core.events import KIND_OF, Rejected
 from core.inlet import Inlet
+from core.instant import Micros
 from core.recovered import Recovered
 from core.state import CentreState
 from core.tally import DURATIONS_S, Buckets
@@ -25,8 +26,10 @@ from ops.callers import CallerLookup
 from ops.config import Limits
 from ops.health import LIFE_ENDS, Health
 from ops.measure import Measure
+from ops.needs import waiting_in
 from ops.post import Post
 from ops.pulse import Collections, Pulse
+from ops.room import Room
 from protocols.dispatch.listener import DispatchHub
 from protocols.ingest.hub import IngestHub
 
@@ -110,6 +113,9 @@ class Instruments:
         self.pulse = Pulse()
         self.collections = Collections()
         self.health = Health(self.pulse)
+        self.room = Room()
+        self.certificate_until_us: Micros | None = None
+        """When the listeners' certificate expires; None without TLS."""
         self.lives_ended: Counter[str] = Counter(dict.fromkeys(LIFE_ENDS, 0))
         self.lives: tuple[Counted, Parts | None] = (counted_by_nobody(), None)
         """What dead lives have counted, and the parts of the living one; replaced together, so that nothing is seen twice."""
@@ -118,7 +124,7 @@ class Instruments:
 
     def begins(self, parts: Parts, recovered: Recovered) -> None:
         """A life has recovered and begins to work."""
-        self.measure.recovered(recovered)
+        self.measure.recovered(recovered, waiting_in(parts.state))
         self.health.inlet = parts.inlet
         self.lives = (self.lives[0], parts)
 

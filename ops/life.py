@@ -211,6 +211,7 @@ class Life:
                 nursery.start_soon(follow_roster, self._dsn, now_us, self._load_roster)
                 nursery.start_soon(follow_routes, self._dsn, now_us, self._routes_version, self._load_patrols)
                 nursery.start_soon(self._look_back)
+                nursery.start_soon(self._instruments.room.watch_database, self._dsn)
                 async with trio.open_nursery() as work:
                     work.start_soon(self._centre.run)
                     await self._listen(bind_patience_s)

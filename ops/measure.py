@@ -46,6 +46,8 @@ from core.vocabulary import (
     Word,
 )
 from ops import metrics
+from ops.acknowledged import Acknowledged
+from ops.needs import Needs, Waiting
 
 _IN_THE_ENGINE: Final = frozenset(
     {RejectCode.UNKNOWN_CREW, RejectCode.UNKNOWN_CALL, RejectCode.ILLEGAL_MOVE, RejectCode.INTERNAL_FAULT}
@@ -140,7 +142,7 @@ class Measure:
         self.facts: Counter[type] = Counter(dict.fromkeys(TAGS, 0))
         self.commands: Counter[str] = Counter()
         self.commit_events = Buckets(metrics.BATCH_EVENTS)
-        self.acknowledgement = Buckets(DURATIONS_S)
+        self.acknowledged = Acknowledged()
         self.responses: dict[tuple[int, int], Buckets] = {}
         """(what was reached, priority) → seconds since the opening."""
         self.terms: Counter[tuple[TermKind, StepDone]] = Counter()
@@ -163,6 +165,8 @@ class Measure:
         """Open incident → its place in `incidents` and what its crews have reached, in one number."""
         self._fresh: dict[IncidentId, int] = {}
         """What crews have reached of incidents that were opened in the batch at hand."""
+        self.needs = Needs()
+        """Of the open incidents, those that wait for a crew."""
         self.crews: dict[CrewState, int] = dict.fromkeys(CrewState, 0)
         self._crew_states: dict[CrewId, CrewState] = {}
 
@@ -176,9 +180,12 @@ class Measure:
         """Sources from which anything was committed; of those without series of their own at most as many as are remembered."""
         return sum(one.events > 0 for one in list(self.sources.values())) + len(self._unnamed)
 
-    def recovered(self, recovered: Recovered) -> None:
-        """A life begins: what is open is what storage has."""
+    def recovered(self, recovered: Recovered, waiting: Iterable[Waiting] = ()) -> None:
+        """A life begins: what is open is what storage has, and what waits of it for a crew is `ops.needs.waiting_in`."""
         self._forget()
+        for one in waiting:
+            self.needs.add(one)
+        self.needs.settle()
         for change in recovered.incidents:
             self._note_incident(change, _UNKNOWN)
         for crew in recovered.crews:
@@ -231,6 +238,9 @@ class Measure:
             self._count_facts(decisions)
         for change in decisions.incidents:
             self._note_incident(change, self._fresh.get(change.incident_id, 0))
+            self.needs.note(change, decisions.now_us, waits=change.incident_id in decisions.waiting)
+        if decisions.incidents:
+            self.needs.settle()
         self._fresh.clear()
         for crew in decisions.crews:
             self._note_crew(crew)
@@ -251,7 +261,7 @@ class Measure:
                 events += count
                 newest[chunk.source] = chunk
                 self._source(chunk.source).events += count
-                self.acknowledgement.observe((now_us - chunk.received_us) / SECOND_US, count)
+                self.acknowledged.count(taken, (now_us - chunk.received_us) / SECOND_US)
         if not events:
             return
         self._handled[Stage.DECODE] += events

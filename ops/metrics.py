@@ -106,7 +106,11 @@ FACTS: Final = _counter("jedel_facts_total", "Lines of incidents' logs committed
 COMMANDS: Final = _counter("jedel_commands_total", "Commands answered: done, or why not.", "reason")
 COMMIT_EVENTS: Final = _histogram("jedel_commit_events", BATCH_EVENTS, "Events of one committed batch that has any.")
 ACKNOWLEDGEMENT: Final = _histogram(
-    "jedel_acknowledgement_seconds", DURATIONS_S, "From an event's read to its acknowledgement, after the commit; by event."
+    "jedel_acknowledgement_seconds",
+    DURATIONS_S,
+    "From an event's read to its acknowledgement, after the commit; by event: call (calls and their updates), urgent (alarms"
+    " and crews' statuses), other.",
+    "urgency",
 )
 LAST_COMMIT: Final = _gauge("jedel_last_commit_timestamp_seconds", "When a batch was last committed, in Unix time; 0 before.")
 COMMIT_UNDER_WAY: Final = _gauge(
@@ -147,6 +151,12 @@ INGEST_GOODBYES: Final = _counter("jedel_ingest_goodbyes_total", "Source session
 
 # Incidents, crews, terms.
 OPEN_INCIDENTS: Final = _gauge("jedel_open_incidents", "Open incidents.", "state", "priority")
+WAITING_OLDEST: Final = _gauge(
+    "jedel_waiting_oldest_seconds",
+    "How long the need has waited for a crew that has waited longest, by its incident's priority; 0 where none waits. Shown by"
+    " the active process.",
+    "priority",
+)
 RESPONSE: Final = _histogram(
     "jedel_call_response_seconds",
     RESPONSE_S,
@@ -194,6 +204,31 @@ LOOP_LAG: Final = _histogram(
 )
 LOOP_BEAT: Final = _gauge("jedel_loop_beat_timestamp_seconds", "When a loop was last seen to turn, in Unix time.", "loop")
 GC_PAUSE: Final = _histogram("jedel_gc_pause_seconds", DURATIONS_S, "Pauses of the garbage collector.", "generation")
+
+# What comes to an end by itself.
+DISK_FREE: Final = _gauge(
+    "jedel_disk_free_bytes",
+    "Bytes free on the disk of a folder: data (database.data_dir), and where the active process sees them on its machine and"
+    " they have disks of their own database (the server's data directory) and wal (its WAL).",
+    "folder",
+)
+DISK_SIZE: Final = _gauge("jedel_disk_size_bytes", "Bytes of that disk in all.", "folder")
+DATABASE_SIZE: Final = _gauge(
+    "jedel_database_size_bytes",
+    "Bytes of the centre's database; the active process asks for it and for the WAL every five minutes.",
+)
+WAL_KEPT: Final = _gauge(
+    "jedel_database_wal_kept_bytes", "Bytes of WAL that the server keeps, where the role of database.dsn may know (pg_monitor)."
+)
+WAL_OLDEST: Final = _gauge(
+    "jedel_database_wal_oldest_timestamp_seconds",
+    "When the oldest file of that WAL was written last, in Unix time; far back where WAL is kept for somebody who does not take"
+    " it.",
+)
+CERTIFICATE_EXPIRY: Final = _gauge(
+    "jedel_tls_certificate_expiry_timestamp_seconds",
+    "When the certificate expires that the listeners show, in Unix time; not there without TLS.",
+)
 
 CATALOGUE: Final[tuple[Family, ...]] = tuple(value for value in list(globals().values()) if isinstance(value, Family))
 """All of them, in the order above."""

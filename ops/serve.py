@@ -26,7 +26,7 @@ from core.bridge import host, on_host
 from core.category import load_categories
 from core.quarantine import EngineFaultError, Quarantine
 from core.scenario import Scenario, ScenarioError, ScenarioSet
-from ops.certificates import tls_context
+from ops.certificates import tls_context, until_us
 from ops.clock import now_us
 from ops.config import Config, split_address
 from ops.exposition import registry_of, render
@@ -128,6 +128,7 @@ class Service:
         """As they were read last without a fault."""
         self._people = people_of(config)
         self._tls = tls_context(config.listen)
+        self._instruments.certificate_until_us = until_us(self._tls, config.listen)
         self._traces = traces_of(config, now_us)
         self._stop = trio.Event()
         self._notifier = Notifier(os.environ)
@@ -178,6 +179,7 @@ class Service:
         self._notifier.watch()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._instruments.pulse.run)
+            nursery.start_soon(self._instruments.room.watch_disks, self._data_dir)
             await self._lives()
             nursery.cancel_scope.cancel()
         _log.info("stopped")

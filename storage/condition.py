@@ -1,7 +1,7 @@
 """What a PostgreSQL server and the centre's database in it are like, for whoever must judge whether a centre may trust them.
 
-Place in the flow: beside it, for `jedel doctor`. Rules: only reads, and works on a database that was never migrated. What the
-role may not see is absent, and nobody takes that for a fault.
+Place in the flow: beside it, for `jedel doctor` and `ops.room`. Rules: only reads, and works on a database that was never
+migrated. What the role may not see is absent, and nobody takes that for a fault.
 """
 
 from __future__ import annotations
@@ -53,6 +53,26 @@ class ServerCondition(msgspec.Struct, frozen=True):
     wal_bytes: int
     """Written since `wal_since_us`."""
     wal_since_us: Micros
+
+
+class Wal(msgspec.Struct, frozen=True):
+    """The WAL that a server keeps."""
+
+    kept_bytes: int
+    """All its files, those among them that are ready to be written next."""
+    oldest_us: Micros | None
+    """When the oldest of those that have been written was written last."""
+
+
+class Space(msgspec.Struct, frozen=True):
+    """What a database takes of its server's disk."""
+
+    major: int
+    database_bytes: int
+    folder: str | None
+    """The server's data directory; None where the role may not know."""
+    wal: Wal | None
+    """None where the role may not know."""
 
 
 class RegisterState(msgspec.Struct, frozen=True):
@@ -112,6 +132,31 @@ async def read_server(connection: asyncpg.Connection) -> ServerCondition:
         wal_bytes=row["wal_bytes"],
         wal_since_us=row["wal_since_us"],
     )
+
+
+async def read_space(connection: asyncpg.Connection) -> Space:
+    """What the database and the server's WAL take. Raises what asyncpg raises.
+
+    What the role may not ask (`pg_ls_waldir` takes a member of pg_monitor) is not asked: the server's log would have an error
+    each time.
+    """
+    row = await connection.fetchrow(
+        "SELECT pg_database_size(current_database()) AS database_bytes,"
+        " (SELECT setting FROM pg_settings WHERE name = 'data_directory') AS folder,"
+        " NOT pg_is_in_recovery() AND has_function_privilege('pg_ls_waldir()', 'EXECUTE') AS may_know_wal"
+    )
+    assert row is not None, "a row without a table"
+    wal = None
+    if row["may_know_wal"]:
+        # Files behind the present one are old ones with a new name: their time says nothing.
+        kept = await connection.fetchrow(
+            "SELECT coalesce(sum(size), 0)::bigint AS kept_bytes,"
+            " min(modification) FILTER (WHERE name ~ '^[0-9A-F]{24}$' AND name <= pg_walfile_name(pg_current_wal_lsn()))"
+            "  AS oldest_us FROM pg_ls_waldir()"
+        )
+        assert kept is not None, "an aggregate without a row"
+        wal = Wal(kept["kept_bytes"], kept["oldest_us"])
+    return Space(connection.get_server_version().major, row["database_bytes"], row["folder"], wal)
 
 
 async def read_clock(connection: asyncpg.Connection) -> Micros:

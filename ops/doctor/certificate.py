@@ -1,8 +1,7 @@
 """The listeners' certificate: readable, with its own key, valid for some time yet, and for the name that peers connect to.
 
-Place in the flow: a check of `jedel doctor`. A handshake in memory, with the certificate itself as what is trusted, has OpenSSL
-say what a peer would hear; no socket is opened. Whether peers know who signed it is theirs to say.
-Source: RFC 5280 (4.1.2.5 validity), RFC 6125 (names).
+Place in the flow: a check of `jedel doctor`, on what `ops.certificates` has the certificate say. Whether peers know who signed
+it is theirs to say. Source: RFC 5280 (4.1.2.5 validity), RFC 6125 (names).
 """
 
 from __future__ import annotations
@@ -10,10 +9,8 @@ from __future__ import annotations
 import ssl
 from typing import Final
 
-import msgspec
-
-from core.instant import SECOND_US, Micros
-from ops.certificates import tls_context
+from core.instant import SECOND_US
+from ops.certificates import Shown, shown_by, tls_context
 from ops.config import Listen, split_address
 from ops.doctor.settings import addresses, is_unspecified
 from ops.doctor.verdict import Verdict, fault, ok, warning
@@ -27,13 +24,6 @@ _EXPIRED: Final = 10
 _NOT_YET: Final = 9
 """X509_V_ERR_CERT_HAS_EXPIRED and X509_V_ERR_CERT_NOT_YET_VALID of OpenSSL."""
 _ORDER: Final = "order a new one, put it in its place, and restart (with a standby: no break)"
-
-
-class Shown(msgspec.Struct, frozen=True):
-    """What a certificate says of itself, once OpenSSL holds it to be valid."""
-
-    until_us: Micros
-    names: tuple[str, ...]
 
 
 async def check(world: World) -> list[Verdict]:
@@ -53,31 +43,6 @@ async def check(world: World) -> list[Verdict]:
         when = {_EXPIRED: "has expired", _NOT_YET: "is not valid yet"}.get(error.verify_code, error.verify_message)
         return [fault(f"{listen.tls_certificate}: {when}", _ORDER)]
     return [judge_until(listen.tls_certificate, shown, world.now_us()), *judge_names(listen, shown.names)]
-
-
-def shown_by(server: ssl.SSLContext, file: str) -> Shown:
-    """What a server's certificate says, by a handshake in memory.
-
-    Raises:
-        ssl.SSLCertVerificationError: OpenSSL does not hold it to be valid now.
-    """
-    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    client.check_hostname = False
-    # The leaf alone is enough: its signer is often nobody that this machine knows.
-    client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    client.load_verify_locations(cafile=file)
-    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-    ours = client.wrap_bio(to_client, to_server)
-    theirs = server.wrap_bio(to_server, to_client, server_side=True)
-    for side in (ours, theirs, ours):
-        try:
-            side.do_handshake()
-        except ssl.SSLWantReadError:
-            continue
-    found = ours.getpeercert() or {}
-    until_s = ssl.cert_time_to_seconds(str(found["notAfter"]))
-    named = found.get("subjectAltName", ())
-    return Shown(Micros(until_s * SECOND_US), tuple(str(entry[1]) for entry in named))
 
 
 def judge_until(file: str, shown: Shown, now_us: int) -> Verdict:

@@ -18,8 +18,9 @@ from storage.condition import ServerCondition
 from storage.errors import DRIVER_ERRORS, StorageError, StorageReason, translate
 from storage.store import OLDEST_VERSION
 
-CONNECTIONS_OF_A_PROCESS: Final = 12
-"""Most connections of an active process at a time: lock, writer, callers, outbox, contexts, imports read again, and upkeep."""
+CONNECTIONS_OF_A_PROCESS: Final = 13
+"""Most connections of an active process at a time: lock, writer, callers, outbox, contexts, imports read again, upkeep, and its
+size asked for."""
 PROCESSES: Final = 2
 """The active one and its standby."""
 COMMANDS: Final = 4

@@ -17,7 +17,8 @@ from typing import Final
 from core.instant import SECOND_US
 from ops.doctor.verdict import Verdict, fault, ok, warning
 from ops.doctor.world import World, aside
-from storage.condition import ServerCondition, read_server
+from ops.room import is_here
+from storage.condition import read_server
 
 FREE_MIN_BYTES: Final = 2 * 1024**3
 """Beside PostgreSQL's own WAL: below it the next import or the next day may not fit."""
@@ -86,21 +87,13 @@ async def check_growth(world: World) -> list[Verdict]:
     folder = Path(server.settings.get("data_directory") or "/nonexistent")
     try:
         # Only the path is known: on another machine there is none of that name, or it is not this server's.
-        free = shutil.disk_usage(folder).free if is_here(server, folder) else None
+        free = shutil.disk_usage(folder).free if is_here(server.major, folder) else None
     except OSError:
         free = None
     wal_max_bytes = int(server.settings.get("max_wal_size", "1024")) * 1024**2
     watched_s = (world.now_us() - server.wal_since_us) / SECOND_US
     per_s = server.wal_bytes / watched_s if watched_s >= WATCHED_MIN_S else None
     return [judge_growth(per_s, free, wal_max_bytes)]
-
-
-def is_here(server: ServerCondition, folder: Path) -> bool:
-    """Whether a server's folder is on this machine: its `PG_VERSION` can be seen and is the server's."""
-    try:
-        return (folder / "PG_VERSION").read_text(encoding="ascii").strip() == str(server.major)
-    except OSError:
-        return False
 
 
 def judge_growth(wal_bytes_per_s: float | None, free: int | None, wal_max_bytes: int) -> Verdict:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ops.observe.dashboard import BAD, DOUBTFUL, Panel, Query, Row, Unit
+from ops.observe.dashboard import BAD, DOUBTFUL, GOOD, Panel, Query, Row, Unit
 from ops.observe.promql import JOB, active, or_none, quantile, rate
 
 PERSIST: Final = 'stage="persist"'
@@ -99,6 +99,34 @@ STORES: Final = Row(
             ((5, BAD),),
         ),
         Panel(
+            "Free on the disks",
+            Unit.BYTES,
+            "Of jedel's folder, and of the server's database and WAL where they lie on this machine and on other disks. Below"
+            " 2 GiB: JedelDiskNearlyFull.",
+            (Query(f"min by (instance, folder) (jedel_disk_free_bytes{{{JOB}}})", "{{instance}} {{folder}}"),),
+        ),
+        Panel(
+            "Database and WAL",
+            Unit.BYTES,
+            "What the database takes, and the WAL that its server keeps, as far as the role of database.dsn may know.",
+            (
+                Query(or_none(f"max (jedel_database_size_bytes{{{JOB}}})", "what"), "database"),
+                Query(or_none(f"max (jedel_database_wal_kept_bytes{{{JOB}}})", "what"), "WAL"),
+            ),
+        ),
+        Panel(
+            "Oldest WAL",
+            Unit.SECONDS,
+            "Since the oldest file that the server keeps was written last. It grows without end where a replica or the archive"
+            " takes nothing.",
+            (
+                Query(
+                    or_none(f"time() - min (jedel_database_wal_oldest_timestamp_seconds{{{JOB}}})", "what"),
+                    "oldest",
+                ),
+            ),
+        ),
+        Panel(
             "Lines of incidents' logs",
             Unit.PER_SECOND,
             "Committed, by fact.",
@@ -156,6 +184,22 @@ PROCESS: Final = Row(
             "Seconds since a loop was last seen to turn; above 15 s the process is taken for dead (JedelLoopStuck).",
             (Query(f"time() - min by (instance, loop) (jedel_loop_beat_timestamp_seconds{{{JOB}}})", "{{instance}} {{loop}}"),),
             ((15, BAD),),
+        ),
+        Panel(
+            "Certificate expires in",
+            Unit.SECONDS,
+            "The listeners' certificate, by process; none without TLS (JedelCertificateExpires).",
+            (
+                Query(
+                    or_none(
+                        f"min by (instance) (jedel_tls_certificate_expiry_timestamp_seconds{{{JOB}}}) - time()", "instance"
+                    ),
+                    "{{instance}}",
+                ),
+            ),
+            ((0, DOUBTFUL), (14 * 86_400, GOOD)),
+            first=BAD,
+            from_zero=False,
         ),
         Panel(
             "Clock",

@@ -111,7 +111,11 @@ def test_probes_and_counts_follow_a_centre_through_its_lives(tmp_path: Path, dat
             assert page.value("jedel_events_total", kind="call") == 1
             assert page.value("jedel_source_events_total", source="crews") == 3
             assert page.value("jedel_call_response_seconds_count", until="assigned", priority="2") == 1
-            assert page.value("jedel_acknowledgement_seconds_count") == 4
+            assert page.value("jedel_acknowledgement_seconds_count", urgency="call") == 1
+            assert page.value("jedel_acknowledgement_seconds_count", urgency="urgent") == 3
+            # No crew has come for whom the fire's injured wait.
+            waits_s = [page.value("jedel_waiting_oldest_seconds", priority=priority) for priority in "123456789"]
+            assert [number for number, value in enumerate(waits_s, 1) if value] == [2]
 
             # The second process shares everything with the first but is not the one that works.
             second = await started(service, 2)

@@ -31,6 +31,7 @@ from tests.database import CHEAP
 from tests.end_to_end.prometheus import Prometheus, Sample
 from tests.end_to_end.service import DISPATCHER_TOKEN, postmaster_pid, until
 from tests.end_to_end.watched_centre import Watched, call, crew, flood_unread, plates, watched_centre
+from tests.ops.doctor.pem import certificate
 from tests.ops.observe.rules import ALERTS
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.program("prometheus")]
@@ -39,6 +40,8 @@ TIMING = {"JedelAcknowledgementsSlow", "JedelTermsLate", "JedelLoopLate", "Jedel
 """Alerts that a busy machine may rightly bring about."""
 ONLY_IN_A_FAULT = {"Commits"}
 """Panels with a query that only stands for nothing having happened while nothing is wrong."""
+ONLY_WITH_TLS = "Certificate expires in"
+MAY_BE_BLANK = ONLY_IN_A_FAULT | {ONLY_WITH_TLS}
 
 
 async def sees(watched: Watched, alert: str, shorter: Mapping[str, str] | None = None) -> None:
@@ -122,7 +125,7 @@ def test_no_panel_is_blank_before_or_after_a_day_s_work(tmp_path: Path, database
                 left: list[tuple[str, str]] = []
 
                 async def everything_happened() -> bool:
-                    left[:] = [one for one in await blank(prometheus, happened) if one[0] not in ONLY_IN_A_FAULT]
+                    left[:] = [one for one in await blank(prometheus, happened) if one[0] not in MAY_BE_BLANK]
                     return not left
 
                 try:
@@ -203,12 +206,13 @@ async def commits_hang(watched: Watched) -> None:
         await connection.execute("SELECT * FROM centre FOR UPDATE")
         async with watched.source("cameras") as cameras, watched.source("more") as more:
             flood = [asyncio.create_task(client.push(plates(15_000))) for client in (cameras, more)]
+            late = asyncio.create_task(watched.push("telephone", call(11)))
             await sees(watched, "JedelInletNearBound")
             await sees(watched, "JedelCommitStuck")
             assert await other.fetch(CUT, "jedel writer")
             await sees(watched, "JedelCommitsFail")
             await lock.rollback()
-            await asyncio.gather(*flood)
+            await asyncio.gather(*flood, late)
             await cameras.flush()
             await more.flush()
         await sees(watched, "JedelAcknowledgementsSlow")
@@ -217,6 +221,17 @@ async def commits_hang(watched: Watched) -> None:
         await other.close()
 
 
+async def disk_fills(watched: Watched, folder: Path) -> None:
+    """A file takes the room that was left on the disk, of a bound just below what was free."""
+    (free,) = await watched.prometheus.ask('min (jedel_disk_free_bytes{folder="data"})')
+    bound = int(free.value[1]) - FILE_BYTES // 2
+    with (folder / "filler").open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, FILE_BYTES)
+        await sees(watched, "JedelDiskNearlyFull", {"2 * 1024 ^ 3": str(bound)})
+    (folder / "filler").unlink()
+
+
+FILE_BYTES = 512 * 1024**2
 CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database()"
 
 
@@ -226,7 +241,22 @@ def test_alerts_come_true_when_peers_and_people_fail(tmp_path: Path, database: s
             await nobody_goes_or_is_told(watched)
             await peers_misbehave(watched)
             await process_stands_still(watched)
+            await disk_fills(watched, tmp_path)
             await commits_hang(watched)
+            assert await watched.prometheus.rule_faults() == []
+
+    asyncio.run(main())
+
+
+def test_alert_comes_true_before_a_certificate_expires(tmp_path: Path, database: str) -> None:
+    listen = certificate(tmp_path / "certificates", 7, names="IP:127.0.0.1")
+    tls = {"listen.tls_certificate": listen.tls_certificate, "listen.tls_key": listen.tls_key}
+
+    async def main() -> None:
+        async with watched_centre(tmp_path, database, Receiver(), tls) as watched:
+            await sees(watched, "JedelCertificateExpires")
+            (left,) = [expr for title, expr in queries_of(ROWS) if title == ONLY_WITH_TLS]
+            assert happened(await watched.prometheus.ask(as_asked(left)))
             assert await watched.prometheus.rule_faults() == []
 
     asyncio.run(main())

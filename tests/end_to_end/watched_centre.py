@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -71,12 +71,14 @@ class Watched:
 
 
 @asynccontextmanager
-async def watched_centre(folder: Path, dsn: str, receiver: Receiver) -> AsyncIterator[Watched]:
+async def watched_centre(
+    folder: Path, dsn: str, receiver: Receiver, settings: Mapping[str, str] | None = None
+) -> AsyncIterator[Watched]:
     """A centre whose first process is active, whose second one stands by, and whose Prometheus has scraped both."""
     async with receiver.served():
         people = folder / "people.toml"
         people.write_text(PEOPLE.format(url=receiver.url), encoding="utf-8")
-        with Service(folder, dsn, settings={**SETTINGS, "centre.people": str(people)}) as service:
+        with Service(folder, dsn, settings={**SETTINGS, "centre.people": str(people), **(settings or {})}) as service:
             service.start()
             await service.ready()
             service.start()

@@ -12,9 +12,12 @@ from core.decisions import CrewChange, Decisions, Taken
 from core.events import Chunk, PlateRead
 from core.instant import SECOND_US, Micros, to_datetime
 from core.vocabulary import CrewId, CrewState, Stage
+from ops import metrics as m
 from ops.exposition import registry_of, render
 from ops.instruments import Instruments
 from ops.metrics import CATALOGUE, OTHER, SOURCES_NAMED
+from ops.room import Disk, Folder
+from storage.condition import Space, Wal
 
 NOW_US = Micros(1_770_000_000 * SECOND_US)
 STATES = list(CrewState)
@@ -84,6 +87,7 @@ def test_what_may_go_wrong_is_zero_before_it_does() -> None:
         'jedel_stage_errors_total{reason="malformed",stage="decode"} 0.0',
         'jedel_events_total{kind="call"} 0.0',
         "jedel_dispatch_conflated_total 0.0",
+        'jedel_acknowledgement_seconds_count{urgency="call"} 0.0',
     ):
         assert f"\n{line}\n" in page
 
@@ -118,6 +122,28 @@ def test_histogram_is_cumulated_up_to_its_count() -> None:
     assert (buckets["0.0001"], buckets["0.0025"], buckets["0.005"], buckets["60.0"], buckets["+Inf"]) == (1, 1, 3, 3, 4)
     assert [sample.value for sample in persist("jedel_stage_duration_seconds_count")] == [4]
     assert [sample.value for sample in persist("jedel_stage_duration_seconds_sum")] == [pytest.approx(1_000.00605)]
+
+
+def test_what_is_not_known_has_no_series_and_what_is_known_has_one() -> None:
+    instruments = Instruments()
+    names = [
+        family.name for family in (m.DISK_FREE, m.DISK_SIZE, m.DATABASE_SIZE, m.WAL_KEPT, m.WAL_OLDEST, m.CERTIFICATE_EXPIRY)
+    ]
+    page = page_of(instruments)
+    assert [name for name in names if samples_of(page, name)] == []
+    instruments.room.disks = {Folder.DATA: Disk(device=1, free_bytes=10, size_bytes=40)}
+    instruments.room.space = Space(18, 7, None, Wal(5, NOW_US))
+    instruments.certificate_until_us = Micros(NOW_US + SECOND_US)
+    page = page_of(instruments)
+    now_s = NOW_US / SECOND_US
+    assert [[(sample.labels, sample.value) for sample in samples_of(page, name)] for name in names] == [
+        [({"folder": "data"}, 10)],
+        [({"folder": "data"}, 40)],
+        [({}, 7)],
+        [({}, 5)],
+        [({}, now_s)],
+        [({}, now_s + 1)],
+    ]
 
 
 def test_source_with_any_name_keeps_the_page_readable() -> None:

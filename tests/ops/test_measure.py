@@ -18,7 +18,9 @@ from core.identify import NumberKind
 from core.instant import SECOND_US
 from core.vocabulary import AssignReason, CrewState, IncidentState, LocationSource, RejectCode, Stage, TermKind
 from ops import metrics
+from ops.acknowledged import Urgency
 from ops.measure import CALLER, CATEGORY, CREW, INCIDENT, PLACE, UNTIL, Measure
+from ops.needs import waiting_in
 from tests.core.town import ACCEPT_S, DONE, EASTERN, ELSEWHERE, START_US, Town, chunk
 
 
@@ -221,9 +223,13 @@ def test_gauges_are_what_a_walk_would_count_whatever_happens(steps: list[str]) -
                 seqs, committed = town._seqs, town.committed
                 town = Town(recovered=recovered, now_us=town.now_us)
                 town._seqs, town.committed = seqs, committed
-                measure.recovered(recovered)
+                measure.recovered(recovered, waiting_in(town.engine.state))
         measured(town, measure)
         assert open_as_counted(measure) == open_by_walking(town)
+        waiting = [incident for incident in town.engine.state.incidents.values() if incident.unmet()]
+        assert len(measure.needs) == len(waiting)
+        priorities = {priority for priority, since_us in enumerate(measure.needs.oldest_us) if since_us is not None}
+        assert priorities == {incident.priority for incident in waiting}
         assert {state: count for state, count in measure.crews.items() if count} == Counter(town.states().values())
     assert measure.crews.keys() == set(CrewState)
 
@@ -245,9 +251,41 @@ def test_events_of_a_source_are_counted_once_however_often_they_come() -> None:
         measure.committed(decisions, {}, START_US + 2 * SECOND_US)
     tally = measure.sources["cameras"]
     assert (tally.events, tally.lag_s, tally.last_seen_us) == (6, 2.0, START_US + 2 * SECOND_US)
-    assert sum(measure.acknowledgement.counts) == 6
-    assert measure.acknowledgement.total == pytest.approx(12.0)
+    buckets = measure.acknowledged.buckets[Urgency.OTHER]
+    assert sum(buckets.counts) == 6
+    assert buckets.total == pytest.approx(12.0)
     assert (sum(measure.commit_events.counts), measure.commit_events.total) == (2, 6.0)
+
+
+def test_late_call_is_seen_among_any_number_of_events_in_time() -> None:
+    town = Town()
+    town.call("fight")
+    (of_call,) = town.committed.decisions
+    measure = Measure()
+    measure.committed(of_call, {}, START_US + SECOND_US)
+    measure.committed(reads("cameras", 5_000), {}, START_US)
+    call, other = (measure.acknowledged.buckets[urgency] for urgency in (Urgency.CALL, Urgency.OTHER))
+    assert (sum(call.counts), call.total) == (1, 1.0)
+    assert (sum(other.counts), other.total) == (5_000, 0.0)
+
+
+def test_need_waits_from_the_commit_without_a_crew_until_one_is_found() -> None:
+    town = Town()
+    incident = town.call("fight")
+    began_us = town.now_us
+    priority = town.incident(incident).priority
+    measure = measured(town)
+    assert measure.needs.oldest_us[priority] == began_us
+    town.wait(20)
+    assert measured(town, measure).needs.oldest_us[priority] == began_us
+    town.crew("P-1", "patrol")
+    assert measured(town, measure).needs.oldest_us[priority] is None
+    # The crew does not go after all: a need of the same incident waits anew.
+    town.now_us += SECOND_US
+    town.status("P-1", "declined", incident=incident)
+    assert measured(town, measure).needs.oldest_us[priority] == town.now_us
+    assert town.order(Close(command_id="c", incident=incident, result="over")) == DONE
+    assert len(measured(town, measure).needs) == 0
 
 
 def test_sources_beyond_the_bound_share_one_tally_and_configured_ones_come_first() -> None:

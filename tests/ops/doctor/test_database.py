@@ -103,7 +103,7 @@ def test_database_in_another_encoding_is_told(postgres_server: Server) -> None:
         ({"major": 13, "version": "13.1"}, ("fault: PostgreSQL 13.1 is too old", "14 or later")),
         ({"in_recovery": True}, ("fault: the server is a standby", "name the primary")),
         ({"archiver": Archiver(Micros(1), Micros(2))}, ("fault: archiving of WAL fails", "pg_stat_archiver")),
-        ({"connections": 80}, ("warning: max_connections leaves 17", "max_connections = 111")),
+        ({"connections": 80}, ("warning: max_connections leaves 17", "max_connections = 113")),
     ],
 )
 def test_condition_is_judged(change: dict[str, object], parts: tuple[str, ...]) -> None:

@@ -41,9 +41,18 @@ LATE_BUCKET, LATE_COUNT = "jedel_term_lateness_seconds_bucket", "jedel_term_late
 WORKS = {f'jedel_state{{{CENTRE},state="active"}}': "1+0x5000"}
 
 
-def acknowledged(within: int, of: int = 10_000) -> dict[str, str]:
-    """So many of so many events a minute acknowledged within 100 ms, for long enough."""
-    return {f'{BUCKET}{{{CENTRE},le="0.1"}}': f"0+{within}x200", f"{COUNT}{{{CENTRE}}}": f"0+{of}x200"}
+def acknowledged(within: int, others_within: int) -> dict[str, str]:
+    """So many of 10 000 calls a minute acknowledged within 100 ms, and of a million other events, for long enough."""
+    return of_urgency("call", f"0+{within}x200", "0+10000x200") | of_urgency("other", f"0+{others_within}x200", "0+1000000x200")
+
+
+def of_urgency(urgency: str, within: str, count: str) -> dict[str, str]:
+    labels = f'{CENTRE},urgency="{urgency}"'
+    return {f'{BUCKET}{{{labels},le="0.1"}}': within, f"{COUNT}{{{labels}}}": count}
+
+
+ALL, NONE = 1_000_000, 0
+"""Of the other events: a flood in time must not hide late calls, and a late one alone is no alert."""
 
 
 def of_source(name: str, values: str, source: str = "phone") -> dict[str, str]:
@@ -54,17 +63,22 @@ def gauge(name: str, values: str, labels: str = CENTRE) -> dict[str, str]:
     return {f"{name}{{{labels}}}": values}
 
 
+def disk(free: str, size: int) -> dict[str, str]:
+    labels = f'{CENTRE},folder="data"'
+    return gauge("jedel_disk_free_bytes", free, labels) | gauge("jedel_disk_size_bytes", f"{size}+0x100", labels)
+
+
 CASES = [
-    Case("JedelAcknowledgementsSlow", "70m", acknowledged(9_850), acknowledged(9_870), burn="14.4"),
-    Case("JedelAcknowledgementsSlow", "370m", acknowledged(9_930), acknowledged(9_950), burn="6", step="5m"),
-    Case("JedelAcknowledgementsSlow", "1500m", acknowledged(9_960), acknowledged(9_975), burn="3", step="30m"),
-    Case("JedelAcknowledgementsSlow", "4500m", acknowledged(9_980), acknowledged(9_992), burn="1", step="30m"),
+    Case("JedelAcknowledgementsSlow", "70m", acknowledged(9_850, ALL), acknowledged(9_870, NONE), burn="14.4"),
+    Case("JedelAcknowledgementsSlow", "370m", acknowledged(9_930, ALL), acknowledged(9_950, NONE), burn="6", step="5m"),
+    Case("JedelAcknowledgementsSlow", "1500m", acknowledged(9_960, ALL), acknowledged(9_975, NONE), burn="3", step="30m"),
+    Case("JedelAcknowledgementsSlow", "4500m", acknowledged(9_980, ALL), acknowledged(9_992, NONE), burn="1", step="30m"),
     # An hour of bad ones that is over: the short window has ended the alert.
     Case(
         "JedelAcknowledgementsSlow",
         "80m",
-        acknowledged(9_000),
-        {f'{BUCKET}{{{CENTRE},le="0.1"}}': "0+9000x60 550000+10000x60", f"{COUNT}{{{CENTRE}}}": "0+10000x120"},
+        acknowledged(9_000, ALL),
+        of_urgency("call", "0+9000x60 550000+10000x60", "0+10000x120"),
         burn="14.4",
     ),
     Case(
@@ -143,6 +157,43 @@ CASES = [
         # One loop stands still, which is another alert; the clock is right.
         gauge("jedel_loop_beat_timestamp_seconds", "0+60x20", f'{CENTRE},loop="host"')
         | gauge("jedel_loop_beat_timestamp_seconds", "0+0x20", f'{CENTRE},loop="trio"'),
+    ),
+    Case(
+        "JedelCertificateExpires",
+        "10m",
+        # Seconds since the beginning of the test.
+        gauge("jedel_tls_certificate_expiry_timestamp_seconds", f"{14 * 86_400 + 540}+0x20"),
+        gauge("jedel_tls_certificate_expiry_timestamp_seconds", f"{14 * 86_400 + 660}+0x20"),
+    ),
+    Case(
+        "JedelDiskNearlyFull",
+        "3m",
+        disk("2000000000+0x20", size=10**12),
+        disk("2200000000+0x20", size=10**12),
+    ),
+    # 25 GB in six hours leave nothing of 90 GB within a day; 20 GB do.
+    Case(
+        "JedelDiskNearlyFull",
+        "360m",
+        disk("115000000000-347222222x72", size=6 * 10**11),
+        disk("110000000000-277777777x72", size=6 * 10**11),
+        step="5m",
+    ),
+    # As fast on a disk of which most is free.
+    Case(
+        "JedelDiskNearlyFull",
+        "360m",
+        disk("115000000000-347222222x72", size=6 * 10**11),
+        disk("115000000000-347222222x72", size=2 * 10**11),
+        step="5m",
+    ),
+    # As fast, and seen for two hours only.
+    Case(
+        "JedelDiskNearlyFull",
+        "360m",
+        disk("115000000000-347222222x72", size=6 * 10**11),
+        disk("_x48 98000000000-347222222x24", size=6 * 10**11),
+        step="5m",
     ),
     Case(
         "JedelDatabaseAway",
