@@ -111,7 +111,8 @@ class Candidates:
         """`counts` says how many crews could be sent to each demand; the demands' places are finite."""
         self._demands = demands
         self._crews = crews
-        self._at = np.array([unit_vector(demand.latitude_deg, demand.longitude_deg) for demand in demands])
+        self.at = np.array([unit_vector(demand.latitude_deg, demand.longitude_deg) for demand in demands])
+        """Each demand's place as a unit vector."""
         self._counts = counts
         self._first: list[Grant | None] = [None] * len(demands)
         """The nearest eligible crew of each demand, where a look has met one."""
@@ -167,7 +168,7 @@ class Candidates:
                 else:
                     unseen.setdefault(self._demands[demand].capability, []).append(demand)
         for capability, alike in unseen.items():
-            lines = self._crews.points.nearest(capability, self._at[alike], PASSED_OVER_MAX)
+            lines = self._crews.points.nearest(capability, self.at[alike], PASSED_OVER_MAX)
             for demand, line in zip(alike, lines, strict=True):
                 grant = grants[demand]
                 assert grant is not None, "only granted demands are unseen"
@@ -227,9 +228,9 @@ class Candidates:
                 elif self._looks[demand] is None and self._near[demand] is None:
                     looked.append(demand)
             if len(looked) > self._crews.few_demands:
-                self._judge(looked, points.look(capability, self._at[looked], most))
+                self._judge(looked, points.look(capability, self.at[looked], most))
             elif looked:
-                for demand, line in zip(looked, points.look_for_few(capability, self._at[looked], most), strict=True):
+                for demand, line in zip(looked, points.look_for_few(capability, self.at[looked], most), strict=True):
                     self._judge_one(demand, line)
 
     def _judge(self, demands: list[int], lines: Lines) -> None:
@@ -296,7 +297,7 @@ class Candidates:
 
     def _compare(self, demands: list[int], rows: Rows, keep: int) -> None:
         """Ranks demands of one kind among its eligible rows."""
-        chords_squared = self._crews.points.chords_squared(self._at[demands], rows)
+        chords_squared = self._crews.points.chords_squared(self.at[demands], rows)
         for apart, demand in zip(chords_squared, demands, strict=True):
             left = rows
             if excluded := self._demands[demand].excluded:

@@ -28,7 +28,6 @@ from core.ports import Choice, Demand, PassedOver, TravelTimes
 from core.vocabulary import AssignReason, CrewNo
 from routing.assignment import GROWTH, Grant, Ranked
 from routing.candidates import Candidates
-from routing.geodesy import unit_vector
 from routing.moving_points import MovingPoints
 
 SOON_AMONG: Final = 4
@@ -74,12 +73,11 @@ class RoadRanking:
         self._travel = travel
         self._lists = [_List() for _ in demands]
         self._by_road: set[int] = set()
-        self._at = np.array([unit_vector(demand.latitude_deg, demand.longitude_deg) for demand in demands])
         urgent = sorted(range(len(demands)), key=lambda demand: demands[demand].priority)
         while urgent and len(self._by_road) < ROAD_DEMANDS_MAX:
             asked = urgent[: ROAD_DEMANDS_MAX - len(self._by_road)]
             del urgent[: len(asked)]
-            self._by_road.update(compress(asked, travel.have_roads(self._at[asked])))
+            self._by_road.update(compress(asked, travel.have_roads(self._candidates.at[asked])))
 
     def first(self) -> list[Grant | None]:
         """The fastest of the nearest eligible crews of each demand, None where there is none."""
@@ -157,7 +155,7 @@ class RoadRanking:
         groups = [self._lists[demand] for demand, _ in asked]
         rows = np.fromiter(chain.from_iterable(known.later for known in groups), np.int64)
         counts = [len(known.later) for known in groups]
-        at = self._at[[demand for demand, _ in asked]]
+        at = self._candidates.at[[demand for demand, _ in asked]]
         within = [at_most_s for _, at_most_s in asked]
         seconds = iter(self._travel.drives_s(self._points.places(rows), counts, at, within, rows).tolist())
         for known in groups:
