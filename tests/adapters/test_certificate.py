@@ -17,6 +17,7 @@ from core.category import load_categories
 from core.commands import ChangePriority, Close, Merge, Split
 from core.course import TermEnd, course_of
 from core.facts import TAGS, AssignmentEnded, AssignmentHeld, AssignmentMoved
+from core.progress import RELIEF
 from core.vocabulary import AssignmentState, AssignReason, IncidentState, TermKind
 from tests.core.town import EASTERN, ELSEWHERE, Town
 
@@ -67,9 +68,9 @@ def test_every_word_of_the_log_has_a_row_in_every_table() -> None:
     assert set(words.STATES) == {state.value for state in IncidentState}
     assert set(words.TERMS) == {kind.value for kind in TermKind}
     assert set(words.ENDS) == {end.value for end in TermEnd}
-    assert set(words.MOVES) == {state.value for state in AssignmentState} | {"held", "turned_to"}
+    assert set(words.MOVES) == {state.value for state in AssignmentState} | {"held", "turned_to", "relieves", "served_by"}
     assert set(words.REASONS) == {reason.value for reason in AssignReason}
-    assert set(words.CAUSES) == {how.value for how in Asked} | {"by_hand", "no_crew", "no_place", "position"}
+    assert set(words.CAUSES) == {how.value for how in Asked} | {"by_hand", "no_crew", "no_place", "position", RELIEF}
     assert set(words.FACTS) == {TAGS[fact] for fact in TAGS if fact not in (AssignmentMoved, AssignmentEnded, AssignmentHeld)}
 
 

@@ -50,8 +50,16 @@ def test_every_value_arrives() -> None:
 
 
 def test_policy_says_how_many_contend_for_a_freed_crew() -> None:
-    assert queue_look(Config(assign=Assign(policy="nearest_waiting"))) == QUEUE_LOOK == queue_look(Config())
-    assert queue_look(Config(assign=Assign(policy="nearest_free"))) == 1
+    found = {
+        policy: (queue_look(config := Config(assign=Assign(policy=policy))), centre_rules(config).is_relieving)
+        for policy in get_args(get_type_hints(Assign)["policy"])
+    }
+    assert found == {
+        "nearest_free": (1, False),
+        "nearest_waiting": (QUEUE_LOOK, False),
+        "relieving": (QUEUE_LOOK, True),
+    }
+    assert Config().assign.policy == "relieving"
 
 
 def test_days_of_each_kind_arrive() -> None:
