@@ -84,7 +84,7 @@ def _task(state: CentreState, crew_id: CrewId) -> _Task | None:
         return None
     incident = state.incidents[crew.incident_id]
     assignment = incident.active(crew_id)
-    if assignment is None or incident.place is None or assignment.held or assignment.state not in _RELIEVED:
+    if assignment is None or incident.place is None or assignment.state not in _RELIEVED:
         return None
     if assignment.seen_us is not None or assignment.explanation.reason is AssignReason.ORDERED:
         return None
