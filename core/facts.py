@@ -107,7 +107,7 @@ class Relief(msgspec.Struct, frozen=True, gc=False):
     assignment_id: AssignmentId
     crew: str
     left_s: float
-    """What it had still to drive, reckoned as the nearer crew's own way is (`core.way`)."""
+    """What it had still to drive, at the least (`core.way`)."""
 
 
 class Joined(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

@@ -189,7 +189,7 @@ def _is_nearer_by_now(state: CentreState, incident: Incident, relieved: Assignme
     if incident.place is None or state.crews[CrewId(relieved.crew)].is_silent:
         return False
     left, own = (way_of(state, one.crew, incident.place) for one in (relieved, relief))
-    return left is not None and (own is None or left.lasts_s < own.lasts_s)
+    return left is not None and (own is None or left.least_s < own.most_s)
 
 
 def turn_to(state: CentreState, crew: Crew, task: Task, actor: str, cause: str, *, leaving: bool = True) -> None:

@@ -4,8 +4,9 @@ Place in the flow: after assign, with the crews that freed in the batch and that
 
 - Only who has not arrived is relieved, by its word or by its positions; nobody whom a dispatcher named, who works on something
   else meanwhile, whose position is old, or who has a relief already.
-- The nearer crew must be there `RELIEF_MIN_S` earlier, both ways reckoned alike from where the crews are now (`core.way`). It
-  must have the capability, serve the territory, and not have been on this incident before.
+- The nearer crew must be there `RELIEF_MIN_S` earlier, both ways reckoned alike from where the crews were last (`core.way`), as
+  if the one had been driving there since, and the other away. It must have the capability, serve the territory, and not have
+  been on this incident before.
 - The more urgent incident first, then the greater gain; a crew is offered one task.
 - Nobody loses a crew for a promise: the offer is an assignment that names whom it relieves, which goes on until the relief
   accepts (`core.progress`). Declined, expired or withdrawn, the offer has changed nothing, and nobody else is looked for.
@@ -106,10 +107,10 @@ def _offer(state: CentreState, crews: list[Crew], tasks: list[_Task]) -> None:
         left, own = way_of(state, assignment.crew, place), way_of(state, crew.crew_id, place)
         if left is None or own is None:
             continue
-        relief = Relief(assignment.assignment_id, assignment.crew, round(left.lasts_s, 1))
+        relief = Relief(assignment.assignment_id, assignment.crew, round(left.least_s, 1))
         explanation = Explanation(AssignReason.RELIEF, round(own.distance_m, 1), (), rounded(own.travel_s))
-        # By the figures that are written down.
-        if relief.left_s - expected_s(explanation) < RELIEF_MIN_S:
+        # By the figures that are written down, and at their worst.
+        if relief.left_s - expected_s(explanation) - own.age_s < RELIEF_MIN_S:
             continue
         taken |= {crew.crew_id, assignment.crew}
         crew_no = state.crew_nos[crew.crew_id]

@@ -1,8 +1,8 @@
 """What a crew has still to drive to an incident: by road where a map has roads, else by straight line (OCC-4).
 
 Place in the flow: where somebody asks of one crew and one place; needs are matched with crews by the crew index, all at once.
-Rule: the same figure for every crew that is compared, so nobody seems nearer by being reckoned otherwise. Setting out and
-traffic are in none of them.
+Rules: the same figure for every crew that is compared, so nobody seems nearer by being reckoned otherwise; setting out and
+traffic are in none of them. A position is as old as it is: since then the crew may have come so much nearer, or gone away.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import NamedTuple
 from core.arrival import straight_line_s
 from core.facts import Evidence
 from core.great_circle import distance_m
+from core.instant import SECOND_US
 from core.state import CentreState
 from core.vocabulary import CrewId
 
@@ -24,11 +25,23 @@ class Way(NamedTuple):
     """In a straight line."""
     travel_s: float | None
     """By road; None where no road is known."""
+    age_s: float
+    """Of the position, in the seconds that drives are reckoned in."""
 
     @property
     def lasts_s(self) -> float:
-        """What the drive is expected to take."""
+        """What the drive from there is expected to take."""
         return straight_line_s(self.distance_m) if self.travel_s is None else self.travel_s
+
+    @property
+    def least_s(self) -> float:
+        """What is left of it, where the crew has been driving there ever since."""
+        return max(0.0, self.lasts_s - self.age_s)
+
+    @property
+    def most_s(self) -> float:
+        """What it comes to, where the crew has been driving away ever since."""
+        return self.lasts_s + self.age_s
 
 
 def way_of(state: CentreState, crew_id: str, place: Evidence) -> Way | None:
@@ -41,4 +54,6 @@ def way_of(state: CentreState, crew_id: str, place: Evidence) -> Way | None:
     if travel_s is not None and not isfinite(travel_s):
         return None
     apart_m = distance_m(last.latitude_deg, last.longitude_deg, place.latitude_deg, place.longitude_deg)
-    return Way(apart_m, travel_s)
+    # Where days are replayed faster than the clock, crews drive faster as well.
+    age_s = (state.now_us - last.at_us) / SECOND_US * state.rules.terms.pace
+    return Way(apart_m, travel_s, age_s)

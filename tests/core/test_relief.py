@@ -15,6 +15,7 @@ from core.incident import encode_incident, fold
 from core.instant import SECOND_US
 from core.limits import RELIEF_LOOKS, RELIEF_MIN_S
 from core.signal import SignalRules
+from core.terms import TermLengths
 from core.vocabulary import AssignmentState, AssignReason, CrewState, IncidentId, TermKind
 from tests.core.test_assign import Uphill
 from tests.core.town import ACCEPT_S, DONE, EASTERN, ELSEWHERE, ON_SCENE_S, QUIET, SPOT, Town
@@ -98,12 +99,21 @@ class Case(NamedTuple):
     before: Do
     """Before the nearer crew frees."""
     relieves: bool
-    where: Fix = SPOT
-    """Where the nearer crew frees."""
+    where: Fix | None = SPOT
+    """Where the nearer crew frees; None where it was last heard of."""
 
 
 STILL_FAR: Final = Fix(43.2085, 76.817, 10.0)
 """Nearer than `ELSEWHERE` by a hundred seconds and more, from `SPOT`, and not by what is asked for."""
+BARELY: Final = Fix(43.2139, 76.8277, 5.0)
+"""Nearer than `ELSEWHERE` by 135 seconds."""
+
+
+def half_a_minute(town: Town, incident: IncidentId) -> None:
+    del incident
+    town.wait(30)
+
+
 CASES = [
     Case("offered", nothing, True),
     Case("accepted", says(FAR, "accepted"), True),
@@ -112,6 +122,14 @@ CASES = [
     Case("there_by_its_positions", all_of(says(FAR, "en_route"), stands(FAR, SPOT), at(FAR, Fix(43.209, 76.812))), False),
     Case("come_near_meanwhile", all_of(says(FAR, "en_route"), at(FAR, Fix(43.205, 76.805, 5.0))), False),
     Case("gains_too_little", at(FAR, STILL_FAR), False, Fix(43.2085, 76.805, 5.0)),
+    Case("gains_barely_enough", all_of(says(FAR, "en_route"), half_a_minute, at(FAR, ELSEWHERE)), True, BARELY),
+    Case("may_have_come_nearer_since_it_was_heard", all_of(says(FAR, "en_route"), half_a_minute), False, BARELY),
+    Case(
+        "is_left_by_one_that_may_have_driven_away",
+        all_of(says(FAR, "en_route"), at(NEAR, BARELY), half_a_minute, at(FAR, ELSEWHERE)),
+        False,
+        None,
+    ),
     Case("gains_enough_from_afar", nothing, True, Fix(43.2085, 76.817, 5.0)),
     Case("named_by_a_dispatcher", all_of(says(FAR, "declined"), reassign(to=FAR)), False),
     Case("held", lambda town, _: reassign(to=FAR)(town, town.call("burglar", fix=EASTERN)), False),
@@ -200,6 +218,14 @@ def test_relief_when_a_crew_is_not_heard_leaves_it_alone(crew: str) -> None:
     assert told(town, incident) == {FAR: A.EN_ROUTE}
 
 
+@pytest.mark.parametrize(("pace", "relieves"), [(1.0, True), (10.0, False)])
+def test_relief_when_days_are_replayed_faster_reckons_how_far_crews_have_come(pace: float, relieves: bool) -> None:
+    town, incident = far_town(rules=msgspec.structs.replace(RELIEVING, terms=TermLengths(pace=pace)))
+    town.wait(1.9)
+    town.status(NEAR, "free", fix=BARELY)
+    assert (NEAR in told(town, incident)) is relieves
+
+
 def test_relief_when_the_policy_is_another_is_never_offered() -> None:
     town, incident = far_town(rules=QUIET)
     town.status(NEAR, "free")
@@ -231,6 +257,13 @@ COURSES = [
     Course(
         "accepts_when_the_other_is_nearer",
         all_of(at(FAR, SPOT), at(NEAR, STILL_FAR), says(NEAR, "accepted")),
+        A.EN_ROUTE,
+        A.WITHDRAWN,
+        (S.EN_ROUTE, S.FREE),
+    ),
+    Course(
+        "accepts_when_the_other_may_be_nearer",
+        all_of(at(FAR, Fix(43.2091, 76.8182)), at(NEAR, STILL_FAR), lambda town, _: town.wait(15), says(NEAR, "accepted")),
         A.EN_ROUTE,
         A.WITHDRAWN,
         (S.EN_ROUTE, S.FREE),
