@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 import pytest
 
 from core.arrival import expected_s
@@ -516,13 +518,13 @@ def test_crews_that_free_together_relieve_one_each() -> None:
 
 
 class Counting(Uphill):
-    """Counts what is asked of the roads."""
+    """Counts how often the roads are asked."""
 
     asked = 0
 
-    def has_roads_at(self, latitude_deg: float, longitude_deg: float) -> bool:
+    def have_roads(self, places: npt.NDArray[np.float64]) -> list[bool]:
         self.asked += 1
-        return super().has_roads_at(latitude_deg, longitude_deg)
+        return super().have_roads(places)
 
 
 def test_relief_when_many_could_be_relieved_asks_the_roads_for_a_few() -> None:
