@@ -12,14 +12,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from core.crew import Crew
+from core.crew import UNDER_WAY, Crew
 from core.events import Fix, Position
 from core.facts import ArrivalLeft, ArrivalSeen
 from core.geofence import APPROACH, Fixes, GeofenceRules, Places, arrivals
 from core.incident import Assignment, Incident
 from core.instant import Micros
+from core.progress import spare_relief
 from core.state import CentreState
-from core.vocabulary import AssignmentState, CrewState
+from core.vocabulary import AssignmentState
 
 RULES = GeofenceRules()
 _UNDER_WAY = frozenset({AssignmentState.ACCEPTED, AssignmentState.EN_ROUTE})
@@ -35,7 +36,7 @@ class Seen(NamedTuple):
 
 def is_under_way(crew: Crew) -> bool:
     """Whether a crew may be on its way somewhere; what its assignment says is looked at later."""
-    return crew.state is CrewState.EN_ROUTE or crew.state is CrewState.ASSIGNED
+    return crew.state in UNDER_WAY
 
 
 def note_arrivals(state: CentreState, seen: list[Seen]) -> None:
@@ -82,6 +83,8 @@ def note_arrivals(state: CentreState, seen: list[Seen]) -> None:
         fact = ArrivalSeen(assignment.assignment_id, arrival.reason, round(arrival.distance_m, 1), arrival.since_us)
         state.record(incident, fact, f"crew:{one.crew.crew_id}", "position")
         state.touch_assignment(incident, assignment)
+        # Should it not be there after all, it is still on its way.
+        spare_relief(state, incident, assignment)
 
 
 def _task(state: CentreState, crew: Crew) -> tuple[Incident, Assignment] | None:

@@ -14,7 +14,7 @@ import msgspec
 
 from core.arrival import expected_s
 from core.crew import AVAILABLE, Crew, Task
-from core.facts import CrewAssigned, Explanation, PassedOver, Queued
+from core.facts import CrewAssigned, Explanation, PassedOver, Queued, Relief
 from core.incident import REFUSED, Incident
 from core.informing import inform
 from core.instant import SECOND_US, Micros
@@ -27,6 +27,7 @@ from core.vocabulary import (
     PRIORITY_LOWEST,
     AssignmentId,
     AssignReason,
+    CrewId,
     CrewNo,
     CrewState,
     IncidentId,
@@ -47,14 +48,19 @@ class Asked(Enum):
 _Need = tuple[IncidentId, str, Asked]
 
 
-def assign_crews(state: CentreState) -> None:
-    """Decides all needs of the batch in hand, and empties the queue as far as freed crews reach."""
+def assign_crews(state: CentreState) -> list[CrewId]:
+    """Decides all needs of the batch in hand, and empties the queue as far as freed crews reach.
+
+    Returns the crews that freed and are still free: nothing that waits is for them.
+    """
+    freed = list(state.freed)
     needs = _new_needs(state)
     contending = state.freed and state.queued
     for incident, capability in _decide_with_queue(state, needs) if contending else _decide(state, needs):
         state.queue(incident, capability)
     state.retried.clear()
     state.freed.clear()  # whatever still waits, these crews cannot serve it
+    return [crew_id for crew_id in freed if state.crews[crew_id].state in AVAILABLE]
 
 
 def _decide_with_queue(state: CentreState, needs: list[_Need]) -> list[tuple[Incident, str]]:
@@ -100,11 +106,13 @@ def assign(
     *,
     after: bool = False,
     expected_us: Micros | None = None,
+    relieves: Relief | None = None,
 ) -> None:
     """Sends one crew: the fact, the assignment and the crew change together (invariant 5).
 
     A crew that works on another assignment turns to this one and holds the other, or comes to this one `after` all it has. It
-    is expected on scene as it was before, where `expected_us` says so, or else as it can be there from now.
+    is expected on scene as it was before, where `expected_us` says so, or else as it can be there from now. With `relieves` it
+    is to take over from another crew, and meets no further need.
     """
     assignment_id = state.next_assignment_id
     state.next_assignment_id = AssignmentId(assignment_id + 1)
@@ -116,7 +124,7 @@ def assign(
         hold(state, active, True, actor, cause)
     if expected_us is None:
         expected_us = _expected_us(state, crew, explanation)
-    fact = CrewAssigned(assignment_id, crew.crew_id, capability, explanation, accept_due_us, after, expected_us)
+    fact = CrewAssigned(assignment_id, crew.crew_id, capability, explanation, accept_due_us, after, expected_us, relieves)
     state.record(incident, fact, actor, cause)
     queued = state.queued.get(incident.incident_id)
     if queued is not None and queued.count(capability) > incident.unmet().count(capability):
@@ -249,7 +257,8 @@ def _excluded(state: CentreState, incident: Incident) -> frozenset[CrewNo]:
     return frozenset(
         state.crew_nos[assignment.crew]  # type: ignore[index]  # the log keeps call signs as plain text
         for assignment in incident.assignments
-        if assignment.state in REFUSED
+        # Who was relieved, or came second to whom it was to relieve, has refused nothing and may be wanted yet.
+        if assignment.state in REFUSED and assignment.served_by is None
     )
 
 

@@ -33,6 +33,8 @@ AVAILABLE: Final = frozenset({_S.FREE, _S.RETURNING})
 """States in which the crew can be sent."""
 WORKING: Final = frozenset({_S.ASSIGNED, _S.EN_ROUTE, _S.ON_SCENE})
 """States in which the crew has an active assignment, and no other state has."""
+UNDER_WAY: Final = frozenset({_S.ASSIGNED, _S.EN_ROUTE})
+"""States in which the crew may be on its way somewhere."""
 OFF: Final = frozenset({_S.OFF_DUTY, _S.OUT_OF_SERVICE})
 """States in which nobody listens for the crew's positions."""
 

@@ -38,6 +38,7 @@ from core.patrol_watch import Patrols
 from core.patrolling import Patrolling
 from core.ports import CrewIndex, Gazetteer, Territories
 from core.recovered import Recovered
+from core.relief import relieve
 from core.scenario import ScenarioSet
 from core.state import Batch, CentreRules, CentreState, LastPosition
 from core.vocabulary import AssignmentId, CrewId, IncidentId, Occasion, Part, Stage
@@ -176,7 +177,7 @@ class Engine:
         for order in batch.refused:
             refuse_order(state, order)
         self._passed(Stage.CORRELATE)
-        assign_crews(state)
+        relieve(state, assign_crews(state))
         self._passed(Stage.ASSIGN)
         patrols: list[PatrolState] = []
         if (self._patrolling is not None or batch.patrols is not None) and self._begins(Part.PATROLS):

@@ -101,6 +101,15 @@ class Explanation(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Expected driving time by road; None where no road is known, and in logs older than roads (`core.arrival.expected_s`)."""
 
 
+class Relief(msgspec.Struct, frozen=True, gc=False):
+    """Whom a crew is to take over from: it goes on until the nearer one has accepted (`core.relief`)."""
+
+    assignment_id: AssignmentId
+    crew: str
+    left_s: float
+    """What it had still to drive, at the least (`core.way`)."""
+
+
 class Joined(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What one event adds to its incident."""
 
@@ -189,6 +198,8 @@ class CrewAssigned(msgspec.Struct, frozen=True, tag="crew_assigned", omit_defaul
     """Whether it comes after what the crew is doing."""
     expected_us: Micros | None = None
     """When it is expected on scene, if it sets out at once; None where nobody knows where it is."""
+    relieves: Relief | None = None
+    """The assignment that it takes over from as soon as it accepts; until then the need is met by that one."""
 
 
 class ArrivalSeen(msgspec.Struct, frozen=True, tag="arrival_seen", gc=False):
@@ -223,12 +234,14 @@ class AssignmentMoved(msgspec.Struct, frozen=True, tag="assignment_moved", gc=Fa
     on_scene_due_us: Micros | None
 
 
-class AssignmentEnded(msgspec.Struct, frozen=True, tag="assignment_ended", gc=False):
+class AssignmentEnded(msgspec.Struct, frozen=True, tag="assignment_ended", omit_defaults=True, gc=False):
     """The crew does not go after all: declined, expired or withdrawn."""
 
     assignment_id: AssignmentId
     to: AssignmentState
     text: str
+    served_by: AssignmentId | None = None
+    """Which assignment serves in its place, where a relief has taken over or was not needed any more."""
 
 
 class TermFired(msgspec.Struct, frozen=True, tag="term_fired", omit_defaults=True, gc=False):
@@ -263,7 +276,8 @@ class CarriedTerm(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class TermsCarried(msgspec.Struct, frozen=True, tag="terms_carried", gc=False):
-    """A crew came with an incident that was merged into this one: its terms run on as they did there, and none begins anew."""
+    """A crew came with an incident that was merged into this one, or takes over from another crew: the terms run on as they
+    did there, and none begins anew."""
 
     assignment_id: AssignmentId
     terms: tuple[CarriedTerm, ...]

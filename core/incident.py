@@ -41,6 +41,7 @@ from core.facts import (
     PrioritySet,
     Queued,
     Recategorised,
+    Relief,
     TermFired,
     TermsCarried,
 )
@@ -105,6 +106,10 @@ class Assignment(msgspec.Struct, omit_defaults=True, gc=False):
     """When the crew is expected on scene, as reckoned when it was sent."""
     seen_us: Micros | None = None
     """Since when its positions say that it is there, whatever it says itself."""
+    relieves: Relief | None = None
+    """Whom it was sent to take over from."""
+    served_by: AssignmentId | None = None
+    """Which assignment serves in its place, where a relief has taken over or was not needed any more."""
 
 
 class Note(msgspec.Struct, frozen=True, gc=False):
@@ -168,11 +173,30 @@ class Incident(msgspec.Struct, kw_only=True, gc=False):
                 return assignment
         return None
 
+    def relieved(self, assignment: Assignment) -> Assignment | None:
+        """The assignment that serves until this one, its relief, takes over; None where it is no relief, or none any more."""
+        if assignment.relieves is None:
+            return None
+        number = assignment.relieves.assignment_id
+        return next((one for one in self.assignments if one.assignment_id == number and one.state in _SERVING), None)
+
+    def relief_of(self, assignment: Assignment) -> Assignment | None:
+        """The running assignment that is to take over from this one, or None."""
+        number = assignment.assignment_id
+        for one in self.assignments:
+            if one.relieves is not None and one.relieves.assignment_id == number and one.state in ACTIVE:
+                return one
+        return None
+
     def unmet(self) -> list[str]:
-        """Capabilities still wanted, one entry a crew."""
+        """Capabilities still wanted, one entry a crew. A crew and its relief are one crew."""
         wanted = list(self.needs)
         for assignment in self.assignments:
-            if assignment.state in _SERVING and assignment.capability in wanted:
+            if (
+                assignment.state in _SERVING
+                and assignment.capability in wanted
+                and (assignment.relieves is None or self.relieved(assignment) is None)
+            ):
                 wanted.remove(assignment.capability)
         return wanted
 
@@ -232,6 +256,7 @@ def apply(incident: Incident, fact: Fact, at_us: Micros, actor: str) -> None:
                     offered_us=at_us,
                     held=fact.held,
                     expected_us=fact.expected_us,
+                    relieves=fact.relieves,
                 )
             )
             incident.terms.append(Term(TermKind.ACCEPT, fact.accept_due_us, fact.assignment_id))
@@ -376,6 +401,8 @@ def _move_assignment(incident: Incident, fact: AssignmentMoved | AssignmentEnded
     else:
         assignment.ended_us = at_us
         assignment.held = False
+        if isinstance(fact, AssignmentEnded):
+            assignment.served_by = fact.served_by
     incident.terms = [term for term in incident.terms if term.assignment_id != fact.assignment_id or runs_on(term, fact)]
     if isinstance(fact, AssignmentMoved) and fact.on_scene_due_us is not None:
         incident.terms.append(Term(TermKind.ON_SCENE, fact.on_scene_due_us, fact.assignment_id))

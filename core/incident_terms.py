@@ -117,7 +117,11 @@ def _is_awaited(incident: Incident, term: Term, unmet: list[str]) -> bool:
     if late is None or term.assignment_id is None:
         return False
     return late.capability in unmet or any(
-        one.state is _A.OFFERED and one.capability == late.capability and one.assignment_id >= term.assignment_id
+        one.state is _A.OFFERED
+        and one.capability == late.capability
+        and one.assignment_id >= term.assignment_id
+        # A relief is waited for by nobody: the crew that it relieves has its own term.
+        and incident.relieved(one) is None
         for one in incident.assignments
     )
 

@@ -23,11 +23,21 @@ ROAD_SAMPLES_MAX: Final = 2_000_000
 """Points on the roads among which the nearest is looked for (150 MB with their tree): a city's stand 25 m apart, those of a
 map with more than 50,000 km of roads farther."""
 QUEUE_LOOK: Final = 8
-"""Oldest waiting needs of one priority that contend for a crew that frees, under the policy `nearest_waiting`. Sixteen, or all
+"""Oldest waiting needs of one priority that contend for a crew that frees, unless the policy is `nearest_free`. Sixteen, or all
 of them, gain no more (`jedel compare-policies`), and a freed crew must not cost more the longer the queue is: it costs the
 engine 0.6 ms where first come first served costs 0.2, and 64 would cost 1.8."""
 QUEUE_OVERDUE_S: Final = 3600
 """A need that has waited so long contends with no younger one of its priority, so that nobody far away waits for ever."""
+RELIEF_MIN_S: Final = 120.0
+"""How much earlier a crew that frees must be there to take over from one that is on its way, by what both have to drive. Of 30,
+60, 120 and 180 s, on the days and seeds for choosing, 60 and 120 spare as many late responses, and 120 changes crews a third
+less often; it leaves the time for setting out, which is in neither way."""
+RELIEF_CREWS: Final = 32
+"""Crews freed in one batch that are looked at for it; of more, the others wait for what comes."""
+RELIEF_TASKS: Final = 512
+"""Tasks under way, the newest, that are compared by straight line: their crews have most of the way before them."""
+RELIEF_LOOKS: Final = 8
+"""Pairs of a batch that are compared by road, the most urgent first: each costs up to a millisecond."""
 FRAME_MAX_BYTES: Final = 256 * 1024
 """One ingest frame (a JSON line or a MessagePack body). A longer one is refused before it is buffered."""
 MALFORMED_RUN_MAX: Final = 1_024

@@ -211,6 +211,10 @@ def _reassign(state: CentreState, incident: Incident, command: Reassign, actor: 
         if incident.active(command.to) is not None:
             return Refusal(RefusalReason.SAME_INCIDENT, f"crew {command.to} is on incident {incident.incident_id} already")
     if leaving is not None:
+        relief = incident.relief_of(leaving)
+        if command.to and relief is not None:
+            # The dispatcher's own choice relieves it.
+            move(state, incident, relief, AssignmentState.WITHDRAWN, actor, cause, "reassigned")
         # Withdrawn even on scene: a task that counted as cleared would leave no need for the crew that is to follow.
         move(state, incident, leaving, AssignmentState.WITHDRAWN, actor, cause, "reassigned")
     if not command.to:
@@ -304,6 +308,12 @@ def _merge(state: CentreState, incident: Incident, command: Merge, actor: str, c
     state.record(into, Absorbed(incident.incident_id, told, territory), actor, cause)
     if incident.category not in (into.category, state.categories.default.code):
         recategorise(state, into, state.categories[incident.category], incident.category_reason, actor, cause)
+    for assignment in list(incident.assignments):
+        relieved = incident.relieved(assignment)
+        if assignment.state in ACTIVE and relieved is not None:
+            # What was reckoned for one place is no ground at another.
+            words = f"crew {relieved.crew} goes on to incident {into.incident_id}"
+            move(state, incident, assignment, AssignmentState.WITHDRAWN, actor, cause, words, relieved.assignment_id)
     for assignment in list(incident.assignments):
         if assignment.state not in ACTIVE:
             continue

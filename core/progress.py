@@ -4,6 +4,9 @@ Both ways lead through `report`, so that they obey one set of rules. A crew with
 incident it names, or else the one it works on; by saying that it goes to a held one it turns to it. A report that repeats what
 is already so is accepted and changes nothing (a terminal may send it twice); a report that cannot be is refused with an
 enumerated reason and a text.
+
+A crew that is to relieve another (`core.relief`) takes over by accepting, and the other is withdrawn in the same batch; whoever
+arrives first stays, and the other of the two is withdrawn. Nothing else that becomes of one of them touches the other.
 """
 
 from __future__ import annotations
@@ -14,17 +17,21 @@ from typing import Final
 import msgspec
 
 from core.crew import STATE_OF, Crew, Task
-from core.facts import AssignmentEnded, AssignmentHeld, AssignmentMoved
+from core.facts import AssignmentEnded, AssignmentHeld, AssignmentMoved, CarriedTerm, TermsCarried
 from core.incident import ASSIGNMENT_MOVES, Assignment, Incident
 from core.informing import inform
 from core.state import CentreState
-from core.vocabulary import AssignmentId, AssignmentState, IncidentId, TermKind
+from core.vocabulary import AssignmentId, AssignmentState, CrewId, IncidentId, TermKind
+from core.way import way_of
 
 _A = AssignmentState
 _KEEPS: Final = frozenset({_A.ACCEPTED, _A.EN_ROUTE, _A.ON_SCENE})
 """States in which the crew stays on the assignment."""
 _SETS_OUT: Final = frozenset({_A.EN_ROUTE, _A.ON_SCENE})
 """Reports by which a crew turns to an assignment that was held."""
+_ENGINE: Final = "engine"
+RELIEF: Final = "relief"
+"""The cause of what follows from a relief for the other one of the two."""
 _ORDER: Final = {_A.OFFERED: 0, _A.ACCEPTED: 1, _A.EN_ROUTE: 2, _A.ON_SCENE: 3, _A.CLEARED: 4}
 
 
@@ -99,19 +106,27 @@ def _meant(state: CentreState, crew: Crew, incident_id: IncidentId | None) -> In
 
 
 def move(
-    state: CentreState, incident: Incident, assignment: Assignment, to: AssignmentState, actor: str, cause: str, text: str = ""
+    state: CentreState,
+    incident: Incident,
+    assignment: Assignment,
+    to: AssignmentState,
+    actor: str,
+    cause: str,
+    text: str = "",
+    served_by: AssignmentId | None = None,
 ) -> None:
     """Moves an assignment and its crew together, and wants a crew again where the move leaves a need unmet.
 
     The crew's state follows where the assignment is its active one. A held one that ends changes nothing else; a crew that sets
     out to a held one turns to it. When the active one ends, the first one held becomes active, in the state in which it stands.
+    A relief that has accepted takes over, and one whose crew to relieve has arrived is withdrawn.
     """
     crew = state.crews[assignment.crew]  # type: ignore[index]  # the log keeps call signs as plain text
     task = Task(incident.incident_id, assignment.assignment_id)
     if assignment.held and to in _SETS_OUT:
         turn_to(state, crew, task, actor, cause)
     if to in (_A.DECLINED, _A.EXPIRED, _A.WITHDRAWN):
-        state.record(incident, AssignmentEnded(assignment.assignment_id, to, text), actor, cause)
+        state.record(incident, AssignmentEnded(assignment.assignment_id, to, text, served_by), actor, cause)
     else:
         starts_journey = assignment.state is _A.OFFERED and to in (_A.ACCEPTED, _A.EN_ROUTE)
         due_us = state.plan_of(incident).due_us(TermKind.ON_SCENE, state.now_us, state.mode) if starts_journey else None
@@ -130,6 +145,51 @@ def move(
         state.set_held(crew, tuple(held for held in crew.held if held != task))
     if to not in _KEEPS and incident.is_open:
         state.want(incident)
+    if to in _KEEPS:
+        _take_over(state, incident, assignment)
+    if to in (_A.ON_SCENE, _A.CLEARED):
+        spare_relief(state, incident, assignment)
+
+
+def _take_over(state: CentreState, incident: Incident, relief: Assignment) -> None:
+    """Lets a relief that has just accepted, set out or arrived serve in the place of the crew that it relieves."""
+    relieved = incident.relieved(relief)
+    if relieved is None:
+        return
+    if relief.state is not _A.ON_SCENE:
+        if _is_nearer_by_now(state, incident, relieved, relief):
+            _withdraw_for(state, incident, relief, relieved, f"crew {relieved.crew} is nearer by now")
+            return
+        # It is awaited when the other one was: for the caller nothing begins anew.
+        late = [
+            term for term in incident.terms if term.assignment_id == relieved.assignment_id and term.kind is TermKind.ON_SCENE
+        ]
+        own = [
+            term for term in incident.terms if term.assignment_id == relief.assignment_id and term.kind is not TermKind.ON_SCENE
+        ]
+        if late:
+            terms = tuple(CarriedTerm(term.kind, term.due_us, term.moment, term.until) for term in (*own, *late))
+            state.record(incident, TermsCarried(relief.assignment_id, terms), _ENGINE, RELIEF)
+    _withdraw_for(state, incident, relieved, relief, f"relieved by crew {relief.crew}")
+
+
+def spare_relief(state: CentreState, incident: Incident, assignment: Assignment) -> None:
+    """Withdraws the crew that was to relieve one that is there now."""
+    relief = incident.relief_of(assignment)
+    if relief is not None and incident.relieved(relief) is not None:
+        _withdraw_for(state, incident, relief, assignment, f"crew {assignment.crew} was there first")
+
+
+def _withdraw_for(state: CentreState, incident: Incident, leaving: Assignment, staying: Assignment, text: str) -> None:
+    move(state, incident, leaving, _A.WITHDRAWN, _ENGINE, RELIEF, text, served_by=staying.assignment_id)
+
+
+def _is_nearer_by_now(state: CentreState, incident: Incident, relieved: Assignment, relief: Assignment) -> bool:
+    """Whether the crew that was to be relieved has come so far that it would be there first, as far as it is heard."""
+    if incident.place is None or state.crews[CrewId(relieved.crew)].is_silent:
+        return False
+    left, own = (way_of(state, one.crew, incident.place) for one in (relieved, relief))
+    return left is not None and (own is None or left.least_s < own.most_s)
 
 
 def turn_to(state: CentreState, crew: Crew, task: Task, actor: str, cause: str, *, leaving: bool = True) -> None:

@@ -14,7 +14,7 @@ from core import limits
 from core.category import CategoryTable
 from core.commands import Order
 from core.correlate import CorrelateRules, OpenIncidents
-from core.crew import AVAILABLE, OFF, Crew, Task, encode_crew
+from core.crew import AVAILABLE, OFF, UNDER_WAY, Crew, Task, encode_crew
 from core.crew import MOVES as CREW_MOVES
 from core.decisions import (
     Acknowledgement,
@@ -84,6 +84,8 @@ class CentreRules(msgspec.Struct, frozen=True):
     """Positions of one crew are kept no oftener than this."""
     repeat_quiet_us: int = 60 * SECOND_US
     """A sensor that repeats itself within this adds no line to its incident's log."""
+    is_relieving: bool = True
+    """Whether a crew that frees may take over from one that is still far away (`core.relief`)."""
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -182,6 +184,8 @@ class CentreState:
         """Whether crews are found for one need after another, so that a need on which the engine fails shows."""
         self.freed: dict[CrewId, None] = {}
         """Crews that became free and have not yet been matched with the queue."""
+        self.under_way: dict[CrewId, None] = {}
+        """Crews that may be on their way somewhere."""
         self.clear_changes()
 
     def clear_changes(self) -> None:
@@ -258,6 +262,8 @@ class CentreState:
             self.crew_ids.append(crew.crew_id)
             self.crews[crew.crew_id] = crew
             self._silent += crew.is_silent
+            if crew.state in UNDER_WAY:
+                self.under_way[crew.crew_id] = None
         self.crew_index.put(crew_no, crew.capabilities, crew.territory, outside=crew.outside, silent=crew.is_silent)
         self.crew_index.set_availability(crew_no, crew.hindrance)
         return crew_no
@@ -285,6 +291,10 @@ class CentreState:
             self.freed[crew.crew_id] = None
         else:
             self.freed.pop(crew.crew_id, None)
+        if state in UNDER_WAY:
+            self.under_way[crew.crew_id] = None
+        else:
+            self.under_way.pop(crew.crew_id, None)
 
     @property
     def silent(self) -> bool:

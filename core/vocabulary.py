@@ -206,6 +206,8 @@ class AssignReason(Word):
     """Not the nearest: it comes in time as well, and its leaving costs its district less."""
     DIVERTED = "diverted"
     """It was on its way to something less urgent."""
+    RELIEF = "relief"
+    """It has freed, and is there earlier than the crew that is on its way."""
     NO_CREW = "no_crew"
     ORDERED = "ordered"
     """A dispatcher named this crew."""

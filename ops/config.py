@@ -158,9 +158,10 @@ class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Assign(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which crew goes."""
 
-    policy: Literal["nearest_free", "nearest_waiting"] = "nearest_waiting"
+    policy: Literal["nearest_free", "nearest_waiting", "relieving"] = "relieving"
     """A need that is new gets the nearest free crew. A crew that frees goes to the oldest need of the most urgent priority
-    (`nearest_free`), or to the nearest of its eight oldest (`nearest_waiting`)."""
+    (`nearest_free`), or to the nearest of its eight oldest (`nearest_waiting`). With `relieving`, besides, one for which
+    nothing waits takes over from a crew that is still far away."""
 
 
 class Correlate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -29,6 +29,7 @@ from routing.policies.cover import CoverKeeping
 from routing.policies.matching import SOON_S, Matching, NearestWaiting
 from routing.policies.nearest import Nearest
 from routing.policies.preempting import Preempting
+from routing.policies.relieving import Relieving
 from routing.policies.situation import Policy
 
 LATE_S: Final = 480.0
@@ -97,6 +98,7 @@ def policies(world: World, load: float) -> list[Policy]:
         Nearest(by_time=False),
         Nearest(by_time=True),
         NearestWaiting(),
+        Relieving(NearestWaiting()),
         Matching(LATE_S),
         soon,
         CoverKeeping(cells, reach_m, away_s, LATE_S),

@@ -42,6 +42,7 @@ def centre_rules(config: Config) -> CentreRules:
         plausible=PlausibleRules(speed_mps=config.positions.jump_mps),
         position_interval_us=config.positions.keep_interval_s * SECOND_US,
         repeat_quiet_us=config.correlate.repeat_quiet_s * SECOND_US,
+        is_relieving=config.assign.policy == "relieving",
     )
 
 
@@ -51,7 +52,7 @@ def _length_us(length_s: float) -> int | None:
 
 def queue_look(config: Config) -> int:
     """How many waiting needs contend for a crew that frees (`core.ports.CrewIndex.queue_look`)."""
-    return QUEUE_LOOK if config.assign.policy == "nearest_waiting" else 1
+    return 1 if config.assign.policy == "nearest_free" else QUEUE_LOOK
 
 
 def descriptors_wanted(bounds: Limits) -> int:

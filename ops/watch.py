@@ -70,4 +70,5 @@ def _assignment(assignment: Assignment) -> str:
     sent = f"{assignment.crew} {assignment.state.value}"
     passed = f", passed over {len(why.passed_over)}" if why.passed_over else ""
     by_road = "" if why.travel_s is None else f" and {why.travel_s / 60:.1f} min by road"
-    return f"{sent} ({assignment.capability}, {why.distance_m:.0f} m{by_road}, {why.reason.value}{passed})"
+    relieves = "" if assignment.relieves is None else f" of {assignment.relieves.crew}"
+    return f"{sent} ({assignment.capability}, {why.distance_m:.0f} m{by_road}, {why.reason.value}{relieves}{passed})"

@@ -43,7 +43,7 @@ class CrewTree:
         points: where the crews are.
         travel: driving times, where a map has roads; without them straight lines decide.
         few_demands: demands of one capability that are judged one by one; the tests vary it: no answer depends on it.
-        queue_look: see the property; `core.limits.QUEUE_LOOK` is the policy `nearest_waiting`, 1 is `nearest_free`.
+        queue_look: see the property; `core.limits.QUEUE_LOOK` with `nearest_waiting` and `relieving`, 1 with `nearest_free`.
     """
 
     def __init__(

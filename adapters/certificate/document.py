@@ -175,6 +175,9 @@ class Writer:
 
     def _sentence(self, fact: Fact, crews: dict[AssignmentId, str]) -> str:
         if isinstance(fact, AssignmentMoved | AssignmentEnded):
+            if isinstance(fact, AssignmentEnded) and fact.served_by is not None:
+                served = MOVES["served_by"].in_language(self._language)
+                return served.format(crew=crews[fact.assignment_id], other=crews[fact.served_by])
             told = MOVES[fact.to.value].in_language(self._language).format(crew=crews[fact.assignment_id])
             return f"{told}: {fact.text}" if isinstance(fact, AssignmentEnded) and fact.text else told
         if isinstance(fact, ArrivalSeen):
@@ -200,6 +203,9 @@ class Writer:
             case CrewAssigned():
                 distance = f"{fact.explanation.distance_m:.0f}"
                 reason = REASONS[fact.explanation.reason.value].in_language(self._language)
+                if fact.relieves is not None:
+                    relieves = MOVES["relieves"].in_language(self._language)
+                    reason = f"{reason}; {relieves.format(crew=fact.relieves.crew)}"
                 named = {"crew": fact.crew, "capability": fact.capability, "distance": distance, "reason": reason}
             case TermFired():
                 done = STEPS[fact.step.value].in_language(self._language).format(told=self._actor(fact.told))

@@ -120,8 +120,13 @@ MOVES: Final[dict[str, Phrase]] = {
                    "crew {crew} turns to another assignment first"),
     "turned_to": Phrase("{crew} жасағы осы тапсырмаға оралды", "наряд {crew} приступил к этому заданию",
                         "crew {crew} turns to this assignment"),
+    "relieves": Phrase("{crew} жасағын алмастырады", "сменяет наряд {crew}", "relieves crew {crew}"),
+    "served_by": Phrase("{crew} жасағы кері шақырылды: орнына {other} жасағы барады",
+                        "наряд {crew} отозван: вместо него едет наряд {other}",
+                        "crew {crew} was withdrawn: crew {other} goes in its place"),
 }  # fmt: skip
-"""What a crew's task came to, by `core.vocabulary.AssignmentState`; and that it turned to another task, or to this one."""
+"""What a crew's task came to, by `core.vocabulary.AssignmentState`; and that it turned to another task, or to this one; whom it
+relieves, and who serves in its place."""
 
 FACTS: Final[dict[str, Phrase]] = {
     "opened": Phrase(
@@ -161,9 +166,9 @@ FACTS: Final[dict[str, Phrase]] = {
     ),
     "needs_raised": Phrase("қосымша жасақтар қажет: {needs}", "нужны ещё наряды: {needs}", "more crews are wanted: {needs}"),
     "terms_carried": Phrase(
-        "{crew} жасағының мерзімдері біріктірілген оқиғадағыдай жалғасады",
-        "сроки наряда {crew} продолжаются, как до объединения",
-        "the terms of crew {crew} run on as before the merger",
+        "{crew} жасағы үшін мерзімдер бұрынғыдай жалғасады",
+        "для наряда {crew} сроки продолжаются, как шли",
+        "for crew {crew} the terms run on as they did before",
     ),
     "acknowledged": Phrase("жауапкершілікке алды: {terms}", "принято под контроль: {terms}", "acknowledged: {terms}"),
     "person_told": Phrase("хабарланды: {told} ({when})", "уведомлён: {told} ({when})", "told: {told} ({when})"),
@@ -192,6 +197,8 @@ REASONS: Final[dict[str, Phrase]] = {
                          "chosen so that no district is stripped"),
     "diverted": Phrase("шұғылдығы төмен оқиғадан бұрылды", "снят с менее срочного происшествия",
                        "called away from something less urgent"),
+    "relief": Phrase("босап, жолдағы жасақтан ертерек жетеді", "освободился и прибудет раньше наряда, который в пути",
+                     "has freed, and is there before the crew that is on its way"),
     "no_crew": Phrase("бос жасақ жоқ", "нет свободного наряда", "no crew is free"),
     "last_known_position": Phrase("соңғы белгілі орны бойынша ең жақыны", "ближайший по последнему известному местоположению",
                                   "the nearest by its last known position"),
@@ -224,6 +231,7 @@ CAUSES: Final[dict[str, Phrase]] = {
     "crew_freed": Phrase("жасақ босады", "освободился наряд", "a crew has become free"),
     "no_crew": Phrase("бос жасақ жоқ", "нет свободного наряда", "no crew is free"),
     "position": Phrase("жасақтың координаттары", "координаты наряда", "the crew's positions"),
+    "relief": Phrase("жасақтардың алмасуы", "смена наряда другим", "one crew relieves another"),
     "by_hand": Phrase("жасақты қызметкер жібереді", "наряд направляет сотрудник", "a person sends the crew"),
     "no_place": Phrase("орны белгісіз", "место неизвестно", "the place is not known"),
 }

@@ -12,7 +12,7 @@ from typing import Final
 
 from loadtest.policy_trial.measure import Row
 
-COLOURS: Final = ("#1b6ca8", "#c0392b", "#1e8449", "#8e44ad", "#b9770e", "#555555", "#00838f", "#6d4c41")
+COLOURS: Final = ("#1b6ca8", "#c0392b", "#1e8449", "#8e44ad", "#b9770e", "#555555", "#00838f", "#6d4c41", "#7cb342")
 WIDTH: Final = 360
 HEIGHT: Final = 240
 MARGIN: Final = 44

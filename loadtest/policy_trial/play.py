@@ -1,9 +1,10 @@
 """A period played by one policy: events in order of time, nothing random, the same every time.
 
-Place in the flow: outside it. Whenever a call comes in, a crew frees or a shift begins, the policy is shown what waits and
-who there is. Rules: a crew that is sent takes the call's turnout, then the way from where it is, then the call's work; then
-it is free where the call was and drives home, and may be sent from any point of its way. What the policy is told of a busy
-crew is a guess from the usual work, never the call's own, which nobody could know.
+Place in the flow: outside it. Whenever a call comes in, a crew frees or a shift begins, the policy is shown what waits, what
+has a crew under way and who there is. Rules: a crew that is sent takes the call's turnout, then the way from where it is, then
+the call's work; then it is free where the call was and drives home, and may be sent from any point of its way. A crew that is
+relieved is free where it is, at once. What the policy is told of a busy crew is a guess from the usual work, never the call's
+own, which nobody could know.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from heapq import heappop, heappush
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from core.vocabulary import AssignReason
 from loadtest.policy_trial.world import Crews, Floats, Integers, World, may_go
-from routing.policies.situation import Policy, Sending, Situation
+from routing.policies.situation import Policy, Sending, Situation, UnderWay
 
 OVERDUE_SHARE = 0.25
 """A crew that works longer than is usual is expected to need this share of the usual once more."""
@@ -66,6 +68,8 @@ class Play:
         self._events: list[tuple[float, int, int, int]] = []
         self._turn = np.zeros(count, dtype=np.int64)
         """Rises with every task of a crew, so that the end of one that was broken off is no event."""
+        self._freed = np.zeros(count, dtype=np.bool_)
+        """Which crews have become free since the last decision."""
 
     def run(self, until_s: float = np.inf) -> Outcome:
         """Plays all calls known before `until_s` until the last has its crew, or only up to `until_s` if that is finite."""
@@ -90,8 +94,12 @@ class Play:
                 if self._turn[number] != turn:
                     continue
                 self._task[number] = -1
-            if self._waiting and not (events and events[0][0] == now_s):
-                self._decide(now_s)
+            if kind != ARRIVAL:
+                self._freed[number] = True
+            if not (events and events[0][0] == now_s):
+                if self._waiting or (self._freed & (self._task < 0)).any():
+                    self._decide(now_s)
+                self._freed[:] = False
         return Outcome(self._response, self._crew, self._sent_to, self._reasons)
 
     def crews_at(self, now_s: float) -> Crews:
@@ -163,7 +171,24 @@ class Play:
             longitude_deg=longitude,
             bound_for=bound_for,
             divert_s=divert_s,
+            freed=self._freed & (free_in_s == 0.0),
+            under_way=self._calls_under_way(
+                np.flatnonzero(under_way), on_duty & (free_in_s == 0.0), latitude, longitude, now_s
+            ),
         )
+
+    def _calls_under_way(
+        self, bound: Integers, free: npt.NDArray[np.bool_], latitude: Floats, longitude: Floats, now_s: float
+    ) -> UnderWay:
+        world = self.world
+        rows = self._task[bound]
+        to_lat, to_lon = world.calls.latitude_deg[rows], world.calls.longitude_deg[rows]
+        way_s = np.full((len(bound), len(free)), np.inf)
+        here = np.flatnonzero(free)
+        ways_s = world.travel.travel_s(latitude[here][None, :], longitude[here][None, :], to_lat[:, None], to_lon[:, None])
+        way_s[:, here] = np.where(self._allowed[rows][:, here], ways_s, np.inf)
+        rolls_s = np.maximum(self._rolls[bound], now_s)
+        return UnderWay(bound, world.calls.priority[rows], self._arrives[bound] - rolls_s, way_s)
 
     def _under_way_at(self, crews: Integers, now_s: float) -> tuple[Floats, Floats]:
         rolls = self._rolls[crews]
@@ -180,11 +205,30 @@ class Play:
         situation = self.situation(now_s)
         waiting = list(self._waiting)
         for sending in self._policy.decide(situation):
-            self._send(sending, waiting[sending.call], situation, now_s)
+            if sending.relieves:
+                self._relieve(sending, situation, now_s)
+            else:
+                self._send(sending, waiting[sending.call], situation, now_s)
+
+    def _relieve(self, sending: Sending, situation: Situation, now_s: float) -> None:
+        crew, left = sending.crew, int(situation.under_way.crews[sending.call])
+        call = int(self._task[left])
+        assert call >= 0 and self._arrives[left] > now_s, "its crew is under way"
+        assert situation.free_in_s[crew] == 0.0, "the crew is free"
+        places = self._under_way_at(np.array([left]), now_s)
+        self._latitude[left], self._longitude[left] = places[0][0], places[1][0]
+        self._free_at[left], self._task[left] = now_s, -1
+        self._home_s[left] = self._way_home(np.array([left]))[0]
+        self._turn[left] += 1
+        # It may be of use to somebody else at once.
+        heappush(self._events, (now_s, FREED, left, int(self._turn[left])))
+        turnout_s = float(self.world.calls.turnout_s[call])
+        self._set_out(crew, call, situation, now_s)
+        self._arrive(crew, call, now_s, turnout_s + float(situation.under_way.way_s[sending.call, crew]))
+        self._reasons[sending.reason] = self._reasons.get(sending.reason, 0) + 1
 
     def _send(self, sending: Sending, call: int, situation: Situation, now_s: float) -> None:
         crew = sending.crew
-        calls = self.world.calls
         assert call in self._waiting, "the call waits"
         if self._task[crew] >= 0:
             lasts_s = float(situation.divert_s[sending.call, crew])
@@ -199,11 +243,19 @@ class Play:
         else:
             assert situation.free_in_s[crew] == 0.0, "the crew is free"
             lasts_s = float(situation.travel_s[sending.call, crew])
-            self._rolls[crew] = now_s + calls.turnout_s[call]
-            self._start_latitude[crew] = situation.latitude_deg[crew]
-            self._start_longitude[crew] = situation.longitude_deg[crew]
-        assert np.isfinite(lasts_s), "the crew may go"
+            self._set_out(crew, call, situation, now_s)
         self._waiting.remove(call)
+        self._arrive(crew, call, now_s, lasts_s)
+        self._reasons[sending.reason] = self._reasons.get(sending.reason, 0) + 1
+
+    def _set_out(self, crew: int, call: int, situation: Situation, now_s: float) -> None:
+        self._rolls[crew] = now_s + self.world.calls.turnout_s[call]
+        self._start_latitude[crew] = situation.latitude_deg[crew]
+        self._start_longitude[crew] = situation.longitude_deg[crew]
+
+    def _arrive(self, crew: int, call: int, now_s: float, lasts_s: float) -> None:
+        assert np.isfinite(lasts_s), "the crew may go"
+        calls = self.world.calls
         self._arrives[crew], self._task[crew] = now_s + lasts_s, call
         self._sent_to[call], self._crew[call] = now_s, crew
         self._response[call] = now_s + lasts_s - calls.at_s[call]
@@ -212,4 +264,3 @@ class Play:
         self._home_s[crew] = self._way_home(np.array([crew]))[0]
         self._turn[crew] += 1
         heappush(self._events, (float(self._free_at[crew]), FREED, crew, int(self._turn[crew])))
-        self._reasons[sending.reason] = self._reasons.get(sending.reason, 0) + 1

@@ -6,6 +6,7 @@ import re
 from datetime import timedelta
 from html.parser import HTMLParser
 
+import msgspec
 import pytest
 
 from adapters.certificate import words
@@ -17,8 +18,9 @@ from core.category import load_categories
 from core.commands import ChangePriority, Close, Merge, Split
 from core.course import TermEnd, course_of
 from core.facts import TAGS, AssignmentEnded, AssignmentHeld, AssignmentMoved
+from core.progress import RELIEF
 from core.vocabulary import AssignmentState, AssignReason, IncidentState, TermKind
-from tests.core.town import EASTERN, ELSEWHERE, Town
+from tests.core.town import EASTERN, ELSEWHERE, QUIET, Town
 
 TABLES = [
     words.STEPS,
@@ -67,9 +69,9 @@ def test_every_word_of_the_log_has_a_row_in_every_table() -> None:
     assert set(words.STATES) == {state.value for state in IncidentState}
     assert set(words.TERMS) == {kind.value for kind in TermKind}
     assert set(words.ENDS) == {end.value for end in TermEnd}
-    assert set(words.MOVES) == {state.value for state in AssignmentState} | {"held", "turned_to"}
+    assert set(words.MOVES) == {state.value for state in AssignmentState} | {"held", "turned_to", "relieves", "served_by"}
     assert set(words.REASONS) == {reason.value for reason in AssignReason}
-    assert set(words.CAUSES) == {how.value for how in Asked} | {"by_hand", "no_crew", "no_place", "position"}
+    assert set(words.CAUSES) == {how.value for how in Asked} | {"by_hand", "no_crew", "no_place", "position", RELIEF}
     assert set(words.FACTS) == {TAGS[fact] for fact in TAGS if fact not in (AssignmentMoved, AssignmentEnded, AssignmentHeld)}
 
 
@@ -94,6 +96,45 @@ def test_document_tells_the_whole_course(language: words.Language) -> None:
     if language == "en":
         own = [text for text in said if kazakh_or_russian.search(text)]
         assert {text.replace("closed: ", "") for text in own} == {"Алматы", MARKUP, "{тоқтатылды}"}
+
+
+@pytest.mark.parametrize(
+    ("language", "offered", "taken"),
+    [
+        (
+            "kk",
+            "босап, жолдағы жасақтан ертерек жетеді; P-1 жасағын алмастырады",
+            "P-1 жасағы кері шақырылды: орнына P-2 жасағы барады",
+        ),
+        (
+            "ru",
+            "освободился и прибудет раньше наряда, который в пути; сменяет наряд P-1",
+            "наряд P-1 отозван: вместо него едет наряд P-2",
+        ),
+        (
+            "en",
+            "has freed, and is there before the crew that is on its way; relieves crew P-1",
+            "crew P-1 was withdrawn: crew P-2 goes in its place",
+        ),
+    ],
+)
+def test_document_tells_who_relieves_whom(language: words.Language, offered: str, taken: str) -> None:
+    town = Town(rules=msgspec.structs.replace(QUIET, is_relieving=True))
+    town.crew("P-1", "patrol", fix=ELSEWHERE)
+    number = town.call("fight")
+    town.status("P-1", "accepted")
+    town.crew("P-2", "patrol")
+    town.status("P-2", "accepted")
+    writer = Writer(language, load_categories(), "Алматы", timedelta(hours=5))
+    course = course_of(town.committed.entries(number))
+    said = texts(writer.document(course))
+    assert any(text.endswith(f": {offered}") for text in said)
+    assert taken in said
+    assert words.CAUSES[RELIEF].in_language(language) in said
+    assert [(term.kind, term.crew, term.end) for term in course.terms if term.kind is TermKind.ON_SCENE] == [
+        (TermKind.ON_SCENE, "P-1", TermEnd.VOID),
+        (TermKind.ON_SCENE, "P-2", TermEnd.RUNNING),
+    ]
 
 
 @pytest.mark.parametrize(("offset_h", "shown"), [(5.0, "+0500"), (0.0, "+0000"), (-3.5, "-0330")])

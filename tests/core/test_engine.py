@@ -7,7 +7,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import msgspec
-from hypothesis import given, settings
+from hypothesis import given, settings, target
 from hypothesis import strategies as st
 
 from core import commands
@@ -27,7 +27,7 @@ from core.events import (
     SensorReading,
     VideoEvent,
 )
-from core.incident import ACTIVE, fold
+from core.incident import ACTIVE, Incident, apply, decode_fact, fold
 from core.instant import SECOND_US, Micros, to_datetime
 from core.signal import SignalRules
 from core.state import Batch, CentreRules
@@ -35,6 +35,7 @@ from core.vocabulary import CrewId, IncidentId, RejectCode
 from routing.crew_index import CrewTree
 from tests.core.town import CREW_S, PLAIN_SCENARIOS, SPOT, START_US, Committed, Town, chunk
 from tests.simulation.places import CATEGORIES, CREWS, DEVICE_IDS, PHONES, RULES, SPOTS, WORDS, AddressTable, Halves
+from tests.simulation.relief_checker import ReliefChecker
 
 KEEP_ALL: CentreRules = msgspec.structs.replace(RULES, position_interval_us=0, signal=SignalRules(stale_us=0))
 """Every position is kept, so that recovery knows each crew's place to the last metre, and no crew falls silent: after a start
@@ -202,6 +203,60 @@ def test_handle_when_anything_happens_keeps_the_invariants(steps: list[Step]) ->
             for number in before.keys() - touched:
                 assert town.committed.assignments[number] == before[number]
         check(town.engine, town.committed, decisions)
+
+
+NEARBY = st.lists(
+    st.tuples(
+        st.sampled_from((0.0, 5.0, 21.0)),
+        st.lists(
+            st.one_of(
+                event(Call, words=st.sampled_from(("fight", "fire", "pain")), fix=st.sampled_from(SPOTS)),
+                *(
+                    event(CrewStatus, crew=st.sampled_from(("P-1", "P-2", "P-3", "A-1", "F-1")), status=status, fix=SPOTTED)
+                    for status in (
+                        st.just("free"),
+                        st.just("free"),
+                        st.sampled_from(("accepted", "en_route", "on_scene", "cleared")),
+                        st.sampled_from(("declined", "busy", "off_duty")),
+                    )
+                ),
+            ),
+            min_size=1,
+            max_size=3,
+        ),
+        st.lists(COMMANDS, max_size=1),
+    ),
+    min_size=4,
+    max_size=14,
+)
+"""Crews that come and go beside incidents to which others are on their way."""
+
+
+@given(NEARBY)
+@settings(max_examples=60)
+def test_handle_when_crews_relieve_each_other_never_takes_one_for_a_promise(steps: list[Step]) -> None:
+    town, checker = start(), ReliefChecker()
+    incidents: dict[IncidentId, Incident] = {}
+    for crew in ("P-1", "P-2", "A-2", "F-1"):
+        town.status(crew, "busy")
+    # The others come from far away.
+    first: Step = (0.0, [Call(seq=1, at=AT, words=words, fix=SPOTS[0]) for words in ("fight", "pain", "fire")], [])
+    steps = [first, *steps]
+    for batch, now_us in batches(steps, town.now_us):
+        decisions = town.engine.handle(batch, now_us)
+        if decisions is not None:
+            town.committed.take(decisions)
+            for entry in decisions.log:
+                made = Incident(
+                    incident_id=entry.incident_id, opened_us=entry.at_us, updated_us=entry.at_us, told_us=entry.at_us
+                )
+                incident, fact = incidents.setdefault(entry.incident_id, made), decode_fact(entry.body)
+                assert checker.fault(entry, incident, fact) == ""
+                apply(incident, fact, entry.at_us, entry.actor)
+                assert checker.fault_after(incident, fact) == ""
+            assert {checker.fault_between(incident) for incident in incidents.values()} <= {""}
+        check(town.engine, town.committed, decisions)
+    target(float(checker.offered + checker.taken_over + checker.spared + checker.refused))
 
 
 @given(STEPS, st.integers(0, 13))

@@ -29,8 +29,8 @@ from core.vocabulary import CrewId, CrewState, IncidentId, Mode, RejectCode
 from routing.crew_index import CrewTree
 from tests.simulation.places import CATEGORIES, DEVICES, PLAIN, RULES, AddressTable, Halves, scenarios
 
-QUIET: Final = msgspec.structs.replace(RULES, signal=SignalRules(stale_us=0))
-"""The simulation's rules, without crews that fall silent while a test lets time pass."""
+QUIET: Final = msgspec.structs.replace(RULES, signal=SignalRules(stale_us=0), is_relieving=False)
+"""The simulation's rules, without crews that fall silent while a test lets time pass, or that relieve each other unasked."""
 ACCEPT_S, CREW_S, ON_SCENE_S, REVIEW_S = (
     getattr(PLAIN, name).within_s.daily for name in ("accept", "crew", "on_scene", "review")
 )

@@ -15,6 +15,7 @@ from tests.ops.test_cad import text
 GOLDEN = {
     ("simulated city, patrol", 1.0, "nearest_free"): "44 194.6 0.0000",
     ("simulated city, patrol", 4.0, "nearest_free"): "169 206.1 0.0355",
+    ("simulated city, patrol", 4.0, "relieving"): "169 203.0 0.0355",
     ("simulated city, patrol", 4.0, "matching"): "169 204.7 0.0355",
     ("simulated city, patrol", 4.0, "matching_soon"): "169 200.0 0.0237",
     ("simulated city, patrol", 4.0, "cover"): "169 204.2 0.0355",
@@ -60,10 +61,10 @@ def test_compare_when_played_on_real_days_has_a_hindsight_and_no_worse_mean(real
     report = compare(cad, quick=True, seeds=1, seed=100, workers=2)
     assert report.late_s == LATE_S
     real = [row for row in report.rows if row.setting.startswith("San Francisco")]
-    assert {row.policy for row in real} >= {BASELINE, "nearest_waiting", "matching_soon"}
+    assert {row.policy for row in real} >= {BASELINE, "nearest_waiting", "relieving", "matching_soon"}
     for row in real:
         assert row.calls > 20
         assert row.hindsight_late_share is not None
         assert row.mean_gap is None or row.mean_gap.value >= 1.0
-        if row.policy == "nearest_waiting":
+        if row.policy in ("nearest_waiting", "relieving"):
             assert row.mean_to_nearest.value <= 1.01

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args, get_type_hints
+
 import msgspec
 
 from core.context import Scope
@@ -31,6 +33,7 @@ def test_every_value_arrives() -> None:
             terms=Terms(accept_s=11, no_crew_s=12, on_scene_s=130, review_s=140),
             correlate=Correlate(repeat_window_s=15, device_window_s=16, repeat_quiet_s=17),
             positions=Positions(keep_interval_s=18, stale_s=19, lost_s=20.5, jump_mps=21),
+            assign=Assign(policy="nearest_waiting"),
         )
     )
     assert rules == CentreRules(
@@ -43,15 +46,24 @@ def test_every_value_arrives() -> None:
         plausible=PlausibleRules(speed_mps=21),
         position_interval_us=18_000_000,
         repeat_quiet_us=17_000_000,
+        is_relieving=False,
     )
     # A field that joins the rules later and is not configured shows here.
     unlike = [name for name in msgspec.structs.asdict(rules) if getattr(rules, name) == getattr(CentreRules(), name)]
     assert unlike == []
 
 
-def test_policy_says_how_many_contend_for_a_freed_crew() -> None:
-    assert queue_look(Config(assign=Assign(policy="nearest_waiting"))) == QUEUE_LOOK == queue_look(Config())
-    assert queue_look(Config(assign=Assign(policy="nearest_free"))) == 1
+def test_policy_says_how_many_contend_for_a_freed_crew_and_whether_it_relieves() -> None:
+    found = {
+        policy: (queue_look(config := Config(assign=Assign(policy=policy))), centre_rules(config).is_relieving)
+        for policy in get_args(get_type_hints(Assign)["policy"])
+    }
+    assert found == {
+        "nearest_free": (1, False),
+        "nearest_waiting": (QUEUE_LOOK, False),
+        "relieving": (QUEUE_LOOK, True),
+    }
+    assert Config().assign.policy == "relieving"
 
 
 def test_days_of_each_kind_arrive() -> None:

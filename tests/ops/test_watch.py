@@ -7,7 +7,7 @@ import pytest
 
 from core.crew import Crew, encode_crew
 from core.decisions import Notice
-from core.facts import Evidence, Explanation, PassedOver
+from core.facts import Evidence, Explanation, PassedOver, Relief
 from core.incident import Assignment, Incident, encode_incident
 from core.instant import Micros
 from core.vocabulary import (
@@ -34,6 +34,15 @@ SENT = Assignment(
 )
 BY_ROAD = msgspec.structs.replace(
     SENT, explanation=msgspec.structs.replace(SENT.explanation, reason=AssignReason.FASTEST_BY_ROAD, travel_s=150.4)
+)
+RELIEF = Assignment(
+    AssignmentId(4),
+    "F-2",
+    "fire",
+    AssignmentState.OFFERED,
+    Explanation(AssignReason.RELIEF, 20.4, ()),
+    Micros(5),
+    relieves=Relief(SENT.assignment_id, SENT.crew, 140.0),
 )
 FIRE = Incident(
     incident_id=IncidentId(7),
@@ -65,6 +74,14 @@ FIRE = Incident(
             (
                 "incident 7 v4 assigned: fire, priority 2; 43.25000,76.94500 ±25 m by address Абай 10; "
                 "F-1 offered (fire, 812 m, nearest_capable, passed over 1); wants ambulance"
+            ),
+        ),
+        (
+            msgspec.structs.replace(FIRE, assignments=[SENT, RELIEF]),
+            (
+                "incident 7 v4 assigned: fire, priority 2; 43.25000,76.94500 ±25 m by address Абай 10; "
+                "F-1 offered (fire, 812 m, nearest_capable, passed over 1); "
+                "F-2 offered (fire, 20 m, relief of F-1); wants ambulance"
             ),
         ),
         (

@@ -15,6 +15,7 @@ from core.instant import SECOND_US
 from core.scenario import Chain, Scenario
 from core.vocabulary import AssignmentState, Mode, TermKind
 from tests.simulation.places import LATER, SCENARIOS
+from tests.simulation.relief_checker import relieved_by
 
 _ANSWERED = (AssignmentState.ACCEPTED, AssignmentState.EN_ROUTE, AssignmentState.ON_SCENE, AssignmentState.CLEARED)
 
@@ -54,7 +55,10 @@ def _is_answered(incident: Incident, term: Term) -> bool:
     if late is None:
         return True
     others = [one for one in incident.assignments if one.capability == late.capability]
-    waiting = any(one.state is AssignmentState.OFFERED and one.assignment_id >= late.assignment_id for one in others)
+    waiting = any(
+        one.state is AssignmentState.OFFERED and one.assignment_id >= late.assignment_id and relieved_by(incident, one) is None
+        for one in others
+    )
     return late.capability not in incident.unmet() and (not waiting or any(one.state in _ANSWERED for one in others))
 
 

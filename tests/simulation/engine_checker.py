@@ -149,7 +149,7 @@ def _sent_by_engine(decisions: Decisions) -> dict[int, int]:
 def _may_serve(state: CentreState, crew: Crew, incident: Incident, capability: str) -> bool:
     own = crew.territory
     serves = crew.outside or not own or incident.territory == own or incident.territory.startswith(own + "/")
-    refused = any(one.crew == crew.crew_id and one.state in _REFUSED for one in incident.assignments)
+    refused = any(one.crew == crew.crew_id and one.state in _REFUSED and one.served_by is None for one in incident.assignments)
     free = crew.state in AVAILABLE or crew.incident_id is not None
     return free and serves and not refused and incident.place is not None and capability in crew.capabilities
 

@@ -19,8 +19,10 @@ from core.facts import (
 )
 from core.incident import ACTIVE, IllegalMoveError, Incident, apply, decode_fact, encode_incident
 from core.incident_terms import Term
+from core.progress import RELIEF
 from core.vocabulary import Mode, TermKind
 from tests.simulation.chain_checker import CrewAsked, asked_of, is_over, step_fault
+from tests.simulation.relief_checker import ReliefChecker
 
 
 class Violation(Exception):  # noqa: N818 - says what has happened
@@ -46,6 +48,7 @@ class LogChecker:
         self._modes = [Mode.DAILY]
         self._carried: dict[str, tuple[list[Term], int | None, int]] = {}
         """Crew → what it was awaited by at an incident that is being merged, and the newest assignment of then."""
+        self.reliefs = ReliefChecker()
 
     def take(self, entries: Iterable[LogEntry], modes: Iterable[Mode] = ()) -> None:
         """Folds the entries of one batch, in which the centre has gone over to these modes. Raises `Violation`."""
@@ -61,6 +64,9 @@ class LogChecker:
                 raise Violation(7, f"incident {number} v{entry.version}: its log goes back in time")
             fact = decode_fact(entry.body)
             self._check(entry, incident, fact)
+            fault = self.reliefs.fault(entry, incident, fact)
+            if fault:
+                raise Violation(5, f"incident {number} v{entry.version}: {fault}")
             terms = list(incident.terms)
             try:
                 apply(incident, fact, entry.at_us, entry.actor)
@@ -75,6 +81,13 @@ class LogChecker:
                 raise Violation(6, f"incident {number} is acknowledged and {incident.terms} go on")
             if incident.version != entry.version:
                 raise Violation(7, f"incident {number}: version {entry.version} follows {incident.version - 1}")
+            fault = self.reliefs.fault_after(incident, fact)
+            if fault:
+                raise Violation(5, f"incident {number} v{entry.version}: {fault}")
+        for incident in self.incidents.values():
+            fault = self.reliefs.fault_between(incident)
+            if fault:
+                raise Violation(5, f"incident {incident.incident_id}: {fault}")
 
     def check_view(self, change: IncidentChange) -> None:
         """7: the stored view is what the log gives."""
@@ -98,7 +111,7 @@ class LogChecker:
                     raise Violation(5, f"crew {fact.crew} is on assignment {other} and gets {fact.assignment_id}")
                 if fact.assignment_id in self._crew_of:
                     raise Violation(5, f"assignment {fact.assignment_id} is made twice")
-                if entry.actor == "engine" and fact.capability not in incident.unmet():
+                if entry.actor == "engine" and fact.relieves is None and fact.capability not in incident.unmet():
                     raise Violation(5, f"crew {fact.crew} is sent to {number} where no more {fact.capability} is wanted")
                 if not fact.held:
                     self._on[fact.crew] = fact.assignment_id
@@ -111,7 +124,7 @@ class LogChecker:
                     assignment = next(one for one in incident.assignments if one.assignment_id == fact.assignment_id)
                     terms = [term for term in incident.terms if term.assignment_id == fact.assignment_id]
                     self._carried[assignment.crew] = (terms, assignment.expected_us, max(self._crew_of))
-            case TermsCarried():
+            case TermsCarried() if entry.cause != RELIEF:
                 self._check_carried(incident, fact)
             case AssignmentMoved():
                 if fact.to not in ACTIVE:

@@ -41,6 +41,7 @@ RULES: Final = CentreRules(
     plausible=PlausibleRules(speed_mps=0.0),
     position_interval_us=5 * SECOND_US,
     repeat_quiet_us=10 * SECOND_US,
+    is_relieving=True,
 )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
+from math import inf
 from typing import Final, NoReturn
 
 import msgspec
@@ -17,6 +18,8 @@ import core.crew_reports
 import core.engine
 import core.incident
 import core.orders
+import core.progress
+import core.relief
 import core.watch
 from core.commands import Order
 from core.crew import Crew
@@ -24,8 +27,8 @@ from core.decisions import Decisions
 from core.duty_watch import DutyWatch
 from core.escalation import Moment, Plan
 from core.events import Chunk
-from core.facts import Acknowledged, AssignmentEnded, AssignmentMoved, CarriedTerm
-from core.incident import Incident, decode_incident
+from core.facts import Acknowledged, AssignmentEnded, AssignmentMoved, CarriedTerm, Relief
+from core.incident import Assignment, Incident, decode_incident
 from core.incident_terms import Term, runs_on
 from core.instant import SECOND_US, Micros
 from core.orders import take_order
@@ -188,6 +191,22 @@ def _begin_anew(self: Plan, term: Term, other: Plan, now_us: Micros) -> CarriedT
     return CarriedTerm(term.kind, self.due_us(term.kind, now_us, Mode.DAILY))
 
 
+def _relieve_at_once(*args: object, relieves: Relief | None = None, **named: object) -> None:
+    """Withdraws the crew that is to be relieved when the other one is asked."""
+    state, incident = args[:2]
+    assert isinstance(state, CentreState) and isinstance(incident, Incident)
+    core.assign.assign(*args, relieves=relieves, **named)  # type: ignore[arg-type]
+    if relieves is not None:
+        leaving = next(one for one in incident.assignments if one.assignment_id == relieves.assignment_id)
+        core.progress._withdraw_for(state, incident, leaving, incident.assignments[-1], "planted")
+
+
+def _stay_relieved(self: Incident, assignment: Assignment) -> Assignment | None:
+    """Forgets that the crew to relieve may have gone, so that its relief never counts."""
+    relieves = assignment.relieves
+    return next((one for one in self.assignments if relieves and one.assignment_id == relieves.assignment_id), None)
+
+
 def _carried_fresh(*_: object) -> tuple[()]:
     return ()
 
@@ -213,6 +232,12 @@ PLANTED: Final[dict[str, Callable[[], AbstractContextManager[None]]]] = {
     "an escalation ends with the crew that did not answer": partial(replaced, core.incident, "runs_on", _forget_chain),
     "a merger forgets that a crew is late": partial(replaced, core.orders, "_carried", _carried_fresh),
     "a merger gives a late crew fresh time": partial(replaced, Plan, "carried", _begin_anew),
+    "a relief accepts and the other crew goes on": partial(replaced, core.progress, "_take_over", _withdraw_nothing),
+    "a crew arrives and its relief goes on": partial(replaced, core.progress, "spare_relief", _withdraw_nothing),
+    "a crew is withdrawn for a relief that has not accepted": partial(replaced, core.relief, "assign", _relieve_at_once),
+    "a relief whose other crew has gone is no crew": partial(replaced, Incident, "relieved", _stay_relieved),
+    "a relief counts as one crew more": partial(replaced, Incident, "relieved", _withdraw_nothing),
+    "a crew relieves one that is nearer": partial(replaced, core.relief, "RELIEF_MIN_S", -inf),
     "an acknowledgement stops nothing": partial(replaced, core.incident, "acknowledge", _acknowledge_nothing),
     "a crew that is heard again is told of still": partial(replaced, core.crew_reports, "withdraw", _withdraw_nothing),
     "a step is logged and nobody is told": partial(replaced, core.watch, "tell_passed", _tell_nobody),

@@ -10,6 +10,7 @@ from loadtest.policy_trial.world import World
 from routing.policies.matching import Matching
 from routing.policies.nearest import Nearest
 from routing.policies.preempting import Preempting
+from routing.policies.relieving import Relieving
 from routing.policies.situation import Policy
 from tests.loadtest.policy_trial.worlds import random_world, world
 
@@ -46,6 +47,23 @@ def test_crew_that_is_called_back_comes_from_the_middle_of_its_way() -> None:
     assert outcome.reasons[AssignReason.DIVERTED] == 1
 
 
+def test_crew_that_frees_nearer_takes_over_and_the_other_is_free_where_it_is() -> None:
+    # Both work until the third call comes; crew 1, which frees first, is 200 m away, crew 0 frees beside it a second later. At
+    # that moment crew 1 has come one metre; on its way back it is sent to the call that comes half a second later.
+    calls = [(0, 0, 30), (0, 200, 29), (15, 0, 10), (30.5, 180, 10)]
+    played = world(calls, [0, 200])
+    assert responses(played, Relieving(NEAREST, 60.0)) == [0.0, 0.0, 30.0 - 15.0, 19.5]
+    outcome = Play(played, Relieving(NEAREST, 60.0), 0.0).run()
+    assert (outcome.reasons[AssignReason.RELIEF], outcome.crew.tolist()) == (1, [0, 1, 0, 1])
+    assert responses(played)[2] == 29.0 - 15.0 + 200.0, "without it the nearer one goes nowhere"
+
+
+def test_crew_that_takes_over_turns_out_first() -> None:
+    played = world([(0, 0, 30), (0, 200, 29), (15, 0, 10)], [0, 200], turnout_s=5.0)
+    # Free at 5 + 29 = 34 and 5 + 30 = 35; at 35 the far one has still to turn out for 4 s.
+    assert responses(played, Relieving(NEAREST, 60.0)) == [5.0, 5.0, 35.0 + 5.0 - 15.0]
+
+
 def test_cut_goes_on_with_the_crews_and_the_calls_of_the_moment() -> None:
     whole = world([(0, 30, 100), (10, 50, 10), (120, 0, 10)], [0])
     period = cut(whole, 60.0, 200.0, 100.0)
@@ -56,7 +74,8 @@ def test_cut_goes_on_with_the_crews_and_the_calls_of_the_moment() -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_policies_when_played_serve_every_call_once_at_a_time(seed: int) -> None:
     played = random_world(seed, 40, 4)
-    for policy in (NEAREST, Matching(100.0, 60.0), Preempting(Matching(100.0, 60.0), 100.0)):
+    preempting = Preempting(Matching(100.0, 60.0), 100.0)
+    for policy in (NEAREST, Matching(100.0, 60.0), preempting, Relieving(NEAREST, 30.0), Relieving(preempting, 30.0)):
         outcome = Play(played, policy, 0.0).run()
         assert np.isfinite(outcome.response_s).all()
         arrives = played.calls.at_s + outcome.response_s
