@@ -21,7 +21,7 @@ from ops.config import split_address
 from ops.doctor.settings import addresses, is_unspecified
 from ops.doctor.verdict import Verdict, fault, ok, warning
 from ops.doctor.world import World, aside
-from ops.life import READY_FILE
+from ops.ready_file import READY_FILE
 from storage.lock import LockUser, read_users
 
 CONNECT_S: Final = 3.0

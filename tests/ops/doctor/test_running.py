@@ -18,7 +18,7 @@ import pytest
 
 from ops.config import Config, Listen
 from ops.doctor import running
-from ops.life import READY_FILE
+from ops.ready_file import READY_FILE
 from storage.lock import LockUser, acquire
 from tests.adapters.sending import closed_port
 from tests.ops.doctor.worlds import has, look, said, world
