@@ -98,7 +98,7 @@ class Life:
         self._config = config
         self._store = store
         self._dsn = dsn
-        self._ready = ReadyFile(data_dir, dsn)
+        self._ready = ReadyFile(data_dir, dsn, config.centre.name)
         self._tls = tls
         self._quarantine = quarantine
         self._people = people

@@ -1,4 +1,4 @@
-"""The ready file: what the active process tells whoever shares its data directory: its process id, database and addresses.
+"""The ready file: what the active process tells whoever shares its data directory: its number, centre, database and addresses.
 
 Place in the flow: beside it. `ops.life` writes the file when a life listens, again when health has its address, and takes it
 away at the life's end; `jedel doctor`, load runs and scripts read it. Rules: the file is written beside and moved, so nobody
@@ -22,11 +22,12 @@ class ReadyFile:
     Args:
         data_dir: where it lies.
         dsn: the database that the process works with.
+        centre: the name of its centre.
     """
 
-    def __init__(self, data_dir: Path, dsn: str) -> None:
+    def __init__(self, data_dir: Path, dsn: str, centre: str) -> None:
         self._file = data_dir / READY_FILE
-        self._dsn = dsn
+        self._about = {"pid": os.getpid(), "centre": centre, "dsn": dsn}
         self._bound: dict[str, tuple[str, int]] = {}
 
     def write(self, bound: Mapping[str, tuple[str, int]]) -> None:
@@ -34,7 +35,7 @@ class ReadyFile:
         self._bound = dict(bound)
         self._file.parent.mkdir(parents=True, exist_ok=True)
         draft = self._file.with_name(f"{READY_FILE}.{os.getpid()}")
-        draft.write_text(json.dumps({"pid": os.getpid(), "dsn": self._dsn, **bound}), encoding="utf-8")
+        draft.write_text(json.dumps({**self._about, **bound}), encoding="utf-8")
         draft.replace(self._file)
 
     def add(self, key: str, address: tuple[str, int]) -> None:

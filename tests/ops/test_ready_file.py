@@ -16,7 +16,7 @@ HEALTH = ("127.0.0.1", 7114)
 
 @pytest.fixture
 def ready(tmp_path: Path) -> ReadyFile:
-    return ReadyFile(tmp_path / "data", "postgresql://nowhere")
+    return ReadyFile(tmp_path / "data", "postgresql://nowhere", "Almaty")
 
 
 def read(tmp_path: Path) -> dict[str, object]:
@@ -28,6 +28,7 @@ def test_file_tells_of_what_came_later_too(tmp_path: Path, ready: ReadyFile) -> 
     ready.write(BOUND)
     said = {
         "pid": os.getpid(),
+        "centre": "Almaty",
         "dsn": "postgresql://nowhere",
         "ingest_tcp": ["127.0.0.1", 7111],
         "dispatch": ["127.0.0.1", 7113],
