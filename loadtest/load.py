@@ -181,7 +181,8 @@ def require_free(port: int) -> None:
         try:
             trial.bind((HOST, port))
         except OSError as error:
-            raise LoadError(f"{HOST}:{port}, for locust's page: {error.strerror}; name another one by --web-port (make load-ui LOAD_UI_PORT=…)") from None
+            remedy = "name another one by --web-port (make load-ui LOAD_UI_PORT=…)"
+            raise LoadError(f"{HOST}:{port}, for locust's page: {error.strerror}; {remedy}") from None
 
 
 def running_target(options: argparse.Namespace) -> Target:
