@@ -87,10 +87,10 @@ coefficients: $(INSTALLED) ## measures what one event costs, for `jedel size`: w
 load: $(INSTALLED) ## a short load run on a service and database of its own, proved; build/load/report.html (SHAPE, LOAD_S, LOAD)
 	$(PY) -m loadtest.load --shape $(SHAPE) --seconds $(LOAD_S) --times $(LOAD) --workers $(LOAD_WORKERS)
 
-load-ui: $(INSTALLED) ## the same, begun by hand in locust's page on 127.0.0.1:8089; ^C ends it and proves what was played
+load-ui: $(INSTALLED) ## the same, begun by hand in locust's page on 127.0.0.1:8089 (LOAD_UI_PORT); ^C ends it and proves what was played
 	$(PY) -m loadtest.load --shape $(SHAPE) --seconds $(LOAD_S) --times $(LOAD) --web-port $(LOAD_UI_PORT)
 
-demo: $(INSTALLED) ## a simulated city through real sockets, for DEMO_S seconds where there is no terminal
+demo: $(INSTALLED) ## a simulated city through real sockets, for DEMO_S seconds (30)
 	$(JEDEL) demo
 
 serve: $(INSTALLED) ## the service with CONFIG (ops/example.toml), its own PostgreSQL in ./jedel-data

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -58,6 +59,10 @@ class LoadError(Exception):
     """The run did not come to its end; the text says why."""
 
 
+class TerminatedError(KeyboardInterrupt):
+    """SIGTERM: everything ends as by ^C, nothing is left behind."""
+
+
 @contextmanager
 def own_target(city: CitySize) -> Iterator[Target]:
     """A service of the run's own with the city imported. Raises what `ops.own_service.own_service` raises."""
@@ -88,22 +93,19 @@ def play(folder: Path, setting: Setting, *, workers: int = 0, web_port: int | No
     settings.write(setting, folder)
     leader = ["--web-host", HOST, "--web-port", str(web_port)] if web_port is not None else ["--headless", "--only-summary"]
     leader += ["--csv", str(folder / "locust"), "--html", str(folder / "locust.html")]
-    if not workers:
-        return _ended(_locust(folder, "locust", leader))
-    port = str(_free_port())
-    master = _locust(
-        folder,
-        "master",
-        [*leader, "--master", "--master-bind-host", HOST, "--master-bind-port", port, "--expect-workers", str(workers)],
-    )
-    others = [
-        _locust(folder, f"worker-{number}", ["--worker", "--master-host", HOST, "--master-port", port])
-        for number in range(workers)
-    ]
+    started: list[subprocess.Popen[bytes]] = []
     try:
-        return _ended(master)
+        if not workers:
+            started.append(_locust(folder, "locust", leader))
+            return _ended(started[0])
+        port = str(_free_port())
+        master = ["--master", "--master-bind-host", HOST, "--master-bind-port", port, "--expect-workers", str(workers)]
+        started.append(_locust(folder, "master", [*leader, *master]))
+        worker = ["--worker", "--master-host", HOST, "--master-port", port]
+        started.extend(_locust(folder, f"worker-{number}", worker) for number in range(workers))
+        return _ended(started[0])
     finally:
-        for process in (master, *others):
+        for process in started:
             if process.poll() is None:
                 process.terminate()
                 process.wait()
@@ -119,11 +121,16 @@ def _locust(folder: Path, name: str, arguments: Sequence[str]) -> subprocess.Pop
 
 
 def _ended(process: subprocess.Popen[bytes]) -> int:
+    told = 0
     while True:
         try:
             return process.wait()
+        except TerminatedError:
+            # It was sent to this process alone. Who sends it twice waits for nobody.
+            told += 1
+            process.terminate() if told == 1 else process.kill()
         except KeyboardInterrupt:
-            # Locust was interrupted too and ends by itself; what it played is still to be proved.
+            # ^C went to locust too, which ends by itself; what it played is still to be proved.
             continue
 
 
@@ -141,13 +148,56 @@ def run(folder: Path, target: Target, setting: Setting, *, workers: int = 0, web
         LoadError: locust failed; BooksError: no run has ended.
         OSError, StorageError, asyncpg.PostgresError: the proof cannot be read or written.
     """
+    if web_port is None:
+        _tell(f"playing {setting.shape}: {setting.seconds:g} s of events, and until all of them are acknowledged and seen")
+    else:
+        _tell(f"in a few seconds open http://{HOST}:{web_port} and press Start; ^C here ends it and proves what was played")
     status = play(folder, setting, workers=workers, web_port=web_port)
-    wrong = verify(folder, target.dsn)
+    _tell("locust has ended; proving")
+    failure = None
     if status:
         log = folder / ("master.log" if workers else "locust.log")
         last = " | ".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-6:])
-        raise LoadError(f"locust ended with status {status}: {last}")
+        failure = LoadError(f"locust ended with status {status}: {last}")
+    try:
+        wrong = verify(folder, target.dsn)
+    except BooksError as error:
+        # Where locust failed before any run ended, its own words say more.
+        raise failure or error from None
+    if failure is not None:
+        raise failure
     return wrong
+
+
+def _tell(what: str) -> None:
+    """Says how far it is; the verdict alone goes to standard output."""
+    print(f"load: {what}", file=sys.stderr, flush=True)
+
+
+def require_free(port: int) -> None:
+    """Raises `LoadError` where locust's page could not be shown at a port of this machine."""
+    with socket.socket() as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((HOST, port))
+        except OSError as error:
+            remedy = "name another one by --web-port (make load-ui LOAD_UI_PORT=…)"
+            raise LoadError(f"{HOST}:{port}, for locust's page: {error.strerror}; {remedy}") from None
+
+
+def running_target(options: argparse.Namespace) -> Target:
+    """The running service that the command line names.
+
+    Raises:
+        LoadError: something is missing; OSError, msgspec.DecodeError: the file of addresses cannot be read.
+    """
+    addresses = msgspec.json.decode(options.serve_json.read_bytes(), type=Addresses)
+    dsn = options.dsn or addresses.dsn
+    given = {"--dsn": dsn, "--source-token": options.source_token, "--client-token": options.client_token}
+    missing = [flag for flag, value in given.items() if not value]
+    if missing:
+        raise LoadError(f"a running service needs {', '.join(missing)} too")
+    return Target(addresses, options.source_token, options.client_token, dsn, own=False)
 
 
 def setting_for(target: Target, options: argparse.Namespace) -> Setting:
@@ -185,25 +235,33 @@ def main() -> int:
     parser.add_argument(
         "--serve-json", type=Path, help="a running service's file of addresses, instead of a service of its own"
     )
-    parser.add_argument("--dsn", default="", help="the running service's database")
+    parser.add_argument("--dsn", default="", help="the running service's database, where its file of addresses does not say it")
     parser.add_argument("--source-token", default="", help="a token there that is good for any source")
     parser.add_argument("--client-token", default="", help="a shift lead's token there")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, _terminated)
     try:
-        if options.serve_json is None:
-            with own_target(CitySize(seed=options.seed)) as target:
-                return run(
-                    options.folder, target, setting_for(target, options), workers=options.workers, web_port=options.web_port
-                )
-        missing = [name for name in ("dsn", "source_token", "client_token") if not getattr(options, name)]
-        if missing:
-            parser.error(f"a running service needs --{missing[0].replace('_', '-')} too")
-        addresses = msgspec.json.decode(options.serve_json.read_bytes(), type=Addresses)
-        target = Target(addresses, options.source_token, options.client_token, options.dsn, own=False)
-        return run(options.folder, target, setting_for(target, options), workers=options.workers, web_port=options.web_port)
-    except (LoadError, BooksError, OwnServiceError, StorageError, OSError, asyncpg.PostgresError) as error:
+        if options.web_port is not None:
+            require_free(options.web_port)
+        if options.serve_json is not None:
+            return _run(options, running_target(options))
+        _tell("making a city, and a database and a service for it")
+        with own_target(CitySize(seed=options.seed)) as target:
+            return _run(options, target)
+    except (LoadError, BooksError, OwnServiceError, StorageError, OSError, asyncpg.PostgresError, msgspec.DecodeError) as error:
         print(f"load: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        _tell("interrupted; nothing was proved")
+        return 130
+
+
+def _run(options: argparse.Namespace, target: Target) -> int:
+    return run(options.folder, target, setting_for(target, options), workers=options.workers, web_port=options.web_port)
+
+
+def _terminated(_number: int, _frame: object) -> None:
+    raise TerminatedError
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, MissingArgumentError
 
 from ops.commands import (
     certificate,
@@ -73,6 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command line, the process's own if None, and returns the exit status."""
     try:
         result = app(arguments, result_action="return_value", exit_on_error=False, print_error=False)
+    except MissingArgumentError as error:
+        _complain(_missing(error))
+        return 2
     except CycloptsError as error:
         _complain(" ".join(str(error).split()))
         return 2
@@ -94,6 +97,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _complain(text)
         return 1
     return result if isinstance(result, int) else 0
+
+
+def _missing(error: MissingArgumentError) -> str:
+    """What was not given at all; what was given without its value or misspelt, as cyclopts says it."""
+    if error.argument is None or error.keyword is not None or error.argument.tokens or error.unused_tokens:
+        return " ".join(str(error).split())
+    command = " ".join(("jedel", *(error.command_chain or ())))
+    return f"{error.argument.name} is missing: {command} --help says what it is"
 
 
 def _complain(*lines: str) -> None:

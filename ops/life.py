@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import errno
 import gc
-import json
-import os
 import ssl
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -45,6 +43,7 @@ from ops.instruments import Instruments, Parts
 from ops.maps import load_map_data, load_territories, travel_times_of
 from ops.patrols import follow_routes, patrols_of, read_routes
 from ops.post import PeopleOfFile
+from ops.ready_file import ReadyFile
 from ops.rules import centre_rules, context_scope, nightly, queue_look, retention, session_limits
 from ops.scenarios import settled
 from ops.stages import StageLog, StageWatcher
@@ -70,7 +69,8 @@ DRAIN_TELL_S: Final = 5.0
 _BIND_PAUSE_S: Final = 0.1
 HEALTH_S: Final = 2.0
 """Longest wait for health's address before the process says that it is ready: it has been listening meanwhile."""
-READY_FILE: Final = "serve.json"
+HEALTH_LOOK_S: Final = 1.0
+"""Between looks for the address after that: whoever holds it keeps it for as long as it runs."""
 
 _log = structlog.get_logger("serve")
 
@@ -98,7 +98,7 @@ class Life:
         self._config = config
         self._store = store
         self._dsn = dsn
-        self._data_dir = data_dir
+        self._ready = ReadyFile(data_dir, dsn, config.centre.name)
         self._tls = tls
         self._quarantine = quarantine
         self._people = people
@@ -214,7 +214,8 @@ class Life:
                 nursery.start_soon(self._instruments.room.watch_database, self._dsn)
                 async with trio.open_nursery() as work:
                     work.start_soon(self._centre.run)
-                    await self._listen(bind_patience_s)
+                    if not await self._listen(bind_patience_s):
+                        nursery.start_soon(self._tell_health)
                     on_ready()
                     await stop.wait()
                     await self._drain()
@@ -224,7 +225,7 @@ class Life:
                     _log.warning("stopped with batches uncommitted", consequence="their sources send them again")
                 nursery.cancel_scope.cancel()
         finally:
-            self._forget_ready()
+            self._ready.forget()
             self._callers.close()
             self._ingest.close()
             with trio.CancelScope(shield=True):
@@ -278,7 +279,8 @@ class Life:
             _log.error("scenario not taken", fault=fault)
         return settled_set
 
-    async def _listen(self, bind_patience_s: float) -> None:
+    async def _listen(self, bind_patience_s: float) -> bool:
+        """Listens and says so in the ready file. Returns whether health has its address too. Raises `OSError`."""
         listen = self._config.listen
         starts: dict[str, Callable[[], Coroutine[Any, Any, tuple[str, int]]]] = {
             "ingest_tcp": lambda: self._ingest.start_tcp(*split_address(listen.ingest_tcp)),
@@ -291,13 +293,9 @@ class Life:
         health = await self._health_address(give_up_s)
         if health is not None:
             bound["health"] = health
-        ready = {"pid": os.getpid(), "dsn": self._dsn, **bound}
-        self._data_dir.mkdir(parents=True, exist_ok=True)
-        # Written beside and moved: whoever waits for the file never reads half of it.
-        draft = self._data_dir / f"{READY_FILE}.{os.getpid()}"
-        draft.write_text(json.dumps(ready), encoding="utf-8")
-        draft.replace(self._data_dir / READY_FILE)
+        self._ready.write(bound)
         _log.info("ready", **{name: f"{address[0]}:{address[1]}" for name, address in bound.items()})
+        return health is not None
 
     async def _health_address(self, give_up_s: float) -> tuple[str, int] | None:
         """Where health is told; the process that was active before may hold the address for another moment."""
@@ -308,14 +306,12 @@ class Life:
                 return address
             await trio.sleep(_BIND_PAUSE_S)
 
-    def _forget_ready(self) -> None:
-        """Takes the ready file away, unless a process that has taken over wrote it."""
-        ready = self._data_dir / READY_FILE
-        try:
-            if json.loads(ready.read_bytes())["pid"] == os.getpid():
-                ready.unlink()
-        except FileNotFoundError:
-            return
+    async def _tell_health(self) -> None:
+        """Adds health to the ready file when it gets its address: a process that stands by now may have it for days."""
+        while (address := self._instruments.address()) is None:  # noqa: ASYNC110  # bound by a thread that tells nobody
+            await trio.sleep(HEALTH_LOOK_S)
+        self._ready.add("health", address)
+        _log.info("health has its address", health=f"{address[0]}:{address[1]}")
 
     async def _drain(self) -> None:
         """Stops accepting, lets everything taken be committed and acknowledged, and says goodbye."""

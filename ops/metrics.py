@@ -4,7 +4,7 @@ Place in the flow: beside it. `ops.exposition` fills these and no others; `ops.m
 - Names follow Prometheus' conventions: base units last, `_total` for what only grows.
 - A label's values are the words of `core.vocabulary` and its like, so a reason is the same in metric, log and audit. No label
   grows with the centre: sources are named up to `SOURCES_NAMED`, crews, people and incidents never.
-- The README's table is this one; `tests/ops/test_metrics.py` compares them.
+- The table in `ops/METRICS.md` is this one; `tests/ops/test_metrics.py` compares them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Family(msgspec.Struct, frozen=True):
     kind: Kind
     labels: tuple[str, ...]
     help: str
-    """What it counts or shows, as the exposition and the README say it."""
+    """What it counts or shows, as the exposition and `ops/METRICS.md` say it."""
     bounds: tuple[float, ...] = ()
     """Upper bounds of a histogram's buckets."""
 

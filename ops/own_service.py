@@ -61,6 +61,8 @@ class Addresses(msgspec.Struct, frozen=True):
     ingest_tcp: tuple[str, int]
     ingest_ws: tuple[str, int]
     dispatch: tuple[str, int]
+    dsn: str = ""
+    """Its database."""
 
 
 class OwnService(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""`jedel push`: a file of events sent as one source over TCP, the quickest way to see what a centre makes of them.
+"""`jedel push`: a file of events sent as one source, the quickest way to see what a centre makes of them.
 
 Place in the flow: in front of it, at an integrator's. Rules: what a line lacks of `seq` and `at` is filled in, all else goes as
 it stands, mistakes too, so that the centre's own errors are seen. What is not acknowledged is kept, and sent again when a
@@ -8,17 +8,16 @@ connection breaks; beyond `KEPT_MAX` lines the file is not read on, so memory is
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from io import BufferedReader
 from typing import Final
-from urllib.parse import urlsplit
 
 import msgspec
 
 from core.instant import SECOND_US, Micros
+from ops.push_wire import READ_BYTES, Connect, Wire
 from protocols.ingest.codec import decode_from_centre, encode
 from protocols.ingest.frame import LineReader, frame_line
 from protocols.ingest.message import (
@@ -34,7 +33,6 @@ from protocols.ingest.message import (
     Welcome,
 )
 
-READ_BYTES: Final = 64 * 1024
 LINE_MAX_BYTES: Final = 16 * 1024 * 1024
 """As long as a centre may be set to take; a longer line ends the reading."""
 
@@ -70,11 +68,13 @@ class Pushed(msgspec.Struct, frozen=True):
     """Everything up to it is committed, or was answered with an error."""
 
 
-async def push(url: str, source: str, token: str, file: BufferedReader, *, now_us: Callable[[], Micros], tell: Tell) -> Pushed:
+async def push(
+    connect: Connect, source: str, token: str, file: BufferedReader, *, now_us: Callable[[], Micros], tell: Tell
+) -> Pushed:
     """Sends a file's lines as events of a source and waits for the last acknowledgement.
 
     Args:
-        url: `tcp://HOST:PORT` or `tls://HOST:PORT`.
+        connect: opens a connection to the centre (`ops.push_wire.connector`).
         source: the source's name.
         token: its token.
         file: NDJSON.
@@ -82,16 +82,10 @@ async def push(url: str, source: str, token: str, file: BufferedReader, *, now_u
         tell: gets a line for each welcome, each refused event and each break.
 
     Raises:
-        ValueError: the url is none of these.
         PushError: the centre refuses the source or its stream, or was there and does not come back.
         OSError: it cannot be reached.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("tcp", "tls") or not parts.hostname or not parts.port:
-        raise ValueError(f"{url!r} is not tcp://HOST:PORT or tls://HOST:PORT")
-    context = ssl.create_default_context() if parts.scheme == "tls" else None
-    host, port = parts.hostname, parts.port
-    return await _Run(source, token, file, now_us, tell).play(lambda: asyncio.open_connection(host, port, ssl=context))
+    return await _Run(source, token, file, now_us, tell).play(connect)
 
 
 def completed(line: bytes, next_seq: int, at: str) -> tuple[bytes, int | None]:
@@ -129,21 +123,19 @@ class _Run:
         self._refused = 0
         self._acked_seq = 0
 
-    async def play(self, connect: Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]) -> Pushed:
-        reader, writer = await connect()
+    async def play(self, connect: Connect) -> Pushed:
+        wire = await connect()
         while True:
             try:
-                await self._converse(reader, writer)
+                await self._converse(wire)
                 return Pushed(self._sent, self._refused, self._acked_seq)
             except (_BrokenError, ConnectionError) as error:
                 self._tell(f"broken: {error or 'connection lost'}; acknowledged up to seq {self._acked_seq}")
             finally:
-                writer.close()
-            reader, writer = await self._again(connect)
+                wire.close()
+            wire = await self._again(connect)
 
-    async def _again(
-        self, connect: Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _again(self, connect: Connect) -> Wire:
         for pause_s in RETRY_PAUSES_S:
             await asyncio.sleep(pause_s)
             try:
@@ -152,11 +144,11 @@ class _Run:
                 continue
         raise PushError(f"the centre is gone; acknowledged up to seq {self._acked_seq}")
 
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _converse(self, wire: Wire) -> None:
         """One connection; returns when everything is acknowledged."""
         hello = Hello(protocol=PROTOCOL, token=self._token, source=self._source, version="jedel push")
-        writer.write(frame_line(msgspec.json.encode(hello)))
-        answers = _answers(reader)
+        await wire.write(frame_line(msgspec.json.encode(hello)))
+        answers = _answers(wire)
         first = await anext(answers)
         if not isinstance(first, Welcome):
             raise _refusal(first)
@@ -164,7 +156,7 @@ class _Run:
         self._next_seq = max(self._next_seq, first.committed_seq + 1)
         self._forget(first.committed_seq)
         listening = asyncio.create_task(self._listen(answers))
-        sending = asyncio.create_task(self._send(writer))
+        sending = asyncio.create_task(self._send(wire))
         try:
             await asyncio.wait({listening, sending}, return_when=asyncio.FIRST_COMPLETED)
             if not listening.done():
@@ -175,9 +167,8 @@ class _Run:
             sending.cancel()
             await asyncio.gather(listening, sending, return_exceptions=True)
 
-    async def _send(self, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"".join(frame for _, frame in self._kept))
-        await writer.drain()
+    async def _send(self, wire: Wire) -> None:
+        await wire.write(b"".join(frame for _, frame in self._kept))
         for lines in self._blocks:
             at = datetime.fromtimestamp(self._now_us() / SECOND_US, UTC).isoformat()
             frames: list[bytes] = []
@@ -188,12 +179,11 @@ class _Run:
                 self._kept.append((self._next_seq if seq is None else seq, frames[-1]))
                 self._next_seq = self._next_seq if seq is None else seq + 1
             self._sent += len(lines)
-            writer.write(b"".join(frames))
-            await writer.drain()
+            await wire.write(b"".join(frames))
             while len(self._kept) > KEPT_MAX:
                 self._room.clear()
                 await self._room.wait()
-        writer.write(encode(Framing.NDJSON, [SourceGoodbye(reason="done")]))
+        await wire.write(encode(Framing.NDJSON, [SourceGoodbye(reason="done")]))
 
     async def _listen(self, answers: AsyncIterator[FromCentre]) -> None:
         async for message in answers:
@@ -216,9 +206,9 @@ class _Run:
         self._room.set()
 
 
-async def _answers(reader: asyncio.StreamReader) -> AsyncIterator[FromCentre]:
+async def _answers(wire: Wire) -> AsyncIterator[FromCentre]:
     frames = LineReader(LINE_MAX_BYTES)
-    while data := await reader.read(READ_BYTES):
+    while data := await wire.read():
         for frame in frames.feed(data):
             yield decode_from_centre(Framing.NDJSON, frame)
     raise _BrokenError("the centre has closed the connection")

@@ -134,6 +134,8 @@ class Need(msgspec.Struct, frozen=True):
     worst: Rates
     deciding: Figure
     """Cores of the centre's process in the worst hour; more than `LOAD_MAX` does not fit one centre."""
+    showing: Figure
+    """Of these, what goes to show clients what they watch: it grows with clients times what happens."""
     database: Figure
     """Cores of PostgreSQL in the worst hour."""
     centres: int
@@ -200,7 +202,8 @@ def size(city: City, known: Coefficients, speed: float = 1.0) -> Need:
     shown = known.shown_call_us.times(worst.calls) + known.shown_position_us.times(worst.positions)
     # Kinds disturb one another: what a mix took beyond the sum of its parts is planned with.
     mixed = 1e-6 / speed * max(1.0, known.check)
-    deciding = (_sum(known, worst, "centre_us") + shown.times(city.clients * city.shown_share)).times(mixed)
+    showing = shown.times(city.clients * city.shown_share).times(mixed)
+    deciding = _sum(known, worst, "centre_us").times(mixed) + showing
     database = _sum(known, worst, "database_us").times(1e-6 / speed)
     centres = max(1, ceil(deciding.most / LOAD_MAX))
     open_calls = worst.calls * city.open_h * 3600.0
@@ -213,6 +216,7 @@ def size(city: City, known: Coefficients, speed: float = 1.0) -> Need:
     return Need(
         worst=worst,
         deciding=deciding,
+        showing=showing,
         database=database,
         centres=centres,
         # One for the centre's process, the database's, and one for the system, the backups and a standby's replay.

@@ -5,7 +5,7 @@ Place in the flow: behind it, as a dispatch client. Newest state only: what chan
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 
 from core.crew import decode_crew
 from core.incident import ACTIVE, Assignment, Incident, decode_incident
@@ -14,12 +14,21 @@ from protocols.dispatch.message import Filter
 from protocols.dispatch.mirror import Update
 
 
-async def watch(url: str, token: str, selection: Filter, *, as_json: bool = False) -> AsyncGenerator[str, None]:
-    """Lines for what matches now, then for what changes, for ever.
+async def watch(
+    url: str, token: str, selection: Filter, *, as_json: bool = False, on_connection: Callable[[bool], None] | None = None
+) -> AsyncGenerator[str, None]:
+    """Lines for what matches now, then for what changes, for ever; over breaks of the connection too.
 
-    Raises `DispatchError` when the centre refuses the client.
+    Args:
+        url, token, on_connection: as `DispatchClient` has them.
+        selection: what is watched.
+        as_json: whether lines are whole views.
+
+    Raises:
+        DispatchError: the centre refuses the client.
+        ValueError: the url is none of a dispatch client's.
     """
-    async with DispatchClient(url, token, name="jedel watch") as client:
+    async with DispatchClient(url, token, name="jedel watch", on_connection=on_connection) as client:
         async for update in client.subscribe("watch", selection):
             for line in json_lines(update) if as_json else lines(update):
                 yield line

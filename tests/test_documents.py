@@ -23,7 +23,10 @@ from ops.layers import FILE_VARIABLE, PREFIX, load
 
 PROJECT = Path(__file__).parents[1]
 PACKAGES = ("core", "protocols", "routing", "storage", "adapters", "ops", "loadtest", "tests")
-NAMING = [PROJECT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "ops/RUNBOOKS.md")]
+NAMING = [
+    PROJECT / name
+    for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "GLOSSARY.md", "ops/RUNBOOKS.md", "ops/METRICS.md")
+]
 """Documents whose names must exist; in the others only links are checked."""
 DOCUMENTS = sorted([*PROJECT.glob("*.md"), *(file for package in PACKAGES for file in (PROJECT / package).rglob("*.md"))])
 

@@ -153,6 +153,9 @@ class Source(Participant):
         """The user has nothing more to say."""
 
     def _tell(self, run: Run, lane: Lane) -> None:
+        # What is due at the first instant is not sent while everybody still connects.
+        while (early_us := run.started_us - now_us()) > 0:
+            time.sleep(early_us / 1e6)
         cuts = [run.started_us + round(share * run.setting.seconds * 1e6) for share in run.plan.cuts]
         reached_us = run.started_us
         while reached_us < run.ends_us:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import asyncpg
+import msgspec
 import uvloop
 
 from core.incident import fold, renew
@@ -19,6 +20,7 @@ from loadtest.verify.books import Books, BooksError, open_books
 from loadtest.verify.proof import Proof, prove
 from loadtest.verify.report import report
 from loadtest.verify.stored import Stored, read_stored
+from ops.own_service import Addresses
 from storage import session
 from storage import verify as storage_verify
 from storage.errors import StorageError
@@ -73,11 +75,14 @@ def main() -> int:
         prog="python -m loadtest.verify", description="Proves that a load run lost, doubled and hid nothing."
     )
     parser.add_argument("folder", type=Path, help="the run's folder, with its setting and the workers' ledgers")
-    parser.add_argument("--dsn", required=True, help="the database of the service that was loaded")
+    database = parser.add_mutually_exclusive_group(required=True)
+    database.add_argument("--dsn", help="the database of the service that was loaded")
+    database.add_argument("--serve-json", type=Path, help="the running service's file of addresses, which names it")
     options = parser.parse_args()
     try:
-        return verify(options.folder, options.dsn)
-    except (BooksError, OSError, StorageError, asyncpg.PostgresError) as error:
+        dsn = options.dsn or msgspec.json.decode(options.serve_json.read_bytes(), type=Addresses).dsn
+        return verify(options.folder, dsn)
+    except (BooksError, OSError, StorageError, asyncpg.PostgresError, msgspec.DecodeError) as error:
         print(f"verify: {error}", file=sys.stderr)
         return 2
 

@@ -14,6 +14,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from loadtest.ledger import Latencies
 from loadtest.locust_users.account import SEEN, Cell
@@ -21,21 +22,25 @@ from loadtest.locust_users.account import SEEN, Cell
 PEOPLE: Final = ("call", "call_update", "alarm", "video", "crew_status")
 DEVICES: Final = ("plate", "sensor", "position")
 _COLOURS: Final = ("#1f6feb", "#d1481f", "#2a8f5b", "#8250df", "#9a6700")
+FONTS: Final = "path"
+"""No font is needed to read what is drawn as paths."""
 
 Cells = Mapping[str, Mapping[int, Cell]]
 
 
-def rates(series: Cells, cell_s: float) -> str:
-    """Events due and acknowledged a second: people's above, devices' below."""
+def rates(series: Cells, cell_s: float, due_s: float) -> str:
+    """Events due and acknowledged a second, while new ones are due: people's above, devices' below."""
+    whole = max(1, int(due_s / cell_s))
     figure, (above, below) = _figure(2)
     for axes, title, kinds in (
         (above, "People: calls, updates, alarms, analytics, crew states", PEOPLE),
         (below, "Devices: plate reads, readings, positions", DEVICES),
     ):
-        due, acked = _summed(series, kinds)
+        due, acked = (values[:whole] for values in _summed(series, kinds))
         seconds = _seconds(len(due), cell_s)
-        axes.step(seconds, [value / cell_s for value in due], where="post", color=_COLOURS[0], label="due")
-        axes.step(seconds, [value / cell_s for value in acked], where="post", color=_COLOURS[1], label="acknowledged")
+        for values, colour, label in ((due, _COLOURS[0], "due"), (acked, _COLOURS[1], "acknowledged")):
+            axes.stairs([value / cell_s for value in values], seconds, baseline=None, color=colour, linewidth=1.5, label=label)
+        axes.set_ylim(bottom=0)
         _dress(axes, title, "events/s")
     return _svg(figure)
 
@@ -49,6 +54,10 @@ def latencies(series: Cells, cell_s: float) -> str:
             points = _quantiles(series, kinds, share)
             axes.plot([at * cell_s for at, _ in points], [ms for _, ms in points], color=colour, marker=".", label=name)
         axes.set_yscale("log")
+        # Plain numbers, thrice a decade.
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter(NullFormatter())
         _dress(axes, "Median" if share == 0.5 else "99th percentile", "ms")
     return _svg(figure)
 
@@ -59,7 +68,7 @@ def queue(series: Cells, cell_s: float) -> str:
     for colour, (name, kinds) in zip(_COLOURS, (("people", PEOPLE), ("devices", DEVICES)), strict=False):
         due, acked = _summed(series, kinds)
         waiting = [a - b for a, b in zip(accumulate(due), accumulate(acked), strict=True)]
-        axes.step(_seconds(len(waiting), cell_s), waiting, where="post", color=colour, label=name)
+        axes.stairs(waiting, _seconds(len(waiting), cell_s), baseline=None, color=colour, linewidth=1.5, label=name)
     _dress(axes, "Due and not acknowledged", "events")
     return _svg(figure)
 
@@ -90,7 +99,8 @@ def _quantiles(series: Cells, kinds: Iterable[str], share: float) -> list[tuple[
 
 
 def _seconds(length: int, cell_s: float) -> list[float]:
-    return [number * cell_s for number in range(length)]
+    """The edges of so many stretches, one more than there are of them."""
+    return [number * cell_s for number in range(length + 1)]
 
 
 def _figure(rows: int) -> tuple[Figure, list[Axes]]:
@@ -103,14 +113,16 @@ def _dress(axes: Axes, title: str, unit: str) -> None:
     axes.set_ylabel(unit)
     axes.set_xlabel("seconds of the run", fontsize=8)
     axes.grid(visible=True, alpha=0.3)
-    if axes.lines:
-        axes.legend(fontsize=8, loc="upper left")
+    axes.set_xlim(left=0)
+    if axes.get_legend_handles_labels()[1]:
+        # Beside the picture, where it covers no curve.
+        axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
 
 
 def _svg(figure: Figure) -> str:
     out = io.StringIO()
     # The same data give the same text; no date, and ids from the content.
-    with mpl.rc_context({"svg.hashsalt": "jedel", "svg.fonttype": "path"}):
+    with mpl.rc_context({"svg.hashsalt": "jedel", "svg.fonttype": FONTS}):
         FigureCanvasSVG(figure).print_svg(out, metadata={"Date": None})
     text = out.getvalue()
     return text[text.index("<svg") :]

@@ -99,7 +99,7 @@ def _by_run(books: Books) -> Iterable[str]:
             f"(p99), handing an event to its connection. {escape(SEEN)} is from a call's due instant until a dispatch client, "
             "in whatever process, was told the incident that names it.</p>"
         )
-        yield plots.rates(series, cell_s)
+        yield plots.rates(series, cell_s, run.seconds)
         yield plots.latencies(series, cell_s)
         yield plots.queue(series, cell_s)
 

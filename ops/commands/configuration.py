@@ -11,6 +11,7 @@ from cyclopts import App, Parameter
 
 from ops.commands.configured import AS_GIVEN, Configured
 from ops.config import MASK, SECRETS, Config, mask_dsn
+from ops.counted import counted
 from ops.layers import Effective, load
 
 app = App(name="config", help="Shows and checks the configuration.")
@@ -26,7 +27,7 @@ def show(*, configured: Configured = AS_GIVEN) -> None:
 def check(file: Annotated[Path, Parameter(help="the TOML file")], /) -> None:
     """Says whether a configuration file may be used, by itself: variables and flags are left out."""
     config = load(file, {}, {}).config
-    print(f"{file}: good; {len(config.sources)} sources, {len(config.clients)} clients")
+    print(f"{file}: good; {counted(len(config.sources), 'source')}, {counted(len(config.clients), 'client')}")
 
 
 def as_toml(effective: Effective) -> str:

@@ -47,6 +47,7 @@ def import_map(
     for reason, count in sorted(map_data.skipped.items()):
         print(f"left out: {count} {reason.replace('_', ' ')}")
     _tell_territories(territories_of_map(map_data, config.centre.territory))
+    print("map: known to a service from its next start on")
 
 
 @territory_app.command(name="import")
@@ -67,6 +68,7 @@ def import_territories(
             return await save_boundaries(connection, geojson, file.name, now_us())
 
     _tell_territories(asyncio.run(run()))
+    print("territories: known to a service from its next start on")
 
 
 def find_address(

@@ -20,6 +20,7 @@ from core.roster.local_time import local_text
 from ops.clock import now_us
 from ops.commands.configured import AS_GIVEN, Configured, connected
 from ops.commands.times import day_given, instant_given, zone_of_centre
+from ops.counted import counted
 from ops.layers import ConfigError
 
 if TYPE_CHECKING:
@@ -219,7 +220,7 @@ def _tell_errors(errors: list[RowError]) -> int:
         print(error, file=sys.stderr)
     if len(errors) > ROSTER_ERRORS_MAX:
         print(f"… and {len(errors) - ROSTER_ERRORS_MAX} more", file=sys.stderr)
-    print(f"jedel: roster: nothing was changed: {len(errors)} errors", file=sys.stderr)
+    print(f"jedel: roster: nothing was changed: {counted(len(errors), 'error')}", file=sys.stderr)
     return 1
 
 

@@ -74,7 +74,7 @@ def reload(*, configured: Configured = AS_GIVEN) -> int:
     import signal
 
     from core.scenario import ScenarioError
-    from ops.life import READY_FILE
+    from ops.ready_file import READY_FILE
     from ops.scenarios import centre_scenarios
 
     config = configured.read()

@@ -66,29 +66,40 @@ def size_city(
     if json:
         print(msgspec.json.encode({"city": city, "coefficients": known, "need": need}).decode())
     else:
-        print("\n".join(as_lines(need, known)))
+        print("\n".join(as_lines(need, known, clients)))
     return 1 if need.centres > 1 else 0
 
 
-def as_lines(need: Need, known: Coefficients) -> list[str]:
+def as_lines(need: Need, known: Coefficients, clients: int) -> list[str]:
     """What a person reads."""
     worst = need.worst
     fits = "one centre carries it" if need.centres == 1 else f"to be divided into {need.centres} centres of the vertical"
     each = f"each of {need.centres} centres: " if need.centres > 1 else ""
     events = f"{worst.calls:,.2f} calls, {worst.reports:,.2f} crew reports, {worst.reads:,.0f} sensor events"
+    mix = max(1.0, known.check)
+    deciding, showing, database = (written(figure) for figure in (need.deciding, need.showing, need.database))
     return [
         f"worst hour: {events}, {worst.positions:,.0f} positions a second",
-        f"deciding: {_of(need.deciding)} cores in the worst hour, at most {LOAD_MAX} of one may be planned with: {fits}",
-        f"database: {_of(need.database)} cores in the worst hour, {_of(need.wal_bytes_a_s, _MIB)} MiB/s of write-ahead log",
-        f"network: {_of(need.wire_bytes_a_s, _MIB)} MiB/s in",
-        f"disk: {_of(need.disk_bytes_a_day, 1e9)} GB a day; {_of(need.disk_bytes, 1e12)} TB with all that is kept",
-        f"memory: {_of(need.memory_bytes, _MIB)} MiB of the centre's process",
+        f"deciding: {deciding} cores in the worst hour, at most {LOAD_MAX} of one may be planned with: {fits}",
+        f"of it: {showing} to show {clients:,} clients what each of them watches",
+        f"database: {database} cores in the worst hour, {written(need.wal_bytes_a_s, _MIB)} MiB/s of write-ahead log",
+        f"network: {written(need.wire_bytes_a_s, _MIB)} MiB/s in; what clients are sent comes on top and was not measured",
+        f"disk: {written(need.disk_bytes_a_day, 1e9)} GB a day; {written(need.disk_bytes, 1e12)} TB with all that is kept",
+        f"memory: {written(need.memory_bytes, _MIB)} MiB of the centre's process",
         f"machine: {each}{need.cores} cores, {need.memory_gib} GiB of memory, and the same again for the standby",
-        f"measured {known.measured_on} on {known.machine}; {known.check:.2f} times the sum for a mix",
+        f"measured {known.measured_on} on {known.machine}; counted in: a mix takes {mix:.2f} times what its parts take alone",
     ]
 
 
-def _of(figure: Figure, unit: float = 1.0) -> str:
-    value, error = figure.value / unit, figure.error / unit
-    digits = 0 if value >= 100 else 1 if value >= 10 else 2 if value >= 0.1 else 4
-    return f"{value:,.{digits}f} ± {error:,.{digits}f}"
+def written(figure: Figure, unit: float = 1.0) -> str:
+    """A figure in a unit, with the digits that mean something; where its error is as large as it is, its bound."""
+    value, error, most = figure.value / unit, figure.error / unit, figure.most / unit
+    if error >= value > 0:
+        return f"at most {most:,.{_digits(most)}f}"
+    digits = _digits(value)
+    shown = f"{error:,.{digits}f}"
+    return f"{value:,.{digits}f}" + (f" ± {shown}" if float(shown.replace(",", "")) else "")
+
+
+def _digits(value: float) -> int:
+    return 0 if value >= 100 or not value else 1 if value >= 10 else 2 if value >= 0.1 else 4

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 from uuid import uuid4
@@ -17,6 +18,7 @@ from cyclopts.types import PositiveInt
 Token = Annotated[str, Parameter(help="the token that the centre's configuration has for it")]
 DispatchUrl = Annotated[str, Parameter(help="ws://HOST:PORT/dispatch/v1 or wss://…")]
 DISPATCH_URL = "ws://127.0.0.1:7113/dispatch/v1"
+DISPATCH_URLS = "ws://HOST:PORT/dispatch/v1 or wss://HOST:PORT/dispatch/v1"
 
 
 def push(
@@ -25,14 +27,19 @@ def push(
     *,
     token: Token,
     source: Annotated[str, Parameter(help="the source's name; its events are counted under it")] = "push",
-    url: Annotated[str, Parameter(help="tcp://HOST:PORT or tls://HOST:PORT")] = "tcp://127.0.0.1:7111",
+    url: Annotated[str, Parameter(help="tcp://HOST:PORT, tls://…, ws://… or wss://…")] = "tcp://127.0.0.1:7111",
 ) -> int:
     """Sends a file of events as a source, shows every error, and waits until all is committed; status 1 if any was refused."""
     from ops.clock import now_us
     from ops.push import push as send
+    from ops.push_wire import connector
 
+    try:
+        connect = connector(url)
+    except ValueError as error:
+        return _wrong_url(str(error))
     with file.open("rb") as opened:
-        pushed = asyncio.run(send(url, source, token, opened, now_us=now_us, tell=print))
+        pushed = asyncio.run(send(connect, source, token, opened, now_us=now_us, tell=print))
     print(f"push: sent={pushed.sent} refused={pushed.refused} acked_seq={pushed.acked_seq}")
     return 1 if pushed.refused else 0
 
@@ -46,14 +53,16 @@ def watch(
     lines: Annotated[
         PositiveInt | None, Parameter(help="ends after so many lines; else it goes on until it is stopped")
     ] = None,
-) -> None:
+) -> int:
     """Shows crews, incidents and notices as they are, and then as they change."""
     from ops.watch import watch as look
+    from protocols.dispatch.client import is_url
     from protocols.dispatch.message import Filter
 
     async def run() -> None:
         left = lines
-        shown = look(url, token, Filter(territories=(territory,) if territory else None), as_json=json)
+        selection = Filter(territories=(territory,) if territory else None)
+        shown = look(url, token, selection, as_json=json, on_connection=connection_told(url))
         try:
             async for line in shown:
                 print(line, flush=True)
@@ -64,8 +73,11 @@ def watch(
         finally:
             await shown.aclose()
 
+    if not is_url(url):
+        return _wrong_url(f"{url!r} is not {DISPATCH_URLS}")
     print(f"watching {url}", file=sys.stderr)
     asyncio.run(run())
+    return 0
 
 
 def order(
@@ -79,9 +91,11 @@ def order(
     import msgspec
 
     from core.commands import AnyCommand
-    from protocols.dispatch.client import DispatchClient
+    from protocols.dispatch.client import DispatchClient, is_url
     from protocols.dispatch.message import Answer
 
+    if not is_url(url):
+        return _wrong_url(f"{url!r} is not {DISPATCH_URLS}")
     try:
         body = {"command": command, "command_id": str(uuid4()), **dict(_field(each) for each in fields)}
         # Not strict: what stands on a command line is text, also where the command has a number.
@@ -91,13 +105,33 @@ def order(
         return 2
 
     async def run() -> Answer:
-        async with DispatchClient(url, token, name="jedel order") as client:
+        async with DispatchClient(url, token, name="jedel order", on_connection=connection_told(url)) as client:
             return await client.command(asked)
 
     answer = asyncio.run(run())
-    about = "" if answer.incident is None else f" incident {answer.incident}"
-    print(f"done:{about}" if answer.done else f"not done:{about} {answer.reason}: {answer.text}")
+    about = command if answer.incident is None else f"incident {answer.incident}"
+    print(f"done: {about}" if answer.done else f"not done: {about} {answer.reason}: {answer.text}")
     return 0 if answer.done else 1
+
+
+def connection_told(url: str) -> Callable[[bool], None]:
+    """Gives what says on standard error when there is no centre to talk to, and when there is one again."""
+    was_away = False
+
+    def tell(is_up: bool) -> None:
+        nonlocal was_away
+        if not is_up:
+            print(f"no connection to {url}; trying again", file=sys.stderr, flush=True)
+        elif was_away:
+            print("connected", file=sys.stderr, flush=True)
+        was_away = not is_up
+
+    return tell
+
+
+def _wrong_url(text: str) -> int:
+    print(f"jedel: --url: {text}", file=sys.stderr)
+    return 2
 
 
 def _field(text: str) -> tuple[str, object]:

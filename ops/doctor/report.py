@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from ops.counted import counted
 from ops.doctor.examination import Finding
 from ops.doctor.verdict import Grade
 
@@ -53,7 +54,8 @@ def as_table(findings: Sequence[Finding]) -> Table:
 def summary(findings: Sequence[Finding]) -> str:
     """How many faults and warnings, for the last line."""
     counts = _counts(findings)
-    return f"doctor: {counts[Grade.FAULT]} faults, {counts[Grade.WARNING]} warnings, {counts[Grade.OK]} ok"
+    faults, warnings = counted(counts[Grade.FAULT], "fault"), counted(counts[Grade.WARNING], "warning")
+    return f"doctor: {faults}, {warnings}, {counts[Grade.OK]} ok"
 
 
 def status(findings: Sequence[Finding], *, strict: bool) -> int:

@@ -10,6 +10,7 @@ import errno
 import os
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -21,7 +22,7 @@ from ops.config import split_address
 from ops.doctor.settings import addresses, is_unspecified
 from ops.doctor.verdict import Verdict, fault, ok, warning
 from ops.doctor.world import World, aside
-from ops.life import READY_FILE
+from ops.ready_file import READY_FILE
 from storage.lock import LockUser, read_users
 
 CONNECT_S: Final = 3.0
@@ -29,6 +30,7 @@ HEALTH: Final = "health"
 """Key of the address that health is told at, in section `listen` and in the ready file."""
 HEALTH_PATH: Final = "/readyz"
 _PRIVILEGED: Final = 1024
+_OTHER_REMEDY: Final = "look with the running service's configuration: jedel doctor --config FILE"
 
 
 class Ready(msgspec.Struct, frozen=True):
@@ -39,6 +41,9 @@ class Ready(msgspec.Struct, frozen=True):
     ingest_ws: tuple[str, int]
     dispatch: tuple[str, int]
     health: tuple[str, int] | None = None
+    centre: str = ""
+    """Name of its centre; empty where an older version wrote the file."""
+    dsn: str = ""
 
     def bound(self) -> dict[str, tuple[str, int]]:
         """Key of section `listen` → where the service listens."""
@@ -141,7 +146,13 @@ async def check_service(world: World) -> list[Verdict]:
                     f"process {ready.pid} says it listens for {key} at {host}:{port}: {why}", "restart it; a standby takes over"
                 )
             )
-    return [*(found or [ok(f"process {ready.pid} is active and listens")]), await _health(world, ready)]
+    if not found:
+        found = [ok(f"process {ready.pid} is active and listens")]
+    other = other_centre(world, ready)
+    if other:
+        looked_at = world.config.centre.name
+        found.append(warning(f"{other} is what runs here, and centre {looked_at!r} is what is looked at", _OTHER_REMEDY))
+    return [*found, await _health(world, ready)]
 
 
 def _connectable(host: str) -> str:
@@ -186,7 +197,21 @@ async def check_lock(world: World) -> list[Verdict]:
     """Who is the centre's active process, and whether somebody would take over."""
     async with world.database() as connection:
         users = await read_users(connection, world.config.centre.name)
+    with suppress(msgspec.DecodeError):  # the check of the service tells of it
+        other = other_centre(world, await aside(lambda: read_ready(world.data_dir)))
+        if other and not any(user.is_active for user in users):
+            name = world.config.centre.name
+            return [warning(f"no process of centre {name!r} is active in its database, and {other} is", _OTHER_REMEDY)]
     return [judge_lock(users)]
+
+
+def other_centre(world: World, ready: Ready | None) -> str:
+    """What runs in this folder, where it is not of the centre that is looked at; else empty."""
+    if ready is None or not ready.centre or not is_alive(ready.pid):
+        return ""
+    if ready.centre != world.config.centre.name:
+        return f"process {ready.pid} of centre {ready.centre!r}"
+    return f"process {ready.pid} on another database" if ready.dsn != world.dsn else ""
 
 
 def judge_lock(users: Sequence[LockUser]) -> Verdict:

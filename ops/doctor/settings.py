@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from ops.config import ClientEntry, Config, Listen, SourceEntry, split_address, token_digest
+from ops.counted import counted
 from ops.doctor.verdict import Verdict, fault, ok, warning
 from ops.doctor.world import World
 from ops.layers import DEFAULT
@@ -33,7 +34,9 @@ async def check(world: World) -> list[Verdict]:
     """The configuration's own dangers, and whether its file shows secrets to everybody on the machine."""
     config = world.config
     set_here = sum(origin != DEFAULT for origin in world.effective.origins.values())
-    counts = f"{len(config.sources)} sources, {len(config.clients)} clients, {set_here} keys set"
+    counts = (
+        f"{counted(len(config.sources), 'source')}, {counted(len(config.clients), 'client')}, {counted(set_here, 'key')} set"
+    )
     summary = ok(f"{world.file or 'no file'}: valid; {counts}")
     found = [*dangers(config), *([] if world.file is None else file_dangers(world.file, config))]
     return [summary, *found]

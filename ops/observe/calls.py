@@ -156,10 +156,11 @@ QUICK: Final = Row(
         Panel(
             "Within the field's targets, 1 h",
             Unit.SHARE,
-            "Shares of incidents: a crew assigned within 60 s (NFPA 1225 wants 90 %), on scene within eight minutes.",
+            "Shares of incidents: a crew assigned within 60 s (NFPA 1225 wants 90 %), on scene within eight minutes. No value"
+            " where there was no call within the hour.",
             (
-                Query(f"({within(RESPONSE, '60.0', ASSIGNED, '1h')}) or vector(1)", "assigned within 60 s"),
-                Query(f"({within(RESPONSE, '480.0', ON_SCENE, '1h')}) or vector(1)", "on scene within 480 s"),
+                Query(f"({within(RESPONSE, '60.0', ASSIGNED, '1h')}) >= 0", "assigned within 60 s"),
+                Query(f"({within(RESPONSE, '480.0', ON_SCENE, '1h')}) >= 0", "on scene within 480 s"),
             ),
             ((0.9, GOOD),),
             first=DOUBTFUL,

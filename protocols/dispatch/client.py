@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import ssl as tls
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 from typing import Final
+from urllib.parse import urlsplit
 
 import msgspec
 from picows import WSFrame, WSHandshakeError, WSListener, WSMsgType, WSProtocolError, WSTransport, ws_connect
@@ -34,6 +35,16 @@ class DispatchError(Exception):
         self.reason = reason
         self.text = text
         self.field = field
+
+
+def is_url(url: str) -> bool:
+    """Whether a dispatch client can connect to it: `ws://HOST:PORT/dispatch/v1` or `wss://…`; a proxy may add to the path."""
+    parts = urlsplit(url)
+    try:
+        has_port = parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+    return parts.scheme in ("ws", "wss") and bool(parts.hostname) and has_port and parts.path.endswith(m.PATH)
 
 
 class Feed:
@@ -119,6 +130,10 @@ class DispatchClient:
         version: its version.
         ssl: for `wss`.
         retry_s: pause before coming back; doubled at each failure up to `retry_max_s`.
+        on_connection: told True at each welcome, and False where a connection is gone or does not come about.
+
+    Raises:
+        ValueError: the url is none of these.
     """
 
     def __init__(
@@ -131,7 +146,10 @@ class DispatchClient:
         ssl: tls.SSLContext | None = None,
         retry_s: float = 0.2,
         retry_max_s: float = 10.0,
+        on_connection: Callable[[bool], None] | None = None,
     ) -> None:
+        if not is_url(url):
+            raise ValueError(f"{url!r} is not ws://HOST:PORT{m.PATH} or wss://HOST:PORT{m.PATH}")
         self.welcome: m.Welcome | None = None
         self.errors: list[m.Error] = []
         """Errors about neither a subscription nor a command of this client, the last hundred."""
@@ -141,6 +159,9 @@ class DispatchClient:
         self._ssl = ssl
         self._retry_s = retry_s
         self._retry_max_s = retry_max_s
+        self._on_connection = on_connection
+        self._is_up: bool | None = None
+        """What `on_connection` was told last."""
         self._transport: WSTransport | None = None
         self._feeds: dict[str, Feed] = {}
         self._asked: dict[str, tuple[AnyCommand, asyncio.Future[m.Answer]]] = {}
@@ -283,6 +304,7 @@ class DispatchClient:
             self._send(m.AskContext(incident=incident))
         self._beat(welcome.limits.idle_timeout_s / 3.0)
         self._welcomed.set()
+        self._tell(is_up=True)
 
     def _found(self, answer: m.ContextAnswer) -> None:
         waiting = self._looked.get(answer.incident)
@@ -332,7 +354,14 @@ class DispatchClient:
         self.welcome = self._transport = None
         if self._beating is not None:
             self._beating.cancel()
+        if self._fatal is None:
+            self._tell(is_up=False)
         return greeted
+
+    def _tell(self, *, is_up: bool) -> None:
+        if self._on_connection is not None and is_up is not self._is_up:
+            self._is_up = is_up
+            self._on_connection(is_up)
 
     def _beat(self, period_s: float) -> None:
         self._send(m.Heartbeat())

@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from core.events import AnyEvent, Call, CrewStatus, Fix, PlateRead
 from protocols.ingest.client import IngestClient
 from storage.session import connect
-from tests.end_to_end.service import SOURCE_TOKEN, Service, until
+from tests.end_to_end.service import SOURCE_TOKEN, Service, free_ports, until
 
 pytestmark = pytest.mark.end_to_end
 
@@ -161,3 +161,45 @@ def test_promtool_finds_nothing_wrong_with_what_a_run_exposes(tmp_path: Path, da
     page = asyncio.run(main())
     done = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_ready_file_names_health_when_the_address_comes_late(tmp_path: Path, database: str) -> None:
+    """On one machine with one configuration, a process may become active while the one that stands by has health's address."""
+    address = ("127.0.0.1", free_ports(1)[0])
+
+    def told() -> dict[str, object]:
+        ready: dict[str, object] = json.loads((tmp_path / "serve.json").read_text())
+        return ready
+
+    async def main() -> None:
+        with Service(tmp_path, database, settings={"listen.health": f"127.0.0.1:{address[1]}"}) as service:
+            first = service.start()
+            assert await service.ready() == first.pid
+            second = service.start()
+            await until(said(address, "/readyz", []), "the first process does not tell of its health")
+
+            async def stands_by() -> bool:
+                return '"event": "standby"' in service.log.read_text()
+
+            await until(stands_by, "the second process does not stand by")
+            connection = await connect(database, "test")
+            assert await connection.fetchval(LOCK)
+            await connection.close()
+
+            async def second_listens() -> bool:
+                return service.active_pid() == second.pid
+
+            await until(second_listens, "the second process does not take over")
+            assert "health" not in told()
+            assert await service.stop(first) == 0
+
+            async def named() -> bool:
+                return told().get("health") == list(address)
+
+            await until(named, "the ready file never names health")
+            assert told()["pid"] == second.pid
+            assert (await ask(address, "/readyz")).status == 200
+            assert await service.stop(second) == 0
+            assert not (tmp_path / "serve.json").exists()
+
+    asyncio.run(main())

@@ -4,14 +4,23 @@ the run has left, and each is found. Real processes, sockets and PostgreSQL."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import csv
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import asyncpg
 import msgspec
 import pytest
 
-from loadtest.load import Target, own_target, play
+from loadtest.load import HOST, PROJECT, Target, main, own_target, play
 from loadtest.locust_users.account import ClientLedger, SourceLedger, WorkerLedger
 from loadtest.locust_users.plan import PLANS
 from loadtest.locust_users.setting import CitySize, Setting
@@ -91,7 +100,10 @@ def test_a_run_over_two_workers_is_proved_and_planted_faults_are_found(
         assert faults_of(capsys, folder, target.dsn) == []
         books = open_books(folder)
         everybody_took_part_and_came_back(books)
-        assert (folder / "locust_stats.csv").read_text().count("TCP,plate") == 1
+        rows = list(csv.DictReader((folder / "locust_stats.csv").read_text().splitlines()))
+        assert [row["Name"] for row in rows].count("plate") == 1
+        # Nothing is answered before it is due, and so nothing was sent before.
+        assert [row["Name"] for row in rows if float(row["Min Response Time"]) < 0] == []
         assert "Nothing was lost" in (folder / "report.html").read_text(encoding="utf-8")
 
         # A lost acknowledgement.
@@ -150,3 +162,106 @@ def incident_of_a_call(dsn: str, client: ClientLedger) -> int:
         return int(number)
 
     return asyncio.run(find())
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A folder whose path leaves room for PostgreSQL's socket, and which PostgreSQL's own user can get through."""
+    with tempfile.TemporaryDirectory(prefix="jedel-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def free_port() -> int:
+    with socket.create_server((HOST, 0)) as one:
+        port: int = one.getsockname()[1]
+        return port
+
+
+@pytest.mark.parametrize("to", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_a_run_that_is_told_to_end_leaves_nobody_behind(to: signal.Signals, tmp_path: Path, short_folder: Path) -> None:
+    port = free_port()
+    folder = short_folder
+    started = subprocess.Popen(
+        [sys.executable, "-m", "loadtest.load", "--web-port", str(port), "--folder", str(tmp_path / "run")],
+        cwd=PROJECT,
+        env={**os.environ, "TMPDIR": str(folder)},
+        stderr=subprocess.PIPE,
+        text=True,
+        # As a terminal has it: ^C goes to everybody of the group, and SIGTERM to one.
+        process_group=0,
+    )
+    assert started.stderr is not None
+    with started:
+        said = [started.stderr.readline(), started.stderr.readline()]
+        assert f"http://{HOST}:{port} and press Start" in said[1], said
+        while not answers(port):
+            assert started.poll() is None, started.stderr.read()
+        services = list(folder.glob("jedel-load-*/data/serve.json"))
+        pids = [json.loads(path.read_bytes())["pid"] for path in services]
+        pids += [int(path.read_text().splitlines()[0]) for path in folder.glob("jedel-load-*/data/*/postmaster.pid")]
+        assert len(pids) == 2
+        if to is signal.SIGTERM:
+            started.send_signal(to)
+        else:
+            os.killpg(started.pid, to)
+        rest = started.stderr.read()
+        assert started.wait() == 2
+    assert rest.splitlines()[-1].endswith("no run has ended here")
+    assert not answers(port)
+    assert list(folder.iterdir()) == []
+    # A PostgreSQL has stopped when it has taken away its file, which is a moment before its process ends.
+    give_up_s = time.monotonic() + 30.0
+    while left := [pid for pid in pids if is_running(pid)]:
+        assert time.monotonic() < give_up_s, left
+        time.sleep(0.02)  # another process sets no event of ours
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process is there that has not ended; whoever has to wait for one that has may take his time."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as trial:
+        return trial.connect_ex((HOST, port)) == 0
+
+
+def test_a_port_that_is_taken_is_told_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server((HOST, 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setattr(sys, "argv", ["load", "--web-port", str(port), "--folder", str(tmp_path / "run")])
+        assert main() == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"load: {HOST}:{port}, for locust's page: Address already in use; name another one by --web-port")
+    assert said.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("dsn", "flags", "missing"),
+    [
+        ("", (), "--dsn, --source-token, --client-token"),
+        ("postgresql://there", (), "--source-token, --client-token"),
+        ("", ("--dsn", "postgresql://there", "--source-token", "s"), "--client-token"),
+    ],
+)
+def test_what_a_running_service_lacks_is_named(
+    dsn: str,
+    flags: tuple[str, ...],
+    missing: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = tmp_path / "serve.json"
+    nowhere = [HOST, 1]
+    file.write_text(json.dumps({"pid": 1, "dsn": dsn, "ingest_tcp": nowhere, "ingest_ws": nowhere, "dispatch": nowhere}))
+    monkeypatch.setattr(sys, "argv", ["load", "--serve-json", str(file), *flags])
+    assert main() == 2
+    assert capsys.readouterr().err == f"load: a running service needs {missing} too\n"

@@ -13,7 +13,7 @@ from ops.cli import app, main
 
 USAGE_ERRORS = [
     (["bogus"], 'Unknown command "bogus"'),
-    (["config", "check"], "FILE requires an argument"),
+    (["config", "check"], "FILE is missing: jedel config check --help"),
     (["config", "show", "--bogus"], "Unknown option"),
     (["config", "show", "--set", "terms.accept_s"], "--set terms.accept_s: must be SECTION.KEY=VALUE"),
     (["config", "show", "--set", "terms.accept_s=-1"], "--set terms.accept_s = '-1': must be a number from 0 to 3600"),

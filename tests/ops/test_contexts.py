@@ -22,7 +22,7 @@ from core.events import Call, Fix
 from core.instant import Micros
 from ops.config import ClientEntry, Config, Database, Listen, SourceEntry
 from ops.contexts import FRESH_US, Contexts
-from ops.life import READY_FILE
+from ops.ready_file import READY_FILE
 from ops.serve import Service
 from protocols.dispatch.client import DispatchClient, DispatchError
 from protocols.dispatch.message import ContextReason

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -41,6 +42,18 @@ async def _lead(folder: Path) -> None:
 
         fires = await said("ops/examples/dispatch_client.py", dispatch, "out")
         assert "lead noted: Seen." in fires
+
+
+def test_source_whose_url_is_none_is_told_so_in_one_line() -> None:
+    done = subprocess.run(
+        [sys.executable, "ops/examples/source_client.py", "127.0.0.1:7112"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    allowed = "tcp://host:port, tls://host:port, ws://host:port or wss://host:port"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"URL: '127.0.0.1:7112' is not {allowed}\n")
 
 
 async def said(*arguments: str) -> str:

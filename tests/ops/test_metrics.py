@@ -1,4 +1,4 @@
-"""The catalogue: names as Prometheus wants them, and nothing that the README leaves out."""
+"""The catalogue: names as Prometheus wants them, and nothing that the page of metrics leaves out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from ops.metrics import CATALOGUE, Family, Kind
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "ops" / "METRICS.md"
 NAME = re.compile(r"^jedel_[a-z]+(_[a-z]+)*$")
 OTHER_UNITS = {"ms", "us", "milliseconds", "minutes", "hours", "kilobytes", "percent"}
 """What a base unit takes the place of."""
@@ -32,11 +32,11 @@ def test_names_are_unique_and_many() -> None:
 
 
 def row_of(family: Family) -> str:
-    """A family's line in the README."""
+    """A family's line in the page of metrics."""
     labels = "".join(f" `{label}`" for label in family.labels)
     return f"| `{family.name}`{labels} | {family.kind.value} | {family.help} |"
 
 
-def test_readme_says_what_each_family_means() -> None:
-    table = [line for line in README.read_text(encoding="utf-8").splitlines() if line.startswith("| `jedel_")]
+def test_page_says_what_each_family_means() -> None:
+    table = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| `jedel_")]
     assert table == [row_of(family) for family in CATALOGUE]

@@ -124,7 +124,7 @@ def test_territory_import_decides_on_the_territories(database: str, tmp_path: Pa
     file = tmp_path / "city.geojson"
     file.write_text(boundaries(id="kz/almaty", name="Алматы"), encoding="utf-8")
     assert main(["territory", "import", str(file), "--dsn", database]) == 0
-    assert capsys.readouterr().out == "territories: 1: kz/almaty\n"
+    assert capsys.readouterr().out == "territories: 1: kz/almaty\nterritories: known to a service from its next start on\n"
     assert [territory.territory_id for territory in territories(database)] == ["kz/almaty"]
 
     file.write_text(boundaries(id="kz/astana"), encoding="utf-8")

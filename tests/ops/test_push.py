@@ -9,6 +9,7 @@ import pytest
 
 from core.instant import Micros
 from ops.push import LINE_MAX_BYTES, Pushed, PushError, completed, push
+from ops.push_wire import FRAME_BYTES, connector
 from tests.protocols.small_centre import NOW_US, TOKEN, SmallCentre
 
 AT = "2026-05-09T10:30:00+00:00"
@@ -35,18 +36,19 @@ def test_line_gets_what_it_lacks_and_nothing_else(line: bytes, sent: bytes, seq:
 
 
 def pushed(
-    file: Path, *, token: str = TOKEN, high_water: dict[str, int] | None = None
+    file: Path, *, token: str = TOKEN, high_water: dict[str, int] | None = None, way: str = "tcp"
 ) -> tuple[Pushed, list[str], SmallCentre]:
     """What came of a file, the lines told, and the centre that took it."""
     told: list[str] = []
 
     async def run() -> tuple[Pushed, SmallCentre]:
         centre = SmallCentre(high_water=high_water)
-        host, port = await centre.hub.start_tcp("127.0.0.1", 0)
+        start = centre.hub.start_tcp if way == "tcp" else centre.hub.start_ws
+        host, port = await start("127.0.0.1", 0)
         try:
             with file.open("rb") as opened:
                 result = await push(
-                    f"tcp://{host}:{port}", "panel", token, opened, now_us=lambda: Micros(NOW_US), tell=told.append
+                    connector(f"{way}://{host}:{port}"), "panel", token, opened, now_us=lambda: Micros(NOW_US), tell=told.append
                 )
         finally:
             centre.hub.close()
@@ -56,10 +58,11 @@ def pushed(
     return result, told, centre
 
 
-def test_every_line_is_committed_or_told_of(tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", ["tcp", "ws"])
+def test_every_line_is_committed_or_told_of(tmp_path: Path, way: str) -> None:
     file = tmp_path / "events.ndjson"
     file.write_bytes(b"\n".join([PLATE, b'{"kind":"plate","camera":"c7"}', b"no JSON", b"", PLATE]))
-    result, told, centre = pushed(file, high_water={"panel": 4})
+    result, told, centre = pushed(file, high_water={"panel": 4}, way=way)
     assert result == Pushed(sent=4, refused=2, acked_seq=7)
     assert centre.seqs["panel"] == [5, 7]
     assert told[0] == "welcome: panel goes on from seq 5"
@@ -67,10 +70,11 @@ def test_every_line_is_committed_or_told_of(tmp_path: Path) -> None:
     assert told[2].startswith("error: without a seq: malformed $: ")
 
 
-def test_file_longer_than_the_window_goes_whole(tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", ["tcp", "ws"])
+def test_file_longer_than_the_window_goes_whole(tmp_path: Path, way: str) -> None:
     file = tmp_path / "events.ndjson"
     file.write_bytes((PLATE + b"\n") * 40_000)
-    result, _, centre = pushed(file)
+    result, _, centre = pushed(file, way=way)
     assert result == Pushed(sent=40_000, refused=0, acked_seq=40_000)
     assert centre.seqs["panel"] == list(range(1, 40_001))
 
@@ -89,15 +93,16 @@ def test_stream_that_cannot_go_on_tells_why(tmp_path: Path) -> None:
         pushed(file)
 
 
-def test_nothing_is_lost_or_doubled_when_the_centre_dies_and_another_follows(tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", ["tcp", "ws"])
+def test_nothing_is_lost_or_doubled_when_the_centre_dies_and_another_follows(tmp_path: Path, way: str) -> None:
     file = tmp_path / "events.ndjson"
     file.write_bytes(b"".join(PLATE + b"\n" if number % 50 else b"no JSON\n" for number in range(20_000)))
     told: list[str] = []
 
     async def run() -> tuple[Pushed, list[int]]:
         first = SmallCentre()
-        host, port = await first.hub.start_tcp("127.0.0.1", 0)
-        address = f"tcp://{host}:{port}"
+        host, port = await (first.hub.start_tcp if way == "tcp" else first.hub.start_ws)("127.0.0.1", 0)
+        connect = connector(f"{way}://{host}:{port}")
         second: list[SmallCentre] = []
 
         def tell(line: str) -> None:
@@ -107,11 +112,12 @@ def test_nothing_is_lost_or_doubled_when_the_centre_dies_and_another_follows(tmp
                 first.paused = True
                 first.hub.close()
                 second.append(SmallCentre(high_water=dict(first.high_water)))
-                starting.append(asyncio.create_task(second[0].hub.start_tcp(host, port)))
+                start = second[0].hub.start_tcp if way == "tcp" else second[0].hub.start_ws
+                starting.append(asyncio.create_task(start(host, port)))
 
         starting: list[asyncio.Task[tuple[str, int]]] = []
         with file.open("rb") as opened:
-            result = await push(address, "panel", TOKEN, opened, now_us=lambda: Micros(NOW_US), tell=tell)
+            result = await push(connect, "panel", TOKEN, opened, now_us=lambda: Micros(NOW_US), tell=tell)
         second[0].hub.close()
         return result, first.seqs.get("panel", []) + second[0].seqs["panel"]
 
@@ -128,9 +134,35 @@ def test_endless_line_is_not_read_into_memory(tmp_path: Path) -> None:
         pushed(file)
 
 
-@pytest.mark.parametrize("url", ["ws://127.0.0.1:1", "tcp://127.0.0.1", "127.0.0.1:7111"])
-def test_url_is_refused_when_it_is_none_of_ours(url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "url",
+    [
+        "tcp://127.0.0.1",
+        "127.0.0.1:7111",
+        "http://127.0.0.1:7112",
+        "tcp://127.0.0.1:port",
+        "tcp://127.0.0.1:7111/ingest/v1",
+        "ws://127.0.0.1:7113/dispatch/v1",
+    ],
+)
+def test_url_is_refused_when_it_is_none_of_ours(url: str) -> None:
+    with pytest.raises(ValueError, match=r"is not tcp://HOST:PORT, tls://HOST:PORT, ws://HOST:PORT or wss://HOST:PORT$"):
+        connector(url)
+
+
+@pytest.mark.parametrize("way", ["tcp", "ws"])
+def test_line_longer_than_a_frame_arrives_whole(tmp_path: Path, way: str) -> None:
     file = tmp_path / "events.ndjson"
-    file.write_bytes(PLATE)
-    with file.open("rb") as opened, pytest.raises(ValueError, match=r"is not tcp://HOST:PORT or tls://HOST:PORT"):
-        asyncio.run(push(url, "panel", TOKEN, opened, now_us=lambda: Micros(NOW_US), tell=print))
+    file.write_bytes(PLATE[:-1] + b',"model":"' + b"x" * FRAME_BYTES + b'"}\n' + PLATE)
+    result, told, centre = pushed(file, way=way)
+    assert result == Pushed(sent=2, refused=0, acked_seq=2)
+    assert told == ["welcome: panel goes on from seq 1"]
+    assert centre.seqs["panel"] == [1, 2]
+
+
+def test_centre_that_is_not_there_is_told_of() -> None:
+    async def run() -> None:
+        with pytest.raises(OSError, match=r"127\.0\.0\.1"):
+            await connector("ws://127.0.0.1:1")()
+
+    asyncio.run(run())

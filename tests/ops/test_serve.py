@@ -12,7 +12,7 @@ import uvloop
 from core.bridge import host, on_host
 from core.engine import Engine
 from ops.config import Config, Database, Listen
-from ops.life import READY_FILE
+from ops.ready_file import READY_FILE
 from ops.serve import Service
 
 LIVES = 3

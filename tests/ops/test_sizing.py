@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ops.cli import main
+from ops.commands.sizing import written
 from ops.sizing import ASSUMED, LOAD_MAX, City, Coefficients, Cost, Figure, coefficients_of, size
 
 NOTHING = Cost(*(Figure(0.0) for _ in Cost.__struct_fields__))
@@ -49,6 +50,7 @@ def test_clients_cost_what_they_watch() -> None:
     watched = size(city(calls_a_day=86_400, clients=80, shown_share=0.125), CALLS_ALONE)
     # Ten calls a second, 5 us each, to ten clients' worth of watching.
     assert watched.deciding.value - quiet.deciding.value == pytest.approx(10 * 5e-6 * 10)
+    assert (quiet.showing.value, watched.showing.value) == pytest.approx((0.0, 10 * 5e-6 * 10))
 
 
 def test_the_mean_day_decides_the_disk_and_calls_are_kept_longer_than_events() -> None:
@@ -123,6 +125,23 @@ def test_a_file_without_coefficients_is_refused_by_name(tmp_path: Path) -> None:
         coefficients_of(file)
 
 
+@pytest.mark.parametrize(
+    ("value", "error", "said"),
+    [
+        (0.53, 0.04, "0.53 ± 0.04"),
+        (12.5, 1.04, "12.5 ± 1.0"),
+        (1_234.0, 56.7, "1,234 ± 57"),
+        # An error that is not seen is none, and a value below its error is no value.
+        (199.0, 0.4, "199"),
+        (0.22, 0.001, "0.22"),
+        (0.0074, 0.0097, "at most 0.0171"),
+        (0.0, 0.0, "0"),
+    ],
+)
+def test_figure_is_written_with_the_digits_that_mean_something(value: float, error: float, said: str) -> None:
+    assert written(Figure(value * 2.0, error * 2.0), 2.0) == said
+
+
 def test_size_says_what_a_city_needs(capsys: pytest.CaptureFixture[str]) -> None:
     flags = ["--calls-a-day", "2500", "--cameras", "53000", "--crews", "600", "--clients", "200"]
     assert main(["size", *flags]) == 0
@@ -132,6 +151,8 @@ def test_size_says_what_a_city_needs(capsys: pytest.CaptureFixture[str]) -> None
     assert "centres of the vertical" in capsys.readouterr().out
     assert main(["size", *flags, "--speed", "0"]) == 2
     assert "speed: 0.0 must be above 0" in capsys.readouterr().err
+    assert main(["size", *flags[2:]]) == 2
+    assert capsys.readouterr().err == "jedel: --calls-a-day is missing: jedel size --help says what it is\n"
     assert main(["size", *flags, "--json"]) == 0
     told = msgspec.json.decode(capsys.readouterr().out)
     assert told["city"]["cameras"] == 53_000 and told["need"]["centres"] == 1

@@ -10,6 +10,7 @@ import pytest
 
 from loadtest.city import City
 from ops.cli import main
+from ops.commands.trying import connection_told
 from tests.loadtest.memory_centre import MemoryCentre
 
 EXAMPLES = Path(__file__).parents[2] / "ops" / "examples"
@@ -36,6 +37,8 @@ def test_pushed_call_becomes_an_incident_whose_crew_accepts(tmp_path: Path, caps
         assert await jedel("order", "accept", "incident=1", "crew=F-9", *client) == 1
         place = '{"latitude_deg":43.24,"longitude_deg":76.94}'
         assert await jedel("order", "create_incident", f"place={place}", "priority=3", "category=medical", *client) == 0
+        ground = ("mode=heightened", "ground=order 12")
+        assert await jedel("order", "set_mode", *ground, *client) == 0
         assert await jedel("watch", "--lines", "8", *client) == 0
         assert await jedel("watch", "--lines", "1", "--json", *client) == 0
 
@@ -51,11 +54,12 @@ def test_pushed_call_becomes_an_incident_whose_crew_accepts(tmp_path: Path, caps
     ]
     assert said[6].startswith("not done: incident 1 unknown_crew: ")
     assert said[7] == "done: incident 3"
-    watched = said[8:16]
+    assert said[8] == "done: set_mode"
+    watched = said[9:17]
     assert sum(line.startswith("crew ") for line in watched) == 5
     assert any(line.startswith("incident 1 ") and "F-1 accepted" in line for line in watched)
     assert any(line.startswith("incident 2 v2 assigned: assault") for line in watched)
-    assert said[16].startswith('{"crew_id":')
+    assert said[17].startswith('{"crew_id":')
 
 
 def test_refused_client_is_one_readable_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -82,3 +86,26 @@ def test_refused_client_is_one_readable_line(tmp_path: Path, capsys: pytest.Capt
 def test_wrong_command_is_refused_before_it_is_given(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["order", *words, "--token", "any"]) == 2
     assert capsys.readouterr().err.strip() == said
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["push", "ops/examples/calls.ndjson"], "is not tcp://HOST:PORT, tls://HOST:PORT, ws://HOST:PORT or wss://HOST:PORT"),
+        (["watch"], "is not ws://HOST:PORT/dispatch/v1 or wss://HOST:PORT/dispatch/v1"),
+        (["order", "accept", "incident=1", "crew=F-1"], "is not ws://HOST:PORT/dispatch/v1 or wss://HOST:PORT/dispatch/v1"),
+    ],
+)
+@pytest.mark.parametrize("url", ["127.0.0.1:7113", "http://127.0.0.1:7113/dispatch/v1", "ws://127.0.0.1:no/dispatch/v1"])
+def test_url_of_another_kind_is_one_line_that_names_the_flag(
+    words: list[str], said: str, url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, "--token", "any", "--url", url]) == 2
+    assert capsys.readouterr().err == f"jedel: --url: {url!r} {said}\n"
+
+
+def test_a_centre_that_is_away_is_told_of_once_and_so_is_its_comeback(capsys: pytest.CaptureFixture[str]) -> None:
+    told = connection_told("ws://there")
+    for is_up in (True, False, True):
+        told(is_up)
+    assert capsys.readouterr().err == "no connection to ws://there; trying again\nconnected\n"

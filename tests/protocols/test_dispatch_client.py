@@ -9,7 +9,7 @@ import pytest
 import uvloop
 
 from core.commands import Accept, Close
-from protocols.dispatch.client import DispatchClient, DispatchError
+from protocols.dispatch.client import DispatchClient, DispatchError, is_url
 from protocols.dispatch.message import Answer, ContextReason, Filter
 from tests.protocols.dispatch_world import answer, batch, context, crew, incident, position
 from tests.protocols.test_dispatch_listener import Centre, until
@@ -134,13 +134,17 @@ def test_wrong_token_is_raised_and_not_tried_again() -> None:
 
 
 def test_client_waits_for_a_centre_that_is_not_there_yet() -> None:
+    told: list[bool] = []
+
     async def whole() -> None:
         first = Centre()
         async with first:
             port = first.port
-        client = DispatchClient(f"ws://127.0.0.1:{port}/dispatch/v1", "d", retry_s=0.001, retry_max_s=0.01)
+        client = DispatchClient(
+            f"ws://127.0.0.1:{port}/dispatch/v1", "d", retry_s=0.001, retry_max_s=0.01, on_connection=told.append
+        )
         entering = asyncio.create_task(client.__aenter__())
-        await asyncio.sleep(0)
+        await until(lambda: bool(told))
         second = Centre()
         await second.hub.start("127.0.0.1", port)
         await asyncio.wait_for(entering, 20)
@@ -149,6 +153,39 @@ def test_client_waits_for_a_centre_that_is_not_there_yet() -> None:
         await second.hub.drain()
 
     uvloop.run(whole())
+    # Each once, however often it was tried.
+    assert told == [False, True]
+
+
+def test_connection_that_breaks_is_told_of_once_and_so_is_its_comeback() -> None:
+    told: list[bool] = []
+
+    async def story(centre: Centre) -> None:
+        async with DispatchClient(centre.url, "d", retry_s=0.001, on_connection=told.append) as client:
+            client.cut()
+            await until(lambda: len(told) == 3)
+
+    run(story)
+    assert told == [True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("url", "good"),
+    [
+        ("ws://127.0.0.1:7113/dispatch/v1", True),
+        ("wss://centre.example/jedel/dispatch/v1", True),
+        ("ws://[::1]:7113/dispatch/v1", True),
+        ("tcp://127.0.0.1:7113/dispatch/v1", False),
+        ("ws://127.0.0.1:7113", False),
+        ("ws://127.0.0.1:port/dispatch/v1", False),
+        ("127.0.0.1:7113", False),
+    ],
+)
+def test_url_is_one_of_a_dispatch_client(url: str, good: bool) -> None:
+    assert is_url(url) is good
+    if not good:
+        with pytest.raises(ValueError, match=r"is not ws://HOST:PORT/dispatch/v1 or wss://HOST:PORT/dispatch/v1$"):
+            DispatchClient(url, "d")
 
 
 def test_closing_ends_what_waits() -> None:

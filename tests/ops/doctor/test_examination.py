@@ -133,4 +133,4 @@ def test_table_shows_text_as_it_is() -> None:
     assert "[::1]:7113" in text
     assert "do [this]" in text
     assert text.count("ports") == 1
-    assert "1 faults, 0 warnings, 1 ok" in text
+    assert "1 fault, 0 warnings, 1 ok" in text

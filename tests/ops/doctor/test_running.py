@@ -18,7 +18,7 @@ import pytest
 
 from ops.config import Config, Listen
 from ops.doctor import running
-from ops.life import READY_FILE
+from ops.ready_file import READY_FILE
 from storage.lock import LockUser, acquire
 from tests.adapters.sending import closed_port
 from tests.ops.doctor.worlds import has, look, said, world
@@ -37,7 +37,7 @@ def listening() -> Iterator[int]:
 def ready(folder: Path, pid: int, port: int, **more: object) -> None:
     """What a service of the folder would have written."""
     address = ["127.0.0.1", port]
-    body = {"pid": pid, "dsn": "", "ingest_tcp": address, "ingest_ws": address, "dispatch": address, **more}
+    body = {"pid": pid, "ingest_tcp": address, "ingest_ws": address, "dispatch": address, **more}
     (folder / READY_FILE).write_text(json.dumps(body))
 
 
@@ -163,6 +163,34 @@ def test_lock_says_who_is_active_and_whether_somebody_stands_by(database: str) -
         await (await task).release()
 
     asyncio.run(main())
+
+
+def test_service_of_another_centre_is_named_by_both_checks(tmp_path: Path, database: str) -> None:
+    """So that nobody reads of one process that it runs and that it does not."""
+    at = world(Config(listen=FREE), dsn=database, data_dir=tmp_path)
+    name = at.config.centre.name
+    cases: list[tuple[dict[str, object], str]] = [
+        ({"centre": "trial", "dsn": database}, f"process {os.getpid()} of centre 'trial'"),
+        ({"centre": name, "dsn": "postgresql://elsewhere"}, f"process {os.getpid()} on another database"),
+        ({"centre": name, "dsn": database}, ""),
+        ({}, ""),
+    ]
+    with listening() as port:
+        for more, other in cases:
+            ready(tmp_path, os.getpid(), port, **more)
+            service, lock = look(running.check_service, at), look(running.check_lock, at)
+            assert has(service, f"ok: process {os.getpid()} is active and listens")
+            if other:
+                assert has(service, f"warning: {other} is what runs here, and centre {name!r} is", "--config FILE")
+                assert has(
+                    lock, f"warning: no process of centre {name!r} is active in its database, and {other} is", "--config"
+                )
+            else:
+                assert not has(service, "--config FILE")
+                assert has(lock, "warning: no process of this centre is active", "jedel serve")
+    with dead_process() as pid:
+        ready(tmp_path, pid, port, centre="trial")
+        assert has(look(running.check_lock, at), "warning: no process of this centre is active", "jedel serve")
 
 
 def test_lock_names_the_machine_of_the_active_process() -> None:
