@@ -10,7 +10,7 @@ import pytest
 from loadtest.board import Board
 from loadtest.flatness import Verdict
 from loadtest.ledger import Ledger
-from loadtest.soak import Course, Interval, Meter, Played, Sample, draw, judged
+from loadtest.soak import Course, Interval, Meter, Played, Sample, draw, is_carried, judged
 
 
 def course(leak_mb_s: float = 0.0, slower_ms_s: float = 0.0, seconds: int = 1_000) -> Course:
@@ -25,6 +25,7 @@ def course(leak_mb_s: float = 0.0, slower_ms_s: float = 0.0, seconds: int = 1_00
             seen_p99_ms=25.0,
             under_way=7,
             open_incidents=40,
+            queued_incidents=2,
             sent=int(at_s) * 1_000,
         )
         for at_s in times
@@ -34,6 +35,20 @@ def course(leak_mb_s: float = 0.0, slower_ms_s: float = 0.0, seconds: int = 1_00
         for at_s in times
     ]
     return Course(float(seconds), 2.0, 3.0, Played(intervals, 0, seconds * 1_000, seconds * 20), samples)
+
+
+@pytest.mark.parametrize(
+    ("lost", "ack_p99_ms", "queued", "carried"),
+    [(0, 20.0, 2, True), (1, 20.0, 2, False), (0, 501.0, 2, False), (0, 20.0, 11, False)],
+)
+def test_load_is_carried_while_nothing_is_lost_late_or_left_waiting(
+    lost: int, ack_p99_ms: float, queued: int, carried: bool
+) -> None:
+    intervals = [
+        msgspec.structs.replace(one, ack_p99_ms=ack_p99_ms, queued_incidents=queued)
+        for one in course(seconds=20).played.intervals
+    ]
+    assert is_carried(Played(intervals, lost, 20_000, 400)) is carried
 
 
 def test_growth_while_it_warms_up_is_no_leak() -> None:
