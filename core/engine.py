@@ -177,7 +177,10 @@ class Engine:
         for order in batch.refused:
             refuse_order(state, order)
         self._passed(Stage.CORRELATE)
-        relieve(state, assign_crews(state))
+        freed = assign_crews(state)
+        if self._begins(Part.RELIEF):
+            relieve(state, freed)
+        state.doing = None
         self._passed(Stage.ASSIGN)
         patrols: list[PatrolState] = []
         if (self._patrolling is not None or batch.patrols is not None) and self._begins(Part.PATROLS):

@@ -121,7 +121,7 @@ def _is_awaited(incident: Incident, term: Term, unmet: list[str]) -> bool:
         and one.capability == late.capability
         and one.assignment_id >= term.assignment_id
         # A relief is waited for by nobody: the crew that it relieves has its own term.
-        and incident.relieved(one) is None
+        and (one is late or incident.relieved(one) is None)
         for one in incident.assignments
     )
 

@@ -214,7 +214,7 @@ def _reassign(state: CentreState, incident: Incident, command: Reassign, actor: 
         relief = incident.relief_of(leaving)
         if command.to and relief is not None:
             # The dispatcher's own choice relieves it.
-            move(state, incident, relief, AssignmentState.WITHDRAWN, actor, cause, "reassigned")
+            move(state, incident, relief, AssignmentState.WITHDRAWN, actor, cause, "reassigned", leaving.assignment_id)
         # Withdrawn even on scene: a task that counted as cleared would leave no need for the crew that is to follow.
         move(state, incident, leaving, AssignmentState.WITHDRAWN, actor, cause, "reassigned")
     if not command.to:
@@ -340,11 +340,12 @@ def _carry_over(state: CentreState, incident: Incident, assignment: Assignment, 
         # It has an assignment to both: that to the one that goes on stays, and the crew where it is.
         if there.held and not held:
             turn_to(state, state.crews[crew_id], Task(into.incident_id, there.assignment_id), actor, cause)
-        begins = there.state is AssignmentState.OFFERED
+        # What takes over from a crew there is awaited as that one was.
+        begins = there.state is AssignmentState.OFFERED and into.relieved(there) is None
         move(state, incident, assignment, AssignmentState.WITHDRAWN, actor, cause, words)
         if not held and stage in ASSIGNMENT_MOVES[there.state]:
             move(state, into, there, stage, actor, cause)
-            if begins:
+            if begins and there.state in ACTIVE:
                 # It was awaited on scene at the one that ends, and not yet here.
                 state.record(into, TermsCarried(there.assignment_id, carried), actor, cause)
         return

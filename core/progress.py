@@ -156,6 +156,10 @@ def _take_over(state: CentreState, incident: Incident, relief: Assignment) -> No
     relieved = incident.relieved(relief)
     if relieved is None:
         return
+    if relief.held:
+        # It comes after something else: whoever is under way goes on.
+        _withdraw_for(state, incident, relief, relieved, f"crew {relief.crew} is on something else first")
+        return
     if relief.state is not _A.ON_SCENE:
         if _is_nearer_by_now(state, incident, relieved, relief):
             _withdraw_for(state, incident, relief, relieved, f"crew {relieved.crew} is nearer by now")
@@ -167,7 +171,7 @@ def _take_over(state: CentreState, incident: Incident, relief: Assignment) -> No
         own = [
             term for term in incident.terms if term.assignment_id == relief.assignment_id and term.kind is not TermKind.ON_SCENE
         ]
-        if late:
+        if late or relieved.accepted_us is not None:
             terms = tuple(CarriedTerm(term.kind, term.due_us, term.moment, term.until) for term in (*own, *late))
             state.record(incident, TermsCarried(relief.assignment_id, terms), _ENGINE, RELIEF)
     _withdraw_for(state, incident, relieved, relief, f"relieved by crew {relief.crew}")
@@ -186,7 +190,7 @@ def _withdraw_for(state: CentreState, incident: Incident, leaving: Assignment, s
 
 def _is_nearer_by_now(state: CentreState, incident: Incident, relieved: Assignment, relief: Assignment) -> bool:
     """Whether the crew that was to be relieved has come so far that it would be there first, as far as it is heard."""
-    if incident.place is None or state.crews[CrewId(relieved.crew)].is_silent:
+    if relieved.held or incident.place is None or state.crews[CrewId(relieved.crew)].is_silent:
         return False
     left, own = (way_of(state, one.crew, incident.place) for one in (relieved, relief))
     return left is not None and (own is None or left.least_s < own.most_s)

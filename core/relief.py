@@ -10,8 +10,8 @@ Place in the flow: after assign, with the crews that freed in the batch and that
 - The more urgent incident first, then the greater gain; a crew is offered one task.
 - Nobody loses a crew for a promise: the offer is an assignment that names whom it relieves, which goes on until the relief
   accepts (`core.progress`). Declined, expired or withdrawn, the offer has changed nothing, and nobody else is looked for.
-- An incident that crews cannot be found for is left alone, and so are all where they are found for one need after another
-  (`core.quarantine`): the centre does without this before it does without anything else.
+- An incident that crews cannot be found for is left alone (`core.quarantine`), and where the engine fails on this, the centre
+  does without it and without nothing else.
 
 Work is bounded: `RELIEF_CREWS` that freed and the `RELIEF_TASKS` newest tasks under way are compared by straight line,
 `RELIEF_LOOKS` pairs by road.
@@ -60,7 +60,7 @@ def relieve(state: CentreState, freed: list[CrewId]) -> None:
         state: the centre, with everything else of the batch decided.
         freed: crews that became free in this batch, the first to be thought of first.
     """
-    if not state.rules.is_relieving or state.one_by_one or not freed or not state.under_way:
+    if not state.rules.is_relieving or not freed or not state.under_way:
         return
     crews = list(islice((crew for crew_id in freed if _may_go(state, crew := state.crews[crew_id])), RELIEF_CREWS))
     if not crews:
@@ -68,10 +68,8 @@ def relieve(state: CentreState, freed: list[CrewId]) -> None:
     # By number and not as they are remembered: a recovered engine remembers them otherwise, and must decide the same.
     latest = nlargest(RELIEF_TASKS, state.under_way, key=lambda crew_id: state.crews[crew_id].assignment_id or 0)
     tasks = [task for crew_id in latest if (task := _task(state, crew_id)) is not None]
-    state.asking = tuple({task.incident.incident_id: None for task in tasks})
     if tasks:
         _offer(state, crews, tasks)
-    state.asking = ()
 
 
 def _may_go(state: CentreState, crew: Crew) -> bool:

@@ -145,6 +145,8 @@ class Part(Word):
     """Crews are found for an incident. Left out for single incidents only."""
     TOGETHER = "together"
     """Crews are found for all needs of a batch together; without it for one need after another."""
+    RELIEF = "relief"
+    """A crew that frees takes over from one that is still far away."""
     SIGNALS = "signals"
     """Crews that are not heard any more are noticed."""
     ROSTER = "roster"

@@ -55,5 +55,5 @@ def way_of(state: CentreState, crew_id: str, place: Evidence) -> Way | None:
         return None
     apart_m = distance_m(last.latitude_deg, last.longitude_deg, place.latitude_deg, place.longitude_deg)
     # Where days are replayed faster than the clock, crews drive faster as well.
-    age_s = (state.now_us - last.at_us) / SECOND_US * state.rules.terms.pace
+    age_s = max(0, state.now_us - last.at_us) / SECOND_US * state.rules.terms.pace
     return Way(apart_m, travel_s, age_s)

@@ -230,6 +230,7 @@ PARTS: Final = {
     Part.TERMS.value: Phrase("мерзімдерді бақылау", "контроль сроков", "its terms"),
     Part.CREWS.value: Phrase("жасақ іздеу", "подбор нарядов", "finding crews"),
     Part.TOGETHER.value: Phrase("жасақтарды бірге бөлу", "совместное распределение", "sharing crews out together"),
+    Part.RELIEF.value: Phrase("жақынырақ жасақпен ауыстыру", "замена более близким нарядом", "relief by a nearer crew"),
     Part.SIGNALS.value: Phrase("жасақтар байланысын бақылау", "контроль связи нарядов", "watch over crews' signals"),
     Part.ROSTER.value: Phrase("бекеттік ведомость", "постовая ведомость", "the roster"),
     Part.PATROLS.value: Phrase("патруль бақылауы", "контроль патрулей", "watch over patrols"),

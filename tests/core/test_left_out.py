@@ -194,6 +194,7 @@ def failing(owner: object, name: str, when: Callable[..., bool] = lambda *_: Tru
         (Patrolling, "look", Part.PATROLS),
         (Patrols, "next_due_us", Part.PATROLS),
         (Patrols, "changes", Part.PATROLS),
+        (engine_module, "relieve", Part.RELIEF),
     ],
     ids=lambda value: getattr(value, "value", getattr(value, "__name__", value)),
 )

@@ -16,12 +16,13 @@ from core.events import CrewStatus, Fix, Position
 from core.incident import encode_incident, fold
 from core.instant import SECOND_US
 from core.limits import RELIEF_LOOKS, RELIEF_MIN_S
+from core.scenario import Step
 from core.signal import SignalRules
 from core.terms import TermLengths
 from core.vocabulary import AssignmentState, AssignReason, CrewState, IncidentId, TermKind
 from tests.core.test_assign import Uphill
 from tests.core.town import ACCEPT_S, DONE, EASTERN, ELSEWHERE, ON_SCENE_S, QUIET, SPOT, Town
-from tests.simulation.places import EAST, LONG, RULES, SPOTS, WEST, scenarios
+from tests.simulation.places import EAST, LONG, PLAIN, RULES, SPOTS, WEST, scenarios
 
 A, S = AssignmentState, CrewState
 FAR, NEAR = "P-1", "P-2"
@@ -107,6 +108,8 @@ class Case(NamedTuple):
 
 STILL_FAR: Final = Fix(43.2085, 76.817, 10.0)
 """Nearer than `ELSEWHERE` by a hundred seconds and more, from `SPOT`, and not by what is asked for."""
+BESIDE: Final = Fix(43.2010, 76.8010, 5.0)
+"""Beside `SPOT`."""
 BARELY: Final = Fix(43.2139, 76.8277, 5.0)
 """Nearer than `ELSEWHERE` by 135 seconds."""
 
@@ -540,3 +543,82 @@ def test_relief_when_many_could_be_relieved_asks_the_roads_for_a_few() -> None:
     town.crew("N-1", "patrol", fix=SPOT)
     assert town.states()["N-1"] is S.FREE
     assert roads.asked == 2 * RELIEF_LOOKS
+
+
+def test_relief_when_it_comes_after_something_else_takes_nobody_off_the_call() -> None:
+    town, incident = far_town()
+    town.status(FAR, "en_route")
+    town.status(NEAR, "free")
+    reassign(to=NEAR)(town, town.call("burglar", fix=EASTERN))
+    town.status(NEAR, "accepted", incident=incident)
+    assert told(town, incident) == {FAR: A.EN_ROUTE, NEAR: A.WITHDRAWN}
+    check_whole(town)
+
+
+def test_relieved_when_it_has_turned_to_something_else_is_not_nearer_wherever_it_passes() -> None:
+    town, incident = far_town()
+    town.status(FAR, "en_route")
+    town.status(NEAR, "free", fix=STILL_FAR)
+    reassign(to=FAR)(town, town.call("burglar", fix=EASTERN))
+    at(FAR, BESIDE)(town, incident)
+    town.status(NEAR, "accepted")
+    assert told(town, incident) == {FAR: A.WITHDRAWN, NEAR: A.ACCEPTED}
+    check_whole(town)
+
+
+def test_relief_when_somebody_is_told_before_it_expires_expires_all_the_same() -> None:
+    steps = Step(after_s=0, do="tell", to="shift_lead"), Step(after_s=30, do="next_crew")
+    telling = msgspec.structs.replace(PLAIN, version=7, accept=msgspec.structs.replace(PLAIN.accept, steps=steps))
+    town, incident = far_town(scenarios=scenarios(telling))
+    town.status(FAR, "accepted")
+    town.status(NEAR, "free")
+    town.wait(ACCEPT_S + 1)
+    town.status(FAR, "en_route")  # whatever happens meanwhile
+    town.wait(60)
+    assert told(town, incident) == {FAR: A.EN_ROUTE, NEAR: A.EXPIRED}
+    check_whole(town)
+
+
+@pytest.mark.parametrize(("nearer", "stays", "leaves"), [(BESIDE, FAR, NEAR), (ELSEWHERE, NEAR, FAR)])
+def test_terms_when_a_merger_brings_the_relief_are_those_of_who_was_sent_first(nearer: Fix, stays: str, leaves: str) -> None:
+    """The relief has taken another incident, which turns out to be this one: there it is under way already."""
+    town, incident = far_town()
+    town.status(FAR, "en_route")
+    town.wait(20)
+    at(FAR, ELSEWHERE)(town, incident)
+    town.status(NEAR, "free", fix=STILL_FAR)
+    other = town.call("burglar", fix=Fix(EASTERN.latitude_deg, EASTERN.longitude_deg, 500.0))
+    reassign(to=NEAR)(town, other)
+    town.status(NEAR, "accepted", incident=other)
+    at(FAR, nearer)(town, incident)
+    assert town.order(Merge(command_id="m", incident=other, into=incident)) == DONE
+    assert told(town, incident)[leaves] is A.WITHDRAWN
+    left = [term.assignment_id for term in town.incident(incident).terms if term.assignment_id is not None]
+    serving = next(one for one in town.incident(incident).assignments if one.crew == stays)
+    assert set(left) == {serving.assignment_id}, "no term of a crew that does not come"
+    assert terms(town, incident, stays, TermKind.ON_SCENE) == [(ON_SCENE_S - 20, 0)], "for the caller nothing begins anew"
+    check_whole(town)
+
+
+def test_terms_when_the_chain_of_the_relieved_has_run_out_do_not_begin_anew() -> None:
+    town, incident = far_town()
+    town.status(FAR, "en_route")
+    for _ in range(60):
+        town.wait(5)
+    assert terms(town, incident, FAR, TermKind.ON_SCENE) == []
+    at(FAR, ELSEWHERE)(town, incident)
+    town.crew("P-3", "patrol", fix=SPOT)
+    town.status("P-3", "accepted")
+    assert told(town, incident)["P-3"] is A.ACCEPTED
+    assert terms(town, incident, "P-3", TermKind.ON_SCENE) == []
+
+
+def test_relief_when_a_dispatcher_names_another_crew_has_not_refused() -> None:
+    town, incident = far_town()
+    town.status(FAR, "en_route")
+    town.status(NEAR, "free")
+    town.crew("P-3", "patrol", fix=EASTERN)
+    town.crew("P-4", "patrol", fix=EASTERN)
+    reassign(FAR, "P-3")(town, incident)
+    town.status("P-3", "declined")
+    assert town.incident(incident).assignments[-1].crew == NEAR

@@ -42,6 +42,8 @@ ONLY_IN_A_FAULT = {"Commits"}
 """Panels with a query that only stands for nothing having happened while nothing is wrong."""
 ONLY_WITH_TLS = "Certificate expires in"
 MAY_BE_BLANK = ONLY_IN_A_FAULT | {ONLY_WITH_TLS}
+UNTIL_MEASURED = {"Within the field's targets, 1 h"}
+"""Panels that say nothing before anything was measured: a share of no calls is neither good nor bad."""
 
 
 async def sees(watched: Watched, alert: str, shorter: Mapping[str, str] | None = None) -> None:
@@ -112,7 +114,7 @@ def test_no_panel_is_blank_before_or_after_a_day_s_work(tmp_path: Path, database
     async def main() -> None:
         async with watched_centre(tmp_path, database, Receiver()) as watched:
             prometheus = watched.prometheus
-            assert await blank(prometheus, bool) == []
+            assert [one for one in await blank(prometheus, bool) if one[0] not in UNTIL_MEASURED] == []
             for alert in ALERTS:
                 if alert.alert not in TIMING:
                     assert await prometheus.ask(alert.expr) == [], alert.alert

@@ -254,5 +254,6 @@ BROKEN: Final[dict[Part, Callable[[], AbstractContextManager[None]]]] = {
     Part.SIGNALS: partial(replaced, core.engine, "note_silence", _fail),
     Part.ROSTER: partial(replaced, DutyWatch, "look", _fail),
     Part.PATROLS: partial(replaced, Patrols, "fire_due", _fail),
+    Part.RELIEF: partial(replaced, core.engine, "relieve", _fail),
 }
 """Faults in what time does, in every life: the centre does without the part, and everything else holds."""

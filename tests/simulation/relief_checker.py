@@ -107,6 +107,8 @@ class ReliefChecker:
         staying = _named(incident, fact.served_by)
         if fact.to is not _A.WITHDRAWN or staying.state in REFUSED:
             return f"{leaving} leaves it to {staying}"
+        if staying.held and not leaving.held and _taking_over(staying, leaving):
+            return f"crew {leaving.crew} is withdrawn for crew {staying.crew}, which comes after something else"
         if relieved_by(incident, staying) is leaving:
             self.taken_over += 1
             return "" if staying.accepted_us is not None else f"crew {leaving.crew} is withdrawn for a promise"
@@ -129,6 +131,16 @@ class ReliefChecker:
         }
         has = {(term.kind, term.due_us, term.moment, term.until) for term in fact.terms}
         return "" if had == has else f"crew {relief.crew} is awaited by {has}, it should be by {had}"
+
+
+def _taking_over(one: Assignment, other: Assignment) -> bool:
+    """Whether one of the two was sent to relieve the other, and has accepted."""
+    relief, relieved = (one, other) if one.relieves is not None else (other, one)
+    return (
+        relief.accepted_us is not None
+        and relief.relieves is not None
+        and (relief.relieves.assignment_id == relieved.assignment_id)
+    )
 
 
 def relieved_by(incident: Incident, relief: Assignment) -> Assignment | None:
