@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import subprocess
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -36,10 +38,29 @@ class _Answer(msgspec.Struct):
 
 
 class Prometheus:
-    """One that runs."""
+    """One that runs.
 
-    def __init__(self, port: int) -> None:
+    Args:
+        port: where it answers, on this machine.
+        pid: its process.
+        file: its configuration.
+    """
+
+    def __init__(self, port: int, pid: int, file: Path) -> None:
         self._port = port
+        self._pid = pid
+        self._file = file
+
+    async def watch(self, job: str, targets: Sequence[tuple[str, int]]) -> None:
+        """Has it watch these processes as a job of this name, and no others, as an operator does: file and SIGHUP."""
+        write_configuration(self._file, job, targets)
+        os.kill(self._pid, signal.SIGHUP)
+        await self.holds(f'count (up{{job="{job}"}}) == {len(targets)}')
+
+    async def jobs(self) -> set[str]:
+        """Jobs on its page of targets."""
+        body = await asyncio.to_thread(self._get, "/api/v1/targets")
+        return {target["labels"]["job"] for target in msgspec.json.decode(body)["data"]["activeTargets"]}
 
     async def ask(self, expr: str) -> list[Sample]:
         """What an instant query answers now; fails where Prometheus does not understand it."""
@@ -87,12 +108,10 @@ class Prometheus:
 async def prometheus_of(folder: Path, port: int, targets: Sequence[tuple[str, int]]) -> AsyncIterator[Prometheus]:
     """A Prometheus that has scraped all of these processes of the centre `jedel` at least twice."""
     file = folder / "prometheus.yml"
-    job = {"job_name": "jedel", "static_configs": [{"targets": [f"{host}:{at}" for host, at in targets]}]}
-    # JSON is YAML.
-    file.write_bytes(msgspec.json.encode({**CONFIGURATION, "rule_files": [str(RULES)], "scrape_configs": [job]}))
+    write_configuration(file, "jedel", targets)
     process = _start(folder, port, file)
     try:
-        prometheus = Prometheus(port)
+        prometheus = Prometheus(port, process.pid, file)
 
         async def ready() -> bool:
             assert process.poll() is None, (folder / "prometheus.log").read_text()
@@ -106,6 +125,13 @@ async def prometheus_of(folder: Path, port: int, targets: Sequence[tuple[str, in
         await asyncio.to_thread(process.wait)
 
 
+def write_configuration(file: Path, job: str, targets: Sequence[tuple[str, int]]) -> None:
+    """Writes a configuration that watches these processes as one job."""
+    watched = {"job_name": job, "static_configs": [{"targets": [f"{host}:{at}" for host, at in targets]}]}
+    # JSON is YAML.
+    file.write_bytes(msgspec.json.encode({**CONFIGURATION, "rule_files": [str(RULES)], "scrape_configs": [watched]}))
+
+
 def _start(folder: Path, port: int, file: Path) -> subprocess.Popen[bytes]:
     with (folder / "prometheus.log").open("wb") as log:
         return subprocess.Popen(
@@ -114,6 +140,8 @@ def _start(folder: Path, port: int, file: Path) -> subprocess.Popen[bytes]:
                 f"--config.file={file}",
                 f"--storage.tsdb.path={folder / 'tsdb'}",
                 f"--web.listen-address=127.0.0.1:{port}",
+                # How long it believes what it saw last of a job that its file has no more; else five minutes.
+                "--query.lookback-delta=15s",
             ],
             stdout=log,
             stderr=log,

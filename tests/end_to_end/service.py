@@ -114,6 +114,11 @@ class Service:
         alive = any(process.pid == pid and process.poll() is None for process in self._processes)
         return pid if alive else None
 
+    def active_health(self) -> tuple[str, int]:
+        """Where the process that listens tells of its health, as it says itself."""
+        host, port = json.loads(self._ready_file.read_text())["health"]
+        return host, port
+
     def health_addresses(self) -> list[tuple[str, int]]:
         """Where the processes tell of their health, in the order of their starts, as far as they have said so."""
         if not self.log.exists():
@@ -137,10 +142,17 @@ class Service:
 
     async def kill_active(self) -> None:
         """Kills the process that listens with SIGKILL and waits until it is gone."""
-        pid = await self.ready()
-        process = next(process for process in self._processes if process.pid == pid)
+        process = await self._active()
         process.kill()
         await asyncio.to_thread(process.wait)
+
+    async def stop_active(self) -> int:
+        """Asks the process that listens to drain (SIGTERM) and returns its exit status."""
+        return await self.stop(await self._active())
+
+    async def _active(self) -> subprocess.Popen[bytes]:
+        pid = await self.ready()
+        return next(process for process in self._processes if process.pid == pid)
 
     async def stop(self, process: subprocess.Popen[bytes]) -> int:
         """Asks a process to drain (SIGTERM) and returns its exit status."""

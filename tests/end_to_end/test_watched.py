@@ -1,5 +1,5 @@
-"""A real centre watched by a real Prometheus: every panel of the dashboard answers, every alert that can be brought about in
-seconds is brought about, and its expression is seen to come true.
+"""A real centre watched by a real Prometheus: every panel of the dashboard answers, and every alert on what the world does to a
+centre is brought about, and its expression seen to come true. Those on jedel's own faults: `test_watched_within.py`.
 
 Without their `for`: how long an alert waits is held by promtool (`tests/ops/observe/test_rules.py`), on virtual time.
 """
@@ -11,7 +11,7 @@ import json
 import os
 import resource
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from math import isnan
 from pathlib import Path
@@ -30,7 +30,7 @@ from tests.adapters.receiver import Receiver
 from tests.database import CHEAP
 from tests.end_to_end.prometheus import Prometheus, Sample
 from tests.end_to_end.service import DISPATCHER_TOKEN, postmaster_pid, until
-from tests.end_to_end.watched_centre import Watched, call, crew, flood_unread, plates, watched_centre
+from tests.end_to_end.watched_centre import Watched, as_asked, call, crew, flood_unread, plates, sees, watched_centre
 from tests.ops.doctor.pem import certificate
 from tests.ops.observe.rules import ALERTS
 
@@ -44,21 +44,6 @@ ONLY_WITH_TLS = "Certificate expires in"
 MAY_BE_BLANK = ONLY_IN_A_FAULT | {ONLY_WITH_TLS}
 UNTIL_MEASURED = {"Within the field's targets, 1 h"}
 """Panels that say nothing before anything was measured: a share of no calls is neither good nor bad."""
-
-
-async def sees(watched: Watched, alert: str, shorter: Mapping[str, str] | None = None) -> None:
-    """Waits until every expression of an alert is true, with spans and bounds replaced by such as a test has the time for."""
-    for one in (one for one in ALERTS if one.alert == alert):
-        expr = one.expr
-        for long, short in (shorter or {}).items():
-            assert long in expr
-            expr = expr.replace(long, short)
-        await watched.prometheus.holds(expr, f"{alert} never came true: {expr}")
-
-
-def as_asked(expr: str) -> str:
-    """A panel's query as Grafana sends it."""
-    return expr.replace("$__rate_interval", "1m").replace("$job", "jedel")
 
 
 async def blank(prometheus: Prometheus, is_answer: Callable[[list[Sample]], bool]) -> list[tuple[str, str]]:

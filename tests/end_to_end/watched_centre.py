@@ -16,7 +16,8 @@ from core.events import AnyEvent, Call, CrewStatus, Fix, PlateRead
 from protocols.ingest.client import IngestClient
 from tests.adapters.receiver import Receiver
 from tests.end_to_end.prometheus import Prometheus, prometheus_of
-from tests.end_to_end.service import DISPATCHER_TOKEN, SOURCE_TOKEN, Service, free_ports, until
+from tests.end_to_end.service import DISPATCHER_TOKEN, PROGRAM, SOURCE_TOKEN, Service, free_ports, until
+from tests.ops.observe.rules import ALERTS
 
 PEOPLE = """\
 [[people]]
@@ -72,13 +73,13 @@ class Watched:
 
 @asynccontextmanager
 async def watched_centre(
-    folder: Path, dsn: str, receiver: Receiver, settings: Mapping[str, str] | None = None
+    folder: Path, dsn: str, receiver: Receiver, settings: Mapping[str, str] | None = None, program: str = PROGRAM
 ) -> AsyncIterator[Watched]:
     """A centre whose first process is active, whose second one stands by, and whose Prometheus has scraped both."""
+    values = {**SETTINGS, "centre.people": str(folder / "people.toml"), **(settings or {})}
     async with receiver.served():
-        people = folder / "people.toml"
-        people.write_text(PEOPLE.format(url=receiver.url), encoding="utf-8")
-        with Service(folder, dsn, settings={**SETTINGS, "centre.people": str(people), **(settings or {})}) as service:
+        (folder / "people.toml").write_text(PEOPLE.format(url=receiver.url), encoding="utf-8")
+        with Service(folder, dsn, settings=values, program=program) as service:
             service.start()
             await service.ready()
             service.start()
@@ -90,6 +91,32 @@ async def watched_centre(
             async with prometheus_of(folder, free_ports(1)[0], service.health_addresses()) as prometheus:
                 await prometheus.holds('jedel_state{state="standby"} == 1')
                 yield Watched(service, prometheus, receiver, dsn)
+
+
+async def sees(watched: Watched, alert: str, shorter: Mapping[str, str] | None = None) -> None:
+    """Waits until every expression of an alert is true, with spans and bounds replaced by such as a test has the time for."""
+    for expr in expressions(alert, shorter):
+        await watched.prometheus.holds(expr, f"{alert} never came true: {expr}")
+
+
+async def sees_end(watched: Watched, alert: str, shorter: Mapping[str, str] | None = None) -> None:
+    """Waits until no expression of an alert is true."""
+    for expr in expressions(alert, shorter):
+        await watched.prometheus.holds(f"absent({expr})", f"{alert} stayed true: {expr}")
+
+
+def expressions(alert: str, shorter: Mapping[str, str] | None = None) -> list[str]:
+    """What an alert asks, so shortened."""
+    found = [one.expr for one in ALERTS if one.alert == alert]
+    for long, short in (shorter or {}).items():
+        assert all(long in expr for expr in found)
+        found = [expr.replace(long, short) for expr in found]
+    return found
+
+
+def as_asked(expr: str) -> str:
+    """A panel's query as Grafana sends it."""
+    return expr.replace("$__rate_interval", "1m").replace("$job", "jedel")
 
 
 def call(number: int, words: str = "пожар") -> Call:
@@ -105,9 +132,9 @@ def crew(name: str, status: str = "free", incident: int | None = None) -> CrewSt
     return msgspec.convert(event | {"kind": "crew_status"}, CrewStatus)
 
 
-def plates(count: int, age_s: float = 0.0) -> Sequence[PlateRead]:
+def plates(count: int, age_s: float = 0.0, camera: str = "cam-1") -> Sequence[PlateRead]:
     at = datetime.now(UTC) - timedelta(seconds=age_s)
-    return [PlateRead(seq=1, at=at, camera="cam-1", plate="123ABC02") for _ in range(count)]
+    return [PlateRead(seq=1, at=at, camera=camera, plate="123ABC02") for _ in range(count)]
 
 
 async def flood_unread(service: Service) -> None:
