@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from ops.ready_file import READY_FILE, ReadyFile
 
@@ -55,3 +56,55 @@ def test_nothing_is_told_of_a_life_that_has_ended(tmp_path: Path, ready: ReadyFi
     ready.add("health", HEALTH)
     ready.forget()
     assert list((tmp_path / "data").iterdir()) == []
+
+
+def full_disk(data_dir: Path) -> None:
+    """The next draft finds no room."""
+    (data_dir / f"{READY_FILE}.{os.getpid()}").symlink_to("/dev/full")
+
+
+def test_disk_that_is_full_costs_what_came_later_and_no_more(tmp_path: Path, ready: ReadyFile) -> None:
+    ready.write(BOUND)
+    before = read(tmp_path)
+    full_disk(tmp_path / "data")
+    with capture_logs() as logs:
+        ready.add("health", HEALTH)
+    assert [(line["event"], line["log_level"]) for line in logs] == [("the ready file is not written", "warning")]
+    assert "No space left" in logs[0]["reason"]
+    assert read(tmp_path) == before
+    assert [path.name for path in (tmp_path / "data").iterdir()] == [READY_FILE]
+    ready.forget()
+    assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_life_begins_where_there_is_no_place_for_the_file(tmp_path: Path, ready: ReadyFile) -> None:
+    (tmp_path / "data").write_text("no folder")
+    with capture_logs() as logs:
+        ready.write(BOUND)
+        ready.add("health", HEALTH)
+        ready.forget()
+    assert {(line["event"], line["log_level"]) for line in logs} == {
+        ("the ready file is not written", "warning"),
+        ("the ready file cannot be read", "warning"),
+    }
+
+
+def test_file_that_cannot_be_taken_away_stays(tmp_path: Path, ready: ReadyFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    ready.write(BOUND)
+
+    def unlink(path: Path) -> None:
+        raise OSError(30, "Read-only file system", str(path))
+
+    monkeypatch.setattr(Path, "unlink", unlink)
+    with capture_logs() as logs:
+        ready.forget()
+    assert [(line["event"], line["log_level"]) for line in logs] == [("the ready file stays", "warning")]
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"\xff", b"[]", b"7", b"null", b"{}", b'{"pid": null}'])
+def test_file_that_does_not_say_whose_it_is_stays_as_it_is(tmp_path: Path, ready: ReadyFile, text: bytes) -> None:
+    ready.write(BOUND)
+    (tmp_path / "data" / READY_FILE).write_bytes(text)
+    ready.add("health", HEALTH)
+    ready.forget()
+    assert (tmp_path / "data" / READY_FILE).read_bytes() == text
