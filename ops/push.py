@@ -38,6 +38,7 @@ LINE_MAX_BYTES: Final = 16 * 1024 * 1024
 
 KEPT_MAX: Final = 65_536
 RETRY_PAUSES_S: Final = (0.1, 0.2, 0.4, 0.8, 1.6, 3.0, 5.0, 5.0, 5.0, 5.0, 5.0)
+"""Before each further connection; anew from the first one only after a connection by which the centre took something."""
 _PASSING: Final = frozenset(
     {
         GoodbyeReason.DRAINING,
@@ -82,7 +83,8 @@ async def push(
         tell: gets a line for each welcome, each refused event and each break.
 
     Raises:
-        PushError: the centre refuses the source or its stream, or was there and does not come back.
+        PushError: the centre refuses the source or its stream, was there and does not come back, or takes nothing more by
+            however many connections.
         OSError: it cannot be reached.
     """
     return await _Run(source, token, file, now_us, tell).play(connect)
@@ -122,27 +124,34 @@ class _Run:
         self._sent = 0
         self._refused = 0
         self._acked_seq = 0
+        self._pauses = iter(RETRY_PAUSES_S)
+        """Those left until the centre acknowledges something."""
 
     async def play(self, connect: Connect) -> Pushed:
         wire = await connect()
         while True:
+            before_seq = self._acked_seq
             try:
                 await self._converse(wire)
                 return Pushed(self._sent, self._refused, self._acked_seq)
             except (_BrokenError, ConnectionError) as error:
-                self._tell(f"broken: {error or 'connection lost'}; acknowledged up to seq {self._acked_seq}")
+                broken = str(error) or "connection lost"
+                self._tell(f"broken: {broken}; acknowledged up to seq {self._acked_seq}")
             finally:
                 wire.close()
-            wire = await self._again(connect)
+            if self._acked_seq > before_seq:
+                self._pauses = iter(RETRY_PAUSES_S)
+            wire = await self._again(connect, broken)
 
-    async def _again(self, connect: Connect) -> Wire:
-        for pause_s in RETRY_PAUSES_S:
+    async def _again(self, connect: Connect, broken: str) -> Wire:
+        why = f"the centre takes nothing more, connection after connection: {broken}"
+        for pause_s in self._pauses:
             await asyncio.sleep(pause_s)
             try:
                 return await connect()
             except OSError:
-                continue
-        raise PushError(f"the centre is gone; acknowledged up to seq {self._acked_seq}")
+                why = "the centre is gone"
+        raise PushError(f"{why}; acknowledged up to seq {self._acked_seq}")
 
     async def _converse(self, wire: Wire) -> None:
         """One connection; returns when everything is acknowledged."""
@@ -152,6 +161,7 @@ class _Run:
         first = await anext(answers)
         if not isinstance(first, Welcome):
             raise _refusal(first)
+        wire.limit(first.limits.frame_max_bytes)
         self._tell(f"welcome: {self._source} goes on from seq {first.committed_seq + 1}")
         self._next_seq = max(self._next_seq, first.committed_seq + 1)
         self._forget(first.committed_seq)

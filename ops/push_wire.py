@@ -18,7 +18,7 @@ from protocols.ingest.message import WEBSOCKET_PATH
 
 READ_BYTES: Final = 64 * 1024
 FRAME_BYTES: Final = 128 * 1024
-"""Longest WebSocket frame written; a centre takes no longer one than an ingest frame."""
+"""Longest WebSocket frame written; a centre takes no longer one than an ingest frame, and may be set to take less."""
 WAYS: Final = "tcp://HOST:PORT, tls://HOST:PORT, ws://HOST:PORT or wss://HOST:PORT"
 
 
@@ -30,6 +30,9 @@ class Wire(Protocol):
 
     async def write(self, data: bytes) -> None:
         """Sends whole lines, and waits where the centre does not read. Raises `ConnectionError`."""
+
+    def limit(self, frame_max_bytes: int) -> None:
+        """From now on keeps to the centre's longest ingest frame, by its welcome, in what carries the lines."""
 
     def close(self) -> None:
         """Ends the connection."""
@@ -79,6 +82,9 @@ class _TcpWire:
         self._writer.write(data)
         await self._writer.drain()
 
+    def limit(self, frame_max_bytes: int) -> None:
+        """TCP has no frames of its own."""
+
     def close(self) -> None:
         self._writer.close()
 
@@ -86,6 +92,7 @@ class _TcpWire:
 class _WsWire(WSListener):
     def __init__(self) -> None:
         self._transport: WSTransport | None = None
+        self._frame_bytes = FRAME_BYTES
         self._reader = asyncio.StreamReader()
         self._writable = asyncio.Event()
         self._writable.set()
@@ -107,13 +114,16 @@ class _WsWire(WSListener):
 
     async def write(self, data: bytes) -> None:
         kind = WSMsgType.TEXT
-        for start in range(0, len(data), FRAME_BYTES):
+        for start in range(0, len(data), self._frame_bytes):
             if self._transport is None:
                 raise ConnectionResetError("the connection is gone")
-            end = start + FRAME_BYTES
+            end = start + self._frame_bytes
             self._transport.send(kind, data[start:end], fin=end >= len(data))
             kind = WSMsgType.CONTINUATION
         await self._writable.wait()
+
+    def limit(self, frame_max_bytes: int) -> None:
+        self._frame_bytes = min(FRAME_BYTES, frame_max_bytes)
 
     def close(self) -> None:
         if self._transport is not None:

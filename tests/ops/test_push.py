@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from core.instant import Micros
 from ops.push import LINE_MAX_BYTES, Pushed, PushError, completed, push
-from ops.push_wire import FRAME_BYTES, connector
+from ops.push_wire import FRAME_BYTES, Wire, connector
+from protocols.ingest.codec import encode
+from protocols.ingest.message import PROTOCOL, Ack, Framing, Welcome, WelcomeLimits
+from protocols.ingest.state import SessionLimits
 from tests.protocols.small_centre import NOW_US, TOKEN, SmallCentre
 
 AT = "2026-05-09T10:30:00+00:00"
@@ -36,13 +40,18 @@ def test_line_gets_what_it_lacks_and_nothing_else(line: bytes, sent: bytes, seq:
 
 
 def pushed(
-    file: Path, *, token: str = TOKEN, high_water: dict[str, int] | None = None, way: str = "tcp"
+    file: Path,
+    *,
+    token: str = TOKEN,
+    high_water: dict[str, int] | None = None,
+    way: str = "tcp",
+    session_limits: SessionLimits | None = None,
 ) -> tuple[Pushed, list[str], SmallCentre]:
     """What came of a file, the lines told, and the centre that took it."""
     told: list[str] = []
 
     async def run() -> tuple[Pushed, SmallCentre]:
-        centre = SmallCentre(high_water=high_water)
+        centre = SmallCentre(high_water=high_water, session_limits=session_limits)
         start = centre.hub.start_tcp if way == "tcp" else centre.hub.start_ws
         host, port = await start("127.0.0.1", 0)
         try:
@@ -166,3 +175,76 @@ def test_centre_that_is_not_there_is_told_of() -> None:
             await connector("ws://127.0.0.1:1")()
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("way", ["tcp", "ws"])
+@pytest.mark.parametrize("frame_max_bytes", [1024, FRAME_BYTES * 2])
+def test_file_goes_whole_to_a_centre_that_takes_short_frames(tmp_path: Path, way: str, frame_max_bytes: int) -> None:
+    file = tmp_path / "events.ndjson"
+    file.write_bytes((PLATE + b"\n") * 3_000)
+    result, told, _ = pushed(file, way=way, session_limits=SessionLimits(frame_max_bytes=frame_max_bytes))
+    assert result == Pushed(sent=3_000, refused=0, acked_seq=3_000)
+    assert told == ["welcome: panel goes on from seq 1"]
+
+
+class _Closing:
+    """A connection by which a centre says something, and then goes without a word."""
+
+    def __init__(self, committed_seq: int, acked_seq: int) -> None:
+        limits = WelcomeLimits(
+            frame_max_bytes=FRAME_BYTES, window_events=9, window_bytes=9_999, idle_timeout_s=9.0, events_per_s=None
+        )
+        welcome = Welcome(protocol=PROTOCOL, session="s", committed_seq=committed_seq, limits=limits)
+        self._said = [encode(Framing.NDJSON, [welcome, *([Ack(acked_seq)] if acked_seq > committed_seq else [])]), b""]
+
+    async def read(self) -> bytes:
+        return self._said.pop(0)
+
+    async def write(self, data: bytes) -> None:
+        pass
+
+    def limit(self, frame_max_bytes: int) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+CLOSED = "the centre takes nothing more, connection after connection: the centre has closed the connection"
+
+
+@pytest.mark.parametrize(
+    ("acked", "connections", "why"),
+    [
+        # What each connection brings, None where there is none; how many of them are tried, with two pauses.
+        ([0] * 9, 3, f"{CLOSED}; acknowledged up to seq 0"),
+        ([1] * 9, 3, f"{CLOSED}; acknowledged up to seq 1"),
+        ([0, 0, 1, 1, 2, 2, 2, 2, 2], 7, f"{CLOSED}; acknowledged up to seq 2"),
+        ([0, None, None, 0], 3, "the centre is gone; acknowledged up to seq 0"),
+        ([0, None, 0, 0], 3, f"{CLOSED}; acknowledged up to seq 0"),
+        ([0, None, 1, None, None, 1], 5, "the centre is gone; acknowledged up to seq 1"),
+    ],
+)
+def test_centre_that_takes_nothing_more_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, acked: list[int | None], connections: int, why: str
+) -> None:
+    monkeypatch.setattr("ops.push.RETRY_PAUSES_S", (0.0, 0.0))
+    file = tmp_path / "events.ndjson"
+    file.write_bytes((PLATE + b"\n") * 3)
+    tried: list[int | None] = []
+    answers: Iterator[int | None] = iter(acked)
+
+    async def connect() -> Wire:
+        tried.append(next(answers))
+        if tried[-1] is None:
+            raise ConnectionRefusedError
+        known = max((seq for seq in tried[:-1] if seq is not None), default=0)
+        return _Closing(known, tried[-1])
+
+    async def run() -> None:
+        with file.open("rb") as opened:
+            await push(connect, "panel", TOKEN, opened, now_us=lambda: Micros(NOW_US), tell=lambda line: None)
+
+    with pytest.raises(PushError) as told:
+        asyncio.run(run())
+    assert (len(tried), str(told.value)) == (connections, why)
