@@ -3,14 +3,15 @@
 Place in the flow: beside it, for the metrics; a Trio task for as long as the process, and one for as long as a life. Rules:
 - Nothing of it is asked on a call's path or by a scrape: a disk that does not answer keeps a thread of its own waiting and
   nobody else, a database that does not answer costs one connection for a while.
-- What cannot be known is not shown, and why is logged once; nothing that fails here ever ends a life.
+- What cannot be known is not shown, nor what was known of a disk that answers no more, and why is logged once, until there is
+  another reason; nothing that fails here ever ends a life.
 - Of PostgreSQL's own folders only those count that lie on this machine and may be seen.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from enum import Enum
 from pathlib import Path
@@ -27,6 +28,9 @@ from storage.errors import DRIVER_ERRORS, StorageError, translate
 
 LOOK_S: Final = 10.0
 """Between two looks at the disks: a call to the system each, and a flood of events may write a gigabyte in a minute."""
+MISSED_S: Final = 3 * LOOK_S
+"""For how long what was seen last is shown while a look gets no answer: a disk may be slow for a moment, and figures that stand
+still would look alive."""
 ASK_S: Final = 300.0
 """Between two questions to the database: the server looks at every file of it for the answer, and it grows by the hour."""
 ASK_TIMEOUT_S: Final = 30.0
@@ -71,9 +75,24 @@ class Room:
         """Looks at the disks until cancelled."""
         # One thread, however long a disk may keep it.
         limiter = trio.CapacityLimiter(1)
+        await self.follow_disks(
+            lambda: trio.to_thread.run_sync(self.look, data_dir, abandon_on_cancel=True, limiter=limiter),
+        )
+
+    async def follow_disks(self, looked: Callable[[], Awaitable[dict[Folder, Disk]]]) -> None:
+        """As `watch_disks`, of whoever looks."""
         while True:
-            self.disks = await trio.to_thread.run_sync(self.look, data_dir, abandon_on_cancel=True, limiter=limiter)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._miss_disks)
+                self.disks = await looked()
+                nursery.cancel_scope.cancel()
             await trio.sleep(LOOK_S)
+
+    async def _miss_disks(self) -> None:
+        """Shows no disk when a look has had no answer for `MISSED_S`; the look itself cannot be ended."""
+        await trio.sleep(MISSED_S)
+        self.disks = {}
+        _log.warning("a disk does not answer", waited_s=MISSED_S, consequence="the room on the disks is not shown")
 
     async def watch_database(self, dsn: str) -> None:
         """Asks the database until cancelled; from then on nothing is known of it."""
@@ -81,17 +100,23 @@ class Room:
 
     async def follow(self, asked: Callable[[], Coroutine[Any, Any, Space]]) -> None:
         """As `watch_database`, of whoever answers. What is asked may raise `StorageError`."""
+        logged = ""
         try:
             while True:
                 try:
                     self.space = await asked()
+                    logged = ""
                 except StorageError as error:
                     self.space = None
-                    _log.warning("the database's size is not known", reason=error.reason.value, again_s=ASK_S)
-                except Exception:
+                    if logged != error.reason.value:
+                        logged = error.reason.value
+                        _log.warning("the database's size is not known", reason=logged, again_s=ASK_S)
+                except Exception as error:
                     # A figure is missing; nobody's call may wait for another life because of it.
                     self.space = None
-                    _log.exception("the database's size is not known", again_s=ASK_S)
+                    if logged != repr(error):
+                        logged = repr(error)
+                        _log.exception("the database's size is not known", again_s=ASK_S)
                 await trio.sleep(ASK_S)
         finally:
             self.space = None

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from trio.testing import MockClock
 
 from ops.clock import now_us
-from ops.room import ASK_S, Folder, Room, ask, disk_of, is_here
+from ops.room import ASK_S, LOOK_S, MISSED_S, Disk, Folder, Room, ask, disk_of, is_here
 from storage.condition import Space, Wal
 from storage.errors import StorageError, StorageReason
 from tests.database import execute
@@ -74,6 +74,60 @@ def test_folder_that_cannot_be_looked_at_is_left_out_and_logged_once(tmp_path: P
         assert list(room.look(unreadable)) == [Folder.DATABASE]
         assert list(room.look(tmp_path)) == [Folder.DATA]
     assert [(line["event"], line["folder"]) for line in logs] == [("a disk's room is not known", "data")]
+
+
+async def test_disk_that_does_not_answer_is_shown_no_longer_until_it_does(autojump_clock: MockClock) -> None:
+    room = Room()
+    before, after = ({Folder.DATA: Disk(device=1, free_bytes=free, size_bytes=9)} for free in (3, 2))
+    looks = [(0.0, before), (MISSED_S - 1.0, before), (9 * MISSED_S, after), (9 * MISSED_S, before)]
+
+    async def look() -> dict[Folder, Disk]:
+        took_s, found = looks.pop(0)
+        await trio.sleep(took_s)
+        return found
+
+    async def shown(at_s: float) -> dict[Folder, Disk]:
+        await trio.sleep_until(began_s + at_s)
+        return room.disks
+
+    began_s = trio.current_time()
+    hangs_s = 2 * LOOK_S + MISSED_S - 1.0
+    """When the third look begins."""
+    with capture_logs() as logs:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(room.follow_disks, look)
+            assert await shown(1.0) == before
+            assert await shown(hangs_s + MISSED_S - 1.0) == before
+            assert logs == []
+            assert await shown(hangs_s + MISSED_S + 1.0) == {}
+            assert await shown(hangs_s + 9 * MISSED_S - 1.0) == {}
+            assert [line["event"] for line in logs] == ["a disk does not answer"]
+            assert await shown(hangs_s + 9 * MISSED_S + 1.0) == after
+            nursery.cancel_scope.cancel()
+
+
+async def test_why_the_database_s_size_is_not_known_is_logged_when_it_changes(autojump_clock: MockClock) -> None:
+    room = Room()
+    failed = StorageError(StorageReason.INTERNAL, "a fault")
+    ours = ValueError("a fault of ours")
+    answers: list[Space | Exception] = [AWAY, AWAY, failed, failed, ours, ours, AWAY, SPACE, AWAY, AWAY]
+
+    async def answer() -> Space:
+        told = answers.pop(0)
+        if isinstance(told, Exception):
+            raise told
+        return told
+
+    with capture_logs() as logs, trio.move_on_after(9.5 * ASK_S):
+        await room.follow(answer)
+    assert answers == []
+    assert [line.get("reason", "ours") for line in logs] == [
+        "unreachable",
+        failed.reason.value,
+        "ours",
+        "unreachable",
+        "unreachable",
+    ]
 
 
 async def test_database_that_cannot_be_asked_costs_the_figure_and_is_asked_again(autojump_clock: MockClock) -> None:
