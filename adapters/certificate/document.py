@@ -175,10 +175,9 @@ class Writer:
 
     def _sentence(self, fact: Fact, crews: dict[AssignmentId, str]) -> str:
         if isinstance(fact, AssignmentMoved | AssignmentEnded):
-            if isinstance(fact, AssignmentEnded) and fact.served_by is not None:
-                served = MOVES["served_by"].in_language(self._language)
-                return served.format(crew=crews[fact.assignment_id], other=crews[fact.served_by])
-            told = MOVES[fact.to.value].in_language(self._language).format(crew=crews[fact.assignment_id])
+            other = "" if isinstance(fact, AssignmentMoved) or fact.served_by is None else crews[fact.served_by]
+            move = MOVES["served_by" if other else fact.to.value].in_language(self._language)
+            told = move.format(crew=crews[fact.assignment_id], other=other)
             return f"{told}: {fact.text}" if isinstance(fact, AssignmentEnded) and fact.text else told
         if isinstance(fact, ArrivalSeen):
             there = FACTS["arrival_seen"].in_language(self._language)

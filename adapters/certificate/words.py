@@ -121,9 +121,9 @@ MOVES: Final[dict[str, Phrase]] = {
     "turned_to": Phrase("{crew} жасағы осы тапсырмаға оралды", "наряд {crew} приступил к этому заданию",
                         "crew {crew} turns to this assignment"),
     "relieves": Phrase("{crew} жасағын алмастырады", "сменяет наряд {crew}", "relieves crew {crew}"),
-    "served_by": Phrase("{crew} жасағы кері шақырылды: орнына {other} жасағы барады",
-                        "наряд {crew} отозван: вместо него едет наряд {other}",
-                        "crew {crew} was withdrawn: crew {other} goes in its place"),
+    "served_by": Phrase("{crew} жасағы кері шақырылды: орнына {other} жасағы жұмыс істейді",
+                        "наряд {crew} отозван: вместо него работает наряд {other}",
+                        "crew {crew} was withdrawn: crew {other} serves in its place"),
 }  # fmt: skip
 """What a crew's task came to, by `core.vocabulary.AssignmentState`; and that it turned to another task, or to this one; whom it
 relieves, and who serves in its place."""

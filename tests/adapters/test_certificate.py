@@ -104,17 +104,17 @@ def test_document_tells_the_whole_course(language: words.Language) -> None:
         (
             "kk",
             "босап, жолдағы жасақтан ертерек жетеді; P-1 жасағын алмастырады",
-            "P-1 жасағы кері шақырылды: орнына P-2 жасағы барады",
+            "{crew} жасағы кері шақырылды: орнына {other} жасағы жұмыс істейді",
         ),
         (
             "ru",
             "освободился и прибудет раньше наряда, который в пути; сменяет наряд P-1",
-            "наряд P-1 отозван: вместо него едет наряд P-2",
+            "наряд {crew} отозван: вместо него работает наряд {other}",
         ),
         (
             "en",
             "has freed, and is there before the crew that is on its way; relieves crew P-1",
-            "crew P-1 was withdrawn: crew P-2 goes in its place",
+            "crew {crew} was withdrawn: crew {other} serves in its place",
         ),
     ],
 )
@@ -129,12 +129,26 @@ def test_document_tells_who_relieves_whom(language: words.Language, offered: str
     course = course_of(town.committed.entries(number))
     said = texts(writer.document(course))
     assert any(text.endswith(f": {offered}") for text in said)
-    assert taken in said
+    assert f"{taken.format(crew='P-1', other='P-2')}: relieved by crew P-2" in said
     assert words.CAUSES[RELIEF].in_language(language) in said
     assert [(term.kind, term.crew, term.end) for term in course.terms if term.kind is TermKind.ON_SCENE] == [
         (TermKind.ON_SCENE, "P-1", TermEnd.VOID),
         (TermKind.ON_SCENE, "P-2", TermEnd.RUNNING),
     ]
+
+
+@pytest.mark.parametrize("language", words.LANGUAGES)
+def test_document_tells_why_a_relief_was_withdrawn(language: words.Language) -> None:
+    town = Town(rules=msgspec.structs.replace(QUIET, is_relieving=True))
+    town.crew("P-1", "patrol", fix=ELSEWHERE)
+    number = town.call("fight")
+    town.status("P-1", "accepted")
+    town.crew("P-2", "patrol")
+    town.status("P-1", "on_scene")
+    writer = Writer(language, load_categories(), "Алматы", timedelta(hours=5))
+    said = texts(writer.document(course_of(town.committed.entries(number))))
+    withdrawn = words.MOVES["served_by"].in_language(language).format(crew="P-2", other="P-1")
+    assert f"{withdrawn}: crew P-1 was there first" in said
 
 
 @pytest.mark.parametrize(("offset_h", "shown"), [(5.0, "+0500"), (0.0, "+0000"), (-3.5, "-0330")])
