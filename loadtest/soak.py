@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import sys
 import tempfile
 import threading
@@ -357,6 +358,8 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=1_800.0, help="how long new events are sent")
     parser.add_argument("--out", type=Path, default=OUT, help="folder of the pictures and of course.json")
     asked = parser.parse_args()
+    # SIGTERM ends it as ^C does, and nothing is left behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="jedel-soak-") as name:
         folder = Path(name)
         # The embedded server of a process run by root belongs to another user, who must be able to reach its files.

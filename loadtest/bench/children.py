@@ -15,9 +15,17 @@ _SPAWN = multiprocessing.get_context("spawn")
 
 
 def apart(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Runs a function of a module in a fresh process and returns its result. Raises what it raises."""
+    """Runs a function of a module in a fresh process and returns its result. Raises what it raises.
+
+    Who is told to end meanwhile, by `KeyboardInterrupt` or `SystemExit`, does not wait for it.
+    """
     with ProcessPoolExecutor(max_workers=1, mp_context=_SPAWN) as pool:
-        return pool.submit(function, *args, **kwargs).result()
+        try:
+            return pool.submit(function, *args, **kwargs).result()
+        except (KeyboardInterrupt, SystemExit):
+            for process in multiprocessing.active_children():
+                process.kill()
+            raise
 
 
 @contextmanager
