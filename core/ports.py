@@ -7,7 +7,6 @@ batch (`Subscriber`): the engine never waits.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import inf
 from typing import Protocol
 
 import msgspec
@@ -66,19 +65,6 @@ class TravelTimes(Protocol):
     def have_roads(self, places: npt.NDArray[np.float64]) -> list[bool]:
         """Whether a road leads near each place, a unit vector a row. Where none does, a drive takes what its line would."""
 
-    def travel_s(
-        self,
-        from_latitude_deg: npt.NDArray[np.float64],
-        from_longitude_deg: npt.NDArray[np.float64],
-        to_latitude_deg: float,
-        to_longitude_deg: float,
-        within_s: float = inf,
-    ) -> npt.NDArray[np.float64]:
-        """Seconds from each of many places, shape (n,), to one: shape (n,), infinite where it takes longer than `within_s`.
-
-        The less is asked for, the less it costs. From a place with no road near it a drive takes what its straight line would.
-        """
-
     def drives_s(
         self,
         origins: npt.NDArray[np.float64],
@@ -87,13 +73,16 @@ class TravelTimes(Protocol):
         within_s: Sequence[float],
         who: npt.NDArray[np.int64] | None = None,
     ) -> npt.NDArray[np.float64]:
-        """As `travel_s`, for many destinations at once, which costs much less than one after the other.
+        """Seconds from each of many places to its destination, infinite where it takes longer than is asked for.
+
+        All that a batch asks for together costs much less than one destination after the other, and the less is asked for, the
+        less it costs. From a place with no road near it a drive takes what its straight line would.
 
         Args:
             origins: unit vectors, shape (n, 3): those for the first destination, then those for the second, and so on.
             counts: how many are for each destination; n together.
             destinations: unit vectors, shape (m, 3).
-            within_s: of each destination.
+            within_s: of each destination; infinite for whatever it takes.
             who: numbers of those who stand at the origins, shape (n,), from 0 on and not many more than there are: who has not
                 moved since the last time need not be looked up again. No answer depends on it.
 

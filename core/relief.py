@@ -11,7 +11,7 @@ Place in the flow: after assign, with the crews that freed in the batch and that
 - Nobody loses a crew for a promise: the offer is an assignment that names whom it relieves, which goes on until the relief
   accepts (`core.progress`). Declined, expired or withdrawn, the offer has changed nothing, and nobody else is looked for.
 - An incident that crews cannot be found for is left alone (`core.quarantine`), and where the engine fails on this, the centre
-  does without it and without nothing else.
+  does without it alone.
 
 Work is bounded: `RELIEF_CREWS` that freed and the `RELIEF_TASKS` newest tasks under way are compared by straight line,
 `RELIEF_LOOKS` pairs by road.

@@ -31,7 +31,7 @@ from scipy.spatial import cKDTree
 
 from core.arrival import straight_line_s
 from core.limits import ROAD_SAMPLES_MAX, ROAD_TREES_BYTES, ROAD_TREES_MAX
-from routing.geodesy import EARTH_RADIUS_M, Flags, Floats, chord_of, chords_squared, metres, unit_vector, unit_vectors
+from routing.geodesy import EARTH_RADIUS_M, Flags, Floats, chord_of, chords_squared, metres, unit_vectors
 from routing.map_data import DEGREE
 from routing.neighbours import Rows
 from routing.road_graph import RoadGraph
@@ -134,19 +134,6 @@ class RoadTimes:
     def have_roads(self, places: Floats) -> list[bool]:
         """As the port has it."""
         return [search.has_roads for search in self._searches_to(places)]
-
-    def travel_s(
-        self,
-        from_latitude_deg: Floats,
-        from_longitude_deg: Floats,
-        to_latitude_deg: float,
-        to_longitude_deg: float,
-        within_s: float = inf,
-    ) -> Floats:
-        """As the port has it."""
-        origins = unit_vectors(from_latitude_deg, from_longitude_deg)
-        destination = np.array([unit_vector(to_latitude_deg, to_longitude_deg)])
-        return self.drives_s(origins, [len(origins)], destination, [within_s])
 
     def drives_s(
         self,

@@ -12,7 +12,7 @@ from math import inf
 import numpy as np
 
 from core.arrival import straight_line_s
-from routing.geodesy import Floats, chords_squared, metres, unit_vector, unit_vectors
+from routing.geodesy import Floats, chords_squared, metres
 from routing.neighbours import Rows
 
 
@@ -22,19 +22,6 @@ class StraightLine:
     def have_roads(self, places: Floats) -> list[bool]:
         """Nowhere."""
         return [False] * len(places)
-
-    def travel_s(
-        self,
-        from_latitude_deg: Floats,
-        from_longitude_deg: Floats,
-        to_latitude_deg: float,
-        to_longitude_deg: float,
-        within_s: float = inf,
-    ) -> Floats:
-        """As the port has it."""
-        origins = unit_vectors(from_latitude_deg, from_longitude_deg)
-        destination = np.array([unit_vector(to_latitude_deg, to_longitude_deg)])
-        return self.drives_s(origins, [len(origins)], destination, [within_s])
 
     def drives_s(
         self,

@@ -14,6 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
+from math import inf
 from typing import Final
 
 import numpy as np
@@ -137,10 +138,11 @@ def _arrivals_s(by_road: CrewTree, straight: CrewTree, times: RoadTimes, crews: 
     chosen: list[float] = []
     nearest: list[float] = []
     for latitude_deg, longitude_deg in calls.tolist():
+        there = unit_vectors(np.array([latitude_deg]), np.array([longitude_deg]))
         demand = Demand(0, latitude_deg, longitude_deg, CAPABILITY, "", 1)
         for index, arrivals in ((by_road, chosen), (straight, nearest)):
             (choice,) = index.choose([demand])
             assert choice.crew_no is not None, "all crews are free"
             here = crews[choice.crew_no : choice.crew_no + 1]
-            arrivals.append(float(times.travel_s(here[:, 0], here[:, 1], latitude_deg, longitude_deg)[0]))
+            arrivals.append(float(times.drives_s(unit_vectors(here[:, 0], here[:, 1]), [1], there, [inf])[0]))
     return float(np.mean(chosen)), float(np.mean(nearest))

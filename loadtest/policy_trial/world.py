@@ -78,7 +78,7 @@ class Travel(NamedTuple):
         return self.fixed_s + distance_m * (self.detour / self.speed_mps)
 
     def travel_s(self, from_lat: Floats, from_lon: Floats, to_lat: Floats, to_lon: Floats) -> Floats:
-        """From rolling until arrival, elementwise (`core.ports.TravelTimes` has the same signature)."""
+        """From rolling until arrival, elementwise."""
         return self.lasts_s(self.distance_m(from_lat, from_lon, to_lat, to_lon))
 
     def back_s(self, from_lat: Floats, from_lon: Floats, to_lat: Floats, to_lon: Floats) -> Floats:

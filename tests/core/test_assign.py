@@ -14,7 +14,7 @@ from core.commands import ChangePriority, Reassign
 from core.events import Call, CrewStatus, Fix
 from core.limits import QUEUE_LOOK, QUEUE_OVERDUE_S
 from core.vocabulary import AssignReason, CrewState
-from routing.geodesy import Floats, degrees_of, unit_vector, unit_vectors
+from routing.geodesy import Floats, degrees_of
 from tests.core.town import EASTERN, ELSEWHERE, SPOT, Town
 from tests.simulation.places import EAST, SPOTS, WEST
 
@@ -39,18 +39,6 @@ class Uphill:
 
     def have_roads(self, places: Floats) -> list[bool]:
         return [True] * len(places)
-
-    def travel_s(
-        self,
-        from_latitude_deg: Floats,
-        from_longitude_deg: Floats,
-        to_latitude_deg: float,
-        to_longitude_deg: float,
-        within_s: float = inf,
-    ) -> Floats:
-        origins = unit_vectors(from_latitude_deg, from_longitude_deg)
-        there = np.array([unit_vector(to_latitude_deg, to_longitude_deg)])
-        return self.drives_s(origins, [len(origins)], there, [within_s])
 
     def drives_s(
         self,

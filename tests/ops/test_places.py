@@ -17,6 +17,7 @@ from ops.commands.configured import connected
 from ops.config import Database
 from routing.geodesy import unit_vector
 from routing.territory import Territory
+from tests.routing.road_town import travel_s
 
 OSM = """<?xml version="1.0" encoding="UTF-8"?>
 <osm version="0.6">
@@ -85,7 +86,7 @@ def test_map_import_brings_driving_times(database: str, tmp_path: Path) -> None:
     times = asyncio.run(travel_times())
     assert times is not None
     assert times.have_roads(np.array([unit_vector(43.2400, 76.9450)])) == [True]
-    (seconds,) = times.travel_s(np.array([43.2400]), np.array([76.9400]), 43.2400, 76.9450).tolist()
+    (seconds,) = travel_s(times, np.array([43.2400]), np.array([76.9400]), 43.2400, 76.9450).tolist()
     assert seconds == pytest.approx(405 / (25 * 1.05 / 3.6), abs=10)
     # A map without a road takes the place of this one, roads and all.
     file.write_text(OSM.replace('v="residential"', 'v="footway"'), encoding="utf-8")

@@ -15,6 +15,8 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from core.arrival import straight_line_s
+from core.ports import TravelTimes
+from routing.geodesy import Floats, unit_vector, unit_vectors
 from routing.map_data import DEGREE
 from routing.road_graph import RoadGraph, RoadWay, road_graph_of
 from routing.road_tags import drivable
@@ -56,10 +58,18 @@ def seconds(times: RoadTimes, origin: Place, destination: Place) -> float:
     return seconds_of(times, [origin], destination)[0]
 
 
+def travel_s(
+    times: TravelTimes, from_latitude_deg: Floats, from_longitude_deg: Floats, *to_deg: float, within_s: float = inf
+) -> Floats:
+    """How long drives from many places to one take that take no longer than so many seconds; places in degrees."""
+    origins = unit_vectors(from_latitude_deg, from_longitude_deg)
+    return times.drives_s(origins, [len(origins)], np.array([unit_vector(*to_deg)]), [within_s])
+
+
 def seconds_of(times: RoadTimes, origins: list[Place], destination: Place) -> list[float]:
     """How long drives from several places take."""
     latitude_deg, longitude_deg = np.array([degrees(origin) for origin in origins]).T
-    found: list[float] = times.travel_s(latitude_deg, longitude_deg, *degrees(destination)).tolist()
+    found: list[float] = travel_s(times, latitude_deg, longitude_deg, *degrees(destination)).tolist()
     return found
 
 

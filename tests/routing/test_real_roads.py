@@ -22,7 +22,7 @@ from routing.osm import import_osm
 from routing.road_graph import RoadGraph
 from routing.road_times import EMERGENCY_FACTOR, RoadTimes
 from tests.routing.crew_oracle import haversine_m
-from tests.routing.road_town import whole_network
+from tests.routing.road_town import travel_s, whole_network
 
 pytestmark = pytest.mark.real
 
@@ -44,7 +44,7 @@ def city(real_data: Path) -> City:
 
 
 def drive_min(times: RoadTimes, origin: Place, destination: Place) -> float:
-    (seconds,) = times.travel_s(np.array([origin[0]]), np.array([origin[1]]), *destination).tolist()
+    (seconds,) = travel_s(times, np.array([origin[0]]), np.array([origin[1]]), *destination).tolist()
     return float(seconds) / 60
 
 
@@ -97,7 +97,7 @@ def test_road_and_straight_line_take_about_the_same_on_average(city: City) -> No
     speeds_mps = []
     for destination in places_by_roads(city, 60, rng).tolist():
         origins = places_by_roads(city, 60, rng)
-        seconds = city.times.travel_s(origins[:, 0].copy(), origins[:, 1].copy(), *destination)
+        seconds = travel_s(city.times, origins[:, 0].copy(), origins[:, 1].copy(), *destination)
         apart_m = np.array([haversine_m(*origin, *destination) for origin in origins.tolist()])
         in_town = (apart_m > 1_000) & (apart_m < 4_000)
         speeds_mps += (apart_m[in_town] / seconds[in_town]).tolist()
@@ -112,7 +112,7 @@ def test_fastest_of_all_crews_is_among_those_compared_and_often_not_the_nearest(
     saved_s: list[float] = []
     for destination in places_by_roads(city, 200, rng).tolist():
         crews = places_by_roads(city, 300, rng)
-        seconds = city.times.travel_s(crews[:, 0].copy(), crews[:, 1].copy(), *destination)
+        seconds = travel_s(city.times, crews[:, 0].copy(), crews[:, 1].copy(), *destination)
         apart_m = np.array([haversine_m(*crew, *destination) for crew in crews.tolist()])
         by_distance = np.argsort(apart_m)
         best_s = float(seconds[by_distance[:ROAD_CANDIDATES]].min())

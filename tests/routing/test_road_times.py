@@ -15,7 +15,7 @@ from routing.geodesy import unit_vector, unit_vectors
 from routing.road_graph import NO_ROADS, RoadGraph
 from routing.road_times import ACCESS_MAX_M, EMERGENCY_FACTOR, OFF_ROAD_MPS, RoadTimes
 from tests.routing.crew_oracle import haversine_m
-from tests.routing.road_town import Oracle, Place, Tags, degrees, kmh_s, roads_of, seconds, seconds_of, street
+from tests.routing.road_town import Oracle, Place, Tags, degrees, kmh_s, roads_of, seconds, seconds_of, street, travel_s
 
 BLOCK = street((0, 0), (0, 1000), (1000, 1000), (1000, 0), (0, 0))
 """A square of streets, a kilometre a side, driven both ways."""
@@ -117,7 +117,7 @@ def test_drive_takes_what_its_roads_take(name: str) -> None:
 
 def test_times_fill_the_port() -> None:
     times: TravelTimes = RoadTimes(roads_of(BLOCK))
-    assert times.travel_s(np.zeros(0), np.zeros(0), *degrees((0, 0))).shape == (0,)
+    assert travel_s(times, np.zeros(0), np.zeros(0), *degrees((0, 0))).shape == (0,)
 
 
 def test_places_off_the_map_are_straight_lines() -> None:
@@ -157,8 +157,8 @@ def test_drives_that_take_longer_than_asked_for_are_left_out_whatever_is_known(f
     whole = np.array(seconds_of(RoadTimes(roads_of(BLOCK)), origins, (0, 100)))
     for then_s in (0.0, 10.0, 50.0, 120.0, 200.0, 1_500.0):
         times = RoadTimes(roads_of(BLOCK))
-        times.travel_s(latitude_deg, longitude_deg, *degrees((0, 100)), first_s)
-        found = times.travel_s(latitude_deg, longitude_deg, *degrees((0, 100)), then_s)
+        travel_s(times, latitude_deg, longitude_deg, *degrees((0, 100)), within_s=first_s)
+        found = travel_s(times, latitude_deg, longitude_deg, *degrees((0, 100)), within_s=then_s)
         assert found.tolist() == pytest.approx(np.where(whole <= then_s, whole, np.inf).tolist())
 
 
@@ -239,5 +239,7 @@ def test_drives_asked_for_together_are_those_asked_for_apart_wherever_everybody_
         who = np.tile(np.arange(5), len(asked))
         found = together.drives_s(np.tile(origins, (len(asked), 1)), [5] * len(asked), there, within_s, who)
         alone = RoadTimes(roads)
-        apart = [alone.travel_s(latitude_deg, longitude_deg, *degrees(place), most_s).tolist() for place, most_s in asked]
+        apart = [
+            travel_s(alone, latitude_deg, longitude_deg, *degrees(place), within_s=most_s).tolist() for place, most_s in asked
+        ]
         assert found.tolist() == pytest.approx(np.ravel(apart).tolist(), rel=1e-9)

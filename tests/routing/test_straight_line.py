@@ -11,13 +11,14 @@ from core.arrival import DETOUR_FACTOR, DETOUR_SPEED_MPS
 from core.ports import TravelTimes
 from routing.geodesy import unit_vector
 from routing.straight_line import StraightLine
+from tests.routing.road_town import travel_s
 
 
 def test_times_are_the_detour_at_its_speed() -> None:
     times: TravelTimes = StraightLine()
     north_deg = np.array([43.25, 43.26, 43.30])
-    found = times.travel_s(north_deg, np.full(3, 76.9), 43.25, 76.9)
+    found = travel_s(times, north_deg, np.full(3, 76.9), 43.25, 76.9)
     assert found.tolist() == pytest.approx([0.0, 1_111.95 * DETOUR_FACTOR / DETOUR_SPEED_MPS, 622.7], rel=1e-3)
-    within = times.travel_s(north_deg, np.full(3, 76.9), 43.25, 76.9, 130.0)
+    within = travel_s(times, north_deg, np.full(3, 76.9), 43.25, 76.9, within_s=130.0)
     assert within.tolist() == [*found[:2].tolist(), inf]
     assert times.have_roads(np.array([unit_vector(43.25, 76.9)])) == [False]
