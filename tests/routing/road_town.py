@@ -7,6 +7,7 @@ works: it lays every point of access out as a node of its own and tries the ways
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from heapq import heappop, heappush
 from itertools import pairwise
 from math import cos, inf, radians
@@ -16,8 +17,9 @@ from scipy.sparse import csr_array
 
 from core.arrival import straight_line_s
 from core.ports import TravelTimes
-from routing.geodesy import Floats, unit_vector, unit_vectors
+from routing.geodesy import Floats, chords_squared, metres, unit_vector, unit_vectors
 from routing.map_data import DEGREE
+from routing.neighbours import Rows
 from routing.road_graph import RoadGraph, RoadWay, road_graph_of
 from routing.road_tags import drivable
 from routing.road_times import ACCESS_MAX_M, ACCESS_SLACK_M, ACCESSES, EMERGENCY_FACTOR, OFF_ROAD_MPS, SAMPLE_STEP_M, RoadTimes
@@ -56,6 +58,26 @@ def street(*places: Place, **tags: str) -> tuple[list[Place], Tags]:
 def seconds(times: RoadTimes, origin: Place, destination: Place) -> float:
     """How long one drive takes."""
     return seconds_of(times, [origin], destination)[0]
+
+
+class StraightLine:
+    """Driving times without roads: great circles, driven with the usual detour at the usual speed (`core.arrival`)."""
+
+    def have_roads(self, places: Floats) -> list[bool]:
+        """Nowhere."""
+        return [False] * len(places)
+
+    def drives_s(
+        self,
+        origins: Floats,
+        counts: Sequence[int],
+        destinations: Floats,
+        within_s: Sequence[float],
+        who: Rows | None = None,
+    ) -> Floats:
+        """As the port has it."""
+        seconds = metres(chords_squared(origins, np.repeat(destinations, counts, axis=0))) * straight_line_s(1.0)
+        return np.where(seconds <= np.repeat(within_s, counts), seconds, inf)
 
 
 def travel_s(

@@ -21,9 +21,8 @@ from routing.moving_points import MovingPoints
 from routing.road_graph import RoadGraph
 from routing.road_ranking import RoadRanking
 from routing.road_times import ACCESS_MAX_M, RoadTimes
-from routing.straight_line import StraightLine
 from tests.routing.crew_oracle import least_total
-from tests.routing.road_town import Place, degrees, roads_of, seconds_of, street
+from tests.routing.road_town import Place, StraightLine, degrees, roads_of, seconds_of, street
 
 BANKS = roads_of(
     street((0, 0), (0, 1000), (0, 2000), (0, 3000)),

@@ -10,8 +10,7 @@ import pytest
 from core.arrival import DETOUR_FACTOR, DETOUR_SPEED_MPS
 from core.ports import TravelTimes
 from routing.geodesy import unit_vector
-from routing.straight_line import StraightLine
-from tests.routing.road_town import travel_s
+from tests.routing.road_town import StraightLine, travel_s
 
 
 def test_times_are_the_detour_at_its_speed() -> None:
