@@ -350,7 +350,6 @@ def _restore(state: CentreState, recovered: Recovered) -> None:
         for capability in incident.unmet():
             state.queue(incident, capability)
     state.running.watch_many(deadlines)
-    state.terms_running = len(deadlines)
     # A clock that was set back while the centre was down must not make an incident's log go back in time.
     known = [incident.updated_us for incident in state.incidents.values()] + [crew.updated_us for crew in state.crews.values()]
     state.now_us = Micros(max(known, default=0))

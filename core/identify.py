@@ -9,7 +9,6 @@ Place in the flow: event → **identify** → locate. Requirements: OCC-1, CITY-
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Final
 
 import msgspec
@@ -25,7 +24,7 @@ CALLS_SHOWN: Final = 5
 WINDOW_US: Final = 6 * 3600 * SECOND_US
 """How long a call is remembered for its number."""
 NUMBERS_MAX: Final = 200_000
-"""Numbers remembered, some 300 MB if each had called `CALLS_SHOWN` times; the one silent longest is forgotten first."""
+"""Numbers remembered, 50 MB if each called once, 190 MB if `CALLS_SHOWN` times; the one silent longest is forgotten first."""
 
 
 class NumberKind(Word):
@@ -76,7 +75,8 @@ class EarlierCalls:
     def __init__(self, window_us: int = WINDOW_US, max_numbers: int = NUMBERS_MAX) -> None:
         self._window_us = window_us
         self._max_numbers = max_numbers
-        self._calls: dict[str, deque[EarlierCall]] = {}
+        # A tuple of one is a tenth of a deque, and most numbers call once.
+        self._calls: dict[str, tuple[EarlierCall, ...]] = {}
 
     def __len__(self) -> int:
         """Numbers remembered."""
@@ -86,13 +86,10 @@ class EarlierCalls:
         """Remembers a call of a number in E.164; a number that could not be read (`""`) has no past and is not kept."""
         if not phone:
             return
-        calls = self._calls.pop(phone, None)
-        if calls is None:
-            calls = deque(maxlen=CALLS_SHOWN)
-            if len(self._calls) >= self._max_numbers:
-                del self._calls[next(iter(self._calls))]
-        self._calls[phone] = calls
-        calls.append(EarlierCall(phone=phone, at_us=at_us, incident_id=incident_id))
+        calls = self._calls.pop(phone, ())
+        if not calls and len(self._calls) >= self._max_numbers:
+            del self._calls[next(iter(self._calls))]
+        self._calls[phone] = (*calls[1 - CALLS_SHOWN :], EarlierCall(phone=phone, at_us=at_us, incident_id=incident_id))
 
     def find(self, phone: str, now_us: int) -> tuple[EarlierCall, ...]:
         """Calls of a number not older than the window, newest first, at most `CALLS_SHOWN`; forgets what has grown too old."""

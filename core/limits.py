@@ -111,8 +111,9 @@ CHANGES_BYTES: Final = 1024 * 1024
 """Views in one message of changes that is shared by all clients with the same filter; more of them go in parts."""
 SNAPSHOT_STEP: Final = 4_096
 """Incidents, crews and positions looked at for one part, so that a large snapshot does not hold up the loop."""
-RESUME_CLOSED: Final = 262_144
-"""Closed incidents remembered for clients that resume; beyond it the window of batches shrinks."""
+RESUME_CLOSED_BYTES: Final = 128 * 1024 * 1024
+"""Views of closed incidents remembered for clients that resume; beyond it the window of batches shrinks. An incident weighs 2
+to 4 kB with all that has happened to it, so a city remembers days and a storm of 200 closings a second some minutes."""
 RESUME_NOTICES: Final = 8_192
 """Notices remembered for clients that resume; beyond it the window of batches shrinks."""
 CLOSE_GRACE_S: Final = 5.0

@@ -153,8 +153,6 @@ class CentreState:
         self.unkept: list[Scenario] = list(scenarios)
         """Versions of scenarios that are not stored yet; the next batch with anything in it stores them."""
         self.running = RunningTerms()
-        self.terms_running = 0
-        """Terms of all open incidents; the heap above also holds those that have ended."""
         self.signals = SignalWatch(rules.signal)
         self.approaches: dict[str, tuple[AssignmentId, np.void]] = {}
         """Crew → the assignment it is on its way to, and what its positions have said of that (`core.geofence.APPROACH`)."""
@@ -219,7 +217,9 @@ class CentreState:
                 encode_fact(fact),
             )
         )
-        self.terms_running += len(incident.terms) - len(watched)
+        for term in watched:
+            if term not in incident.terms:
+                self.running.forget(incident.incident_id, term.due_us)
         for term in incident.terms:
             if term not in watched:
                 self.running.watch(incident.incident_id, term.due_us)

@@ -1,15 +1,16 @@
-"""Running terms in order of their deadlines: O(log n) to start one, O(1) to know the next, nothing polled.
+"""Running terms in order of their deadlines: O(log n) to start or to end one, O(1) to know the next, nothing polled.
 
-A term's truth is the incident's own list (`core.incident.Term`); the heap only says when to look. So an ended term needs no
-removal: when its entry comes up, the incident no longer has it and it is dropped.
+A term's truth is the incident's own list (`core.incident.Term`); the order here only says when to look. A term that ends is
+forgotten at once: nearly all end long before they are due, and a heap that kept them until then would grow by half a
+gigabyte an hour under 400 calls a second.
 """
 
 from __future__ import annotations
 
-import heapq
 from typing import assert_never
 
 import msgspec
+from sortedcontainers import SortedList
 
 from core.incident import Incident
 from core.incident_terms import Term
@@ -49,34 +50,36 @@ class TermLengths(msgspec.Struct, frozen=True):
 
 
 class RunningTerms:
-    """A heap of deadlines."""
+    """Deadlines, one for each running term, in the order of their instants and then of their incidents."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[Micros, IncidentId, int]] = []
-        self._serial = 0
+        self._deadlines: SortedList[tuple[Micros, IncidentId]] = SortedList()
+
+    def __len__(self) -> int:
+        """Terms that run."""
+        return len(self._deadlines)
 
     def watch(self, incident_id: IncidentId, due_us: Micros) -> None:
         """Asks to look at the incident when this instant has come."""
-        self._serial += 1
-        heapq.heappush(self._heap, (due_us, incident_id, self._serial))
+        self._deadlines.add((due_us, incident_id))
 
     def watch_many(self, deadlines: list[tuple[Micros, IncidentId]]) -> None:
-        """`watch` for a whole recovery, in O(n)."""
-        for due_us, incident_id in deadlines:
-            self._serial += 1
-            self._heap.append((due_us, incident_id, self._serial))
-        heapq.heapify(self._heap)
+        """`watch` for a whole recovery, sorted once."""
+        self._deadlines.update(deadlines)
+
+    def forget(self, incident_id: IncidentId, due_us: Micros) -> None:
+        """Takes back one `watch`, if there was one: its term has ended, or has been dealt with."""
+        self._deadlines.discard((due_us, incident_id))
 
     @property
     def next_due_us(self) -> Micros | None:
-        """The earliest deadline that may still matter, or None."""
-        return self._heap[0][0] if self._heap else None
+        """The earliest deadline, or None."""
+        return self._deadlines[0][0] if self._deadlines else None
 
-    def pop_due(self, now_us: Micros) -> tuple[Micros, IncidentId] | None:
-        """Takes the earliest deadline that has come, or None."""
-        if self._heap and self._heap[0][0] <= now_us:
-            due_us, incident_id, _ = heapq.heappop(self._heap)
-            return due_us, incident_id
+    def first_due(self, now_us: Micros) -> tuple[Micros, IncidentId] | None:
+        """The earliest deadline, where it has come, or None. It stays until it is forgotten."""
+        if self._deadlines and self._deadlines[0][0] <= now_us:
+            return self._deadlines[0]
         return None
 
 

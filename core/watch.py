@@ -30,16 +30,21 @@ def fire_due_terms(state: CentreState, max_incidents: int) -> bool:
         max_incidents: bound of one batch; after a long outage the rest follows in the next one.
     """
     for _ in range(max_incidents):
-        popped = state.running.pop_due(state.now_us)
-        if popped is None:
+        first = state.running.first_due(state.now_us)
+        if first is None:
             return False
-        incident = state.incidents.get(popped[1])
-        if incident is not None and incident.incident_id not in state.muted:
-            state.firing = incident.incident_id
-            # Not all that have passed by now: another incident's term may lie between two of this one's.
-            for term in due_terms(incident, popped[0]):
-                _fire(state, incident, term)
-            state.firing = None
+        due_us, incident_id = first
+        incident = state.incidents.get(incident_id)
+        # Not all that have passed by now: another incident's term may lie between two of this one's.
+        due = [] if incident is None or incident_id in state.muted else due_terms(incident, due_us)
+        if incident is None or not due:
+            state.running.forget(incident_id, due_us)
+            continue
+        state.firing = incident_id
+        for term in due:
+            # It leaves the incident's list with that, and so its deadline is forgotten.
+            _fire(state, incident, term)
+        state.firing = None
     return True
 
 

@@ -7,9 +7,8 @@ take longer than they may. Then a fresh service is played 70 % of that, and its 
 noted.
 
 A centre remembers some things on purpose, each up to its bound, and grows until that is reached: closed incidents for clients
-that resume (`limits.RESUME_BATCHES`, minutes), earlier calls by number (six hours, but the city has few numbers), answers to
-commands (`limits.COMMAND_MEMORY`, hours). The warm-up leaves the first out; the last is half a kilobyte for each incident that
-was closed.
+that resume (`limits.RESUME_CLOSED_BYTES`), earlier calls by number (six hours, but the city has few numbers), answers to
+commands (`limits.COMMAND_MEMORY`). Under the load of a run of half an hour the warm-up sees these bounds reached.
 
 What came of it is told, drawn into build/soak and, for a run of `WRITTEN_FROM_S` or longer, written into loadtest/RESULTS.md.
 """

@@ -215,7 +215,8 @@ class Traffic:
         if chance < 0.08:
             return rng.choice(MALFORMED_PHONES)
         if chance < 0.15 or not self.city.subscriber_count:
-            return f"+7747{rng.randrange(10_000_000):07d}"
+            # A city knows of as many strangers as it has subscribers; that many numbers are remembered of it, and no more.
+            return f"+7747{rng.randrange(10_000_000) % (self.city.subscriber_count or 10_000_000):07d}"
         index = rng.randrange(self.city.subscriber_count) if subscriber is None else subscriber
         return spell_phone(self.city.subscriber(index).phone, rng)
 

@@ -187,7 +187,7 @@ def _put_room(page: _Page, instruments: Instruments) -> None:
 
 def _put_queues(page: _Page, instruments: Instruments, parts: Parts) -> None:
     page.put_one_of(m.MODE, (mode.value for mode in Mode), [parts.state.mode.value])
-    page.put(m.RUNNING_TERMS, parts.state.terms_running)
+    page.put(m.RUNNING_TERMS, len(parts.state.running))
     now_s = time()
     for priority, since_us in enumerate(list(instruments.measure.needs.oldest_us)[PRIORITY_HIGHEST:], PRIORITY_HIGHEST):
         page.put(m.WAITING_OLDEST, 0.0 if since_us is None else max(0.0, now_s - since_us / SECOND_US), str(priority))

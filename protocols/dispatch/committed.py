@@ -94,7 +94,7 @@ class Committed:
     """Incidents, crews, positions and notices after the last committed batch."""
 
     def __init__(
-        self, window_batches: int, closed_max: int = limits.RESUME_CLOSED, notices_max: int = limits.RESUME_NOTICES
+        self, window_batches: int, closed_bytes: int = limits.RESUME_CLOSED_BYTES, notices_max: int = limits.RESUME_NOTICES
     ) -> None:
         self.batch_no = 0
         self.window_start = 0
@@ -105,7 +105,9 @@ class Committed:
         self.positions: dict[str, HeldPosition] = {}
         self.notices: deque[HeldNotice] = deque()
         self._window_batches = window_batches
-        self._closed_max = closed_max
+        self._closed_bytes_max = closed_bytes
+        self._closed_bytes = 0
+        """Of the views in `closed`."""
         self._notices_max = notices_max
 
     def restore(
@@ -117,6 +119,7 @@ class Committed:
         self.crews = {one.crew_id: HeldCrew(one, batch_no, 0) for one in crews}
         self.positions = {one.crew_id: HeldPosition(one, batch_no) for one in positions}
         self.closed = {}
+        self._closed_bytes = 0
         self.notices.clear()
 
     def advance(self, decisions: Decisions) -> None:
@@ -131,9 +134,10 @@ class Committed:
         while self.closed:
             number, held = next(iter(self.closed.items()))
             if held.batch_no > self.window_start:
-                if len(self.closed) <= self._closed_max:
+                if self._closed_bytes <= self._closed_bytes_max:
                     break
                 self.window_start = held.batch_no
+            self._closed_bytes -= len(held.change.view)
             del self.closed[number]
         while self.notices:
             notice = self.notices[0]
@@ -157,9 +161,15 @@ class Committed:
             before = held.change
             if change.version < before.version:
                 raise ValueError(f"incident {number}: version {change.version} after {before.version}")
+            if is_closed(before):
+                self._closed_bytes -= len(before.view)
             held.change = change
             held.batch_no = self.batch_no
-        (self.closed if is_closed(change) else self.open)[number] = held
+        if is_closed(change):
+            self.closed[number] = held
+            self._closed_bytes += len(change.view)
+        else:
+            self.open[number] = held
         return held, before
 
     def put_crew(self, change: CrewChange) -> tuple[HeldCrew, CrewChange | None]:

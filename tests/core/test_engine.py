@@ -157,6 +157,7 @@ def check(engine: Engine, committed: Committed, decisions: Decisions | None) -> 
     """The invariants that hold after every batch."""
     state = engine.state
     working: dict[str, set[int]] = {}
+    assert len(state.running) == sum(len(incident.terms) for incident in state.incidents.values()), "6: ended terms are gone"
     for incident in state.incidents.values():
         assert incident.owner, "6: every open incident has an owner"
         assert incident.terms, "6: and a next term"

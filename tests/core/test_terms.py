@@ -1,4 +1,4 @@
-"""Running terms: deadlines come up in order, once, and only when they have come."""
+"""Running terms: deadlines come up in order, once, only when they have come, and not when their terms have ended."""
 
 from __future__ import annotations
 
@@ -11,22 +11,31 @@ from core.instant import Micros
 from core.terms import RunningTerms, due_terms
 from core.vocabulary import AssignmentId, IncidentId, TermKind
 
+DEADLINES = st.lists(st.tuples(st.integers(0, 50), st.integers(1, 5)))
 
-@given(st.lists(st.tuples(st.integers(0, 50), st.integers(1, 5))), st.lists(st.tuples(st.integers(0, 50), st.integers(1, 5))))
-def test_pop_due_when_deadlines_were_watched_gives_them_in_order(
-    recovered: list[tuple[int, int]], started: list[tuple[int, int]]
+
+@given(DEADLINES, DEADLINES, st.lists(st.integers(0, 99)))
+def test_first_due_when_terms_began_and_ended_gives_what_still_runs_in_order(
+    recovered: list[tuple[int, int]], started: list[tuple[int, int]], ended: list[int]
 ) -> None:
     running = RunningTerms()
     running.watch_many([(Micros(due_us), IncidentId(number)) for due_us, number in recovered])
     for due_us, number in started:
         running.watch(IncidentId(number), Micros(due_us))
     expected = sorted(recovered + started)
+    for place in ended:
+        if place < len(expected):
+            due_us, number = expected.pop(place)
+            running.forget(IncidentId(number), Micros(due_us))
+    # A term that has ended holds no memory.
+    assert len(running) == len(expected)
     assert running.next_due_us == (expected[0][0] if expected else None)
     for now_us in (10, 30, 50):
-        popped = []
-        while (one := running.pop_due(Micros(now_us))) is not None:
-            popped.append(one)
-        assert popped == [one for one in expected if one[0] <= now_us]
+        came: list[tuple[int, int]] = []
+        while (one := running.first_due(Micros(now_us))) is not None:
+            came.append(one)
+            running.forget(one[1], one[0])
+        assert came == [one for one in expected if one[0] <= now_us]
         expected = [one for one in expected if one[0] > now_us]
 
 

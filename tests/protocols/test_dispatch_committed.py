@@ -6,8 +6,8 @@ from protocols.dispatch.committed import Committed, HeldIncident, HeldNotice
 from tests.protocols.dispatch_world import batch, crew, incident, notice, position
 
 
-def committed(window: int = 100, closed_max: int = 100, notices_max: int = 100) -> Committed:
-    return Committed(window, closed_max, notices_max)
+def committed(window: int = 100, closed_bytes: int = 100_000, notices_max: int = 100) -> Committed:
+    return Committed(window, closed_bytes, notices_max)
 
 
 def test_since_gives_each_item_once_in_the_order_of_its_last_change() -> None:
@@ -30,10 +30,12 @@ def test_since_gives_each_item_once_in_the_order_of_its_last_change() -> None:
 
 
 def test_closed_incidents_beyond_their_bound_shorten_the_window() -> None:
-    state = committed(closed_max=3)
+    state = committed(closed_bytes=3 * len(incident(1, closed=True).view))
     for batch_no in range(1, 6):
         state.advance(batch(batch_no))
-        state.put_incident(incident(batch_no, closed=True))
+        for version in (1, 2):
+            # What is told of one that is closed already, a late note say, weighs no more than the first telling.
+            state.put_incident(incident(batch_no, version, closed=True))
         state.forget()
     assert list(state.closed) == [3, 4, 5]
     # Whoever stands before batch 2 may hold what is forgotten; who stands at it has been told.

@@ -38,6 +38,8 @@ def check_decided(engine: Engine, decisions: Decisions | None, require: Require)
     state = engine.state
     working: dict[str, list[Task]] = {}
     next_due_us = engine.next_due_us
+    terms = sum(len(incident.terms) for incident in state.incidents.values())
+    require(6, bool(state.muted) or len(state.running) == terms, f"{len(state.running)} deadlines for {terms} terms")
     for incident in state.incidents.values():
         number = incident.incident_id
         require(6, incident.owner != "", f"incident {number} has no owner")
