@@ -213,7 +213,7 @@ def _decide(state: CentreState, needs: list[_Need]) -> list[tuple[Incident, str]
 def _send(state: CentreState, demands: list[Demand], asked: list[tuple[Incident, str, Asked]]) -> dict[int, Choice]:
     """Sends whom the crew index chooses. Returns what found nobody, by the demand's key."""
     nobody: dict[int, Choice] = {}
-    for choice in state.crew_index.choose(demands):
+    for choice in _choose(state, demands):
         if choice.crew_no is None:
             nobody[choice.key] = choice
             continue
@@ -222,13 +222,17 @@ def _send(state: CentreState, demands: list[Demand], asked: list[tuple[Incident,
         assign(state, incident, capability, choice.crew_no, explanation, "engine", how.value)
     if nobody and state.silent:
         again = [msgspec.structs.replace(demand, silent=True) for demand in demands if demand.key in nobody]
-        for choice in state.crew_index.choose(again):
+        for choice in _choose(state, again):
             if choice.crew_no is not None:
                 del nobody[choice.key]
                 incident, capability, how = asked[choice.key]
                 explanation = _explanation(state, choice, AssignReason.LAST_KNOWN_POSITION)
                 assign(state, incident, capability, choice.crew_no, explanation, "engine", how.value)
     return nobody
+
+
+def _choose(state: CentreState, demands: list[Demand]) -> list[Choice]:
+    return state.crew_index.choose(demands, state.road_allowance.take(len(demands), state.now_us))
 
 
 def _expected_us(state: CentreState, crew: Crew, explanation: Explanation) -> Micros | None:

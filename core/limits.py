@@ -15,6 +15,9 @@ ROAD_DEMANDS_MAX: Final = 16
 """Needs of one batch that are compared by road, the most urgent first; what is beyond is compared by straight line. Each costs
 a sixth of a millisecond, the first of a batch half of one. A centre at its daily work has fewer in a batch; in a storm of a
 hundred calls a batch 64 make deciding a third dearer."""
+ROAD_DEMANDS_A_S: Final = 200
+"""The same a second: a country's emergency calls on its worst day are a tenth of it, and beyond it the roads, at 16 of each of
+60 batches a second, would take a quarter of the thread that decides."""
 ROAD_TREES_BYTES: Final = 32 * 1024 * 1024
 """Searches to recent destinations that are kept, for an incident that needs several crews or asks again."""
 ROAD_TREES_MAX: Final = 256

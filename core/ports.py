@@ -162,12 +162,12 @@ class CrewIndex(Protocol):
     ) -> None:
         """Moves crews, one row each, no crew twice. Later choices see the new places exactly."""
 
-    def choose(self, demands: Sequence[Demand]) -> list[Choice]:
+    def choose(self, demands: Sequence[Demand], by_road_max: int) -> list[Choice]:
         """One choice a demand, in the order given, all decided together.
 
         More urgent priorities choose first; among demands of one priority the total distance is least, or the total time by
-        road where roads are known. No crew is chosen twice. The index itself is not changed: the caller marks the chosen crews
-        as taken with `set_availability`.
+        road where roads are known, for the `by_road_max` most urgent of them. No crew is chosen twice. The index itself is not
+        changed: the caller marks the chosen crews as taken with `set_availability`.
         """
 
     def travel_s(self, crew_no: CrewNo, latitude_deg: float, longitude_deg: float) -> float | None:

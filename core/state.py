@@ -46,6 +46,7 @@ from core.patrol_watch import Patrols
 from core.plausible import Doubt, PlausibleRules
 from core.ports import CrewIndex, Gazetteer, Subscriber, Territories
 from core.recovered import Device
+from core.road_allowance import RoadAllowance
 from core.roster.duty import DutyProfile
 from core.roster.model import Roster
 from core.scenario import Scenario, ScenarioSet
@@ -148,6 +149,7 @@ class CentreState:
         self.last_positions: dict[str, LastPosition] = {}
         self.open = OpenIncidents(rules.correlate)
         self.earlier = EarlierCalls()
+        self.road_allowance = RoadAllowance()
         self.plans = Plans(scenarios, rules.terms)
         self.mode = Mode.DAILY
         self.unkept: list[Scenario] = list(scenarios)

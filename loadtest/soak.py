@@ -73,8 +73,9 @@ CARRIED_P99_MS: Final = 500.0
 QUEUED_SHARE: Final = 0.25
 """and no more than this share of the open incidents waits for a crew: crews that cannot keep up leave a queue that grows for as
 long as is played, and a memory that grows with it."""
-WARM_UP_SHARE: Final = 0.25
-WARM_UP_MAX_S: Final = 600.0
+WARM_UP_SHARE: Final = 0.5
+WARM_UP_MAX_S: Final = 900.0
+"""At 120 commands a second their answers fill `limits.COMMAND_MEMORY` in 14 minutes, the last bound to be reached."""
 MEMORY_TOLERANCE: Final = 0.02
 """Of the level an hour: what grows no faster counts as flat."""
 LATENCY_TOLERANCE: Final = 0.25

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec.structs import replace
 
+from core.limits import ROAD_DEMANDS_MAX
 from core.ports import Choice, Demand, TravelTimes
 from core.vocabulary import AssignReason, CrewNo
 from routing.assignment import assign
@@ -149,11 +150,12 @@ class CrewTree:
                 elif standing == NOWHERE:
                     self._stand(row, self._homes[row])
 
-    def choose(self, demands: Sequence[Demand]) -> list[Choice]:
+    def choose(self, demands: Sequence[Demand], by_road_max: int = ROAD_DEMANDS_MAX) -> list[Choice]:
         """One choice a demand, in the order given, all decided together.
 
         More urgent priorities choose first; among demands of one priority as many as can be are served, at the least total
-        distance, or at the least total driving time where there are roads (`routing.road_ranking`). No crew is chosen twice.
+        distance, or at the least total driving time where there are roads (`routing.road_ranking`), which are looked at for the
+        `by_road_max` most urgent demands. No crew is chosen twice.
         The index itself is not changed. A demand for which no crew is left, or whose place is not finite, gets None at infinite
         distance; for the first few of a call the nearest capable crews are named, with the reasons why not even they.
 
@@ -180,7 +182,9 @@ class CrewTree:
             wanted = [demands[index] for index in live]
             priorities = [demand.priority for demand in wanted]
             candidates = Candidates(wanted, counts, self._crews)
-            roads = None if self._travel is None else RoadRanking(wanted, candidates, self._crews.points, self._travel)
+            roads = None
+            if self._travel is not None and by_road_max:
+                roads = RoadRanking(wanted, candidates, self._crews.points, self._travel, by_road_max)
             if roads is None:
                 grants = assign(priorities, candidates.first(), candidates.rank)
             else:

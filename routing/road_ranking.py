@@ -9,8 +9,8 @@ Rules:
   one of the nearest should be (`SOON_S`, `SOON_S_A_METRE`); the others of the group when more are wanted, or none was found.
 - Crews beyond those are looked at only where several demands contend, group by group, each four times as large as what went
   before. A crew of a later group counts as no faster than those before it, so that what was ranked stays ranked.
-- Where no road leads near a demand, and beyond `ROAD_DEMANDS_MAX` demands, seconds are the straight line's: the order is that
-  of distance, the sums remain comparable, and no more crews are looked at than without roads.
+- Where no road leads near a demand, and beyond as many demands as are allowed, seconds are the straight line's: the order is
+  that of distance, the sums remain comparable, and no more crews are looked at than without roads.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Final
 import numpy as np
 
 from core.arrival import straight_line_s
-from core.limits import ROAD_CANDIDATES, ROAD_DEMANDS_MAX
+from core.limits import ROAD_CANDIDATES
 from core.ports import Choice, Demand, PassedOver, TravelTimes
 from core.vocabulary import AssignReason, CrewNo
 from routing.assignment import GROWTH, Grant, Ranked
@@ -66,7 +66,14 @@ class _List:
 class RoadRanking:
     """Some demands, by index 0 upward. Lives while the batch is decided."""
 
-    def __init__(self, demands: Sequence[Demand], candidates: Candidates, points: MovingPoints, travel: TravelTimes) -> None:
+    def __init__(
+        self,
+        demands: Sequence[Demand],
+        candidates: Candidates,
+        points: MovingPoints,
+        travel: TravelTimes,
+        by_road_max: int,
+    ) -> None:
         self._demands = demands
         self._candidates = candidates
         self._points = points
@@ -74,8 +81,8 @@ class RoadRanking:
         self._lists = [_List() for _ in demands]
         self._by_road: set[int] = set()
         urgent = sorted(range(len(demands)), key=lambda demand: demands[demand].priority)
-        while urgent and len(self._by_road) < ROAD_DEMANDS_MAX:
-            asked = urgent[: ROAD_DEMANDS_MAX - len(self._by_road)]
+        while urgent and len(self._by_road) < by_road_max:
+            asked = urgent[: by_road_max - len(self._by_road)]
             del urgent[: len(asked)]
             self._by_road.update(compress(asked, travel.have_roads(self._candidates.at[asked])))
 

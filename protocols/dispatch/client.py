@@ -165,6 +165,10 @@ class DispatchClient:
         self._transport: WSTransport | None = None
         self._feeds: dict[str, Feed] = {}
         self._asked: dict[str, tuple[AnyCommand, asyncio.Future[m.Answer]]] = {}
+        self._unsent: dict[str, None] = {}
+        """Commands among them that wait until the centre holds fewer of this client, in order."""
+        self._under_way: set[str] = set()
+        """Commands that this connection has carried and the centre not answered, also of who no longer waits for the answer."""
         self._looked: dict[int, asyncio.Future[Context]] = {}
         self._welcomed = asyncio.Event()
         self._fatal: DispatchError | None = None
@@ -212,6 +216,8 @@ class DispatchClient:
     async def command(self, command: AnyCommand) -> m.Answer:
         """Gives a command and waits for its answer, over breaks of the connection too.
 
+        No more commands are under way than the centre holds of one client (`Limits.commands`); others wait here for their turn.
+
         Raises:
             DispatchError: the centre refuses the command before deciding it, or the client for good.
         """
@@ -219,12 +225,13 @@ class DispatchClient:
             raise self._fatal
         answer: asyncio.Future[m.Answer] = asyncio.get_running_loop().create_future()
         self._asked[command.command_id] = (command, answer)
-        if self.welcome is not None:
-            self._send(m.CommandMessage(body=command))
+        self._unsent[command.command_id] = None
+        self._send_commands()
         try:
             return await answer
         finally:
             self._asked.pop(command.command_id, None)
+            self._unsent.pop(command.command_id, None)
 
     async def context(self, incident: int) -> Context:
         """What happened before an incident, as far as this client may see it; over breaks of the connection too.
@@ -281,6 +288,7 @@ class DispatchClient:
                 asked = self._asked.get(message.command_id)
                 if asked is not None and not asked[1].done():
                     asked[1].set_result(message)
+                self._came_back(message.command_id)
             case m.ContextAnswer():
                 self._found(message)
             case m.Welcome():
@@ -298,8 +306,9 @@ class DispatchClient:
         for feed in self._feeds.values():
             cursor = feed.mirror.cursor if feed.mirror.complete else feed.request.cursor
             self._send(msgspec.structs.replace(feed.request, cursor=cursor))
-        for command, _ in self._asked.values():
-            self._send(m.CommandMessage(body=command))
+        self._under_way.clear()
+        self._unsent = dict.fromkeys(self._asked)
+        self._send_commands()
         for incident in self._looked:
             self._send(m.AskContext(incident=incident))
         self._beat(welcome.limits.idle_timeout_s / 3.0)
@@ -315,10 +324,25 @@ class DispatchClient:
         else:
             waiting.set_exception(DispatchError(answer.reason, f"incident {answer.incident}"))
 
+    def _send_commands(self) -> None:
+        """Sends what waits, as far as the centre has room for it."""
+        while self.welcome is not None and self._unsent and len(self._under_way) < self.welcome.limits.commands:
+            command_id = next(iter(self._unsent))
+            del self._unsent[command_id]
+            self._under_way.add(command_id)
+            self._send(m.CommandMessage(body=self._asked[command_id][0]))
+
+    def _came_back(self, command_id: str) -> None:
+        """A command has been answered or refused: there is room for another."""
+        self._under_way.discard(command_id)
+        self._send_commands()
+
     def _refused(self, error: m.Error) -> None:
         refused = DispatchError(error.code.value, error.text, error.field)
         asked = self._asked.get(error.ref)
         feed = self._feeds.get(error.ref)
+        if error.ref in self._under_way:
+            self._came_back(error.ref)
         if asked is not None and not asked[1].done():
             asked[1].set_exception(refused)
         elif feed is not None:

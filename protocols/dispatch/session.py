@@ -182,7 +182,9 @@ class Session:
     def _refuse(self, refused: RefusedError) -> list[Instruction]:
         error = m.Error(ref=refused.ref, code=refused.code, field=refused.field, text=refused.text)
         said = Say(encode(error))
-        self._errors += 1
+        if refused.code is not ErrorCode.TOO_MANY_COMMANDS:
+            # Who asks more than is answered just now, while the database stands still say, speaks the protocol as it should.
+            self._errors += 1
         if self.state is State.GREETING:
             return [said, self._leave(GoodbyeReason.HELLO_EXPECTED)]
         if self._errors >= self._errors_max:

@@ -322,10 +322,10 @@ async def test_first_routes_of_a_process_on_which_the_engine_fails_leave_it_with
 class Poisoned(CrewTree):
     """A crew index that fails on the needs of one place."""
 
-    def choose(self, demands: Sequence[Demand]) -> list[Choice]:
+    def choose(self, demands: Sequence[Demand], by_road_max: int = 0) -> list[Choice]:
         if any(demand.latitude_deg == ELSEWHERE.latitude_deg for demand in demands):
             fail()
-        return super().choose(demands)
+        return super().choose(demands, by_road_max)
 
 
 async def test_incident_that_no_crew_can_be_found_for_is_left_to_people_and_the_others_are_served(

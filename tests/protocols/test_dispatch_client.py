@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 import uvloop
 
+from core import limits
 from core.commands import Accept, Close
 from protocols.dispatch.client import DispatchClient, DispatchError, is_url
 from protocols.dispatch.message import Answer, ContextReason, Filter
@@ -85,6 +86,35 @@ def test_command_waits_for_its_answer_over_a_break() -> None:
             assert [order.command for order in centre.orders] == [command]
             centre.commit(batch(1, commands=[answer("c1")]))
             assert await waiting == Answer(command_id="c1", done=True, incident=1, reason="", text="")
+
+    run(story)
+
+
+def test_more_commands_than_the_centre_holds_wait_for_their_turn() -> None:
+    async def story(centre: Centre) -> None:
+        async with client_of(centre) as client:
+            room, more = limits.CLIENT_COMMANDS, 40
+            commands = [Close(command_id=f"c{number}", incident=1, result="done") for number in range(room + more)]
+            waiting = [asyncio.create_task(client.command(one)) for one in commands]
+            await until(lambda: len(centre.orders) == room)
+            # Who stops waiting for a command that is under way makes no room, and one that was not sent is not sent.
+            waiting[0].cancel()
+            waiting[-1].cancel()
+            centre.commit(batch(1, commands=[answer(one.command_id) for one in commands[: more // 2]]))
+            await until(lambda: len(centre.orders) == room + more // 2)
+            client.cut()
+            await until(lambda: client.connections == 2 and len(centre.hub.sessions()[-1].asked) == room)
+            centre.commit(batch(2, commands=[answer(one.command_id) for one in commands[: room + more // 2]]))
+            await until(lambda: len(centre.orders) == room + more - 1)
+            centre.commit(batch(3, commands=[answer(one.command_id) for one in commands]))
+            done = await asyncio.gather(*waiting, return_exceptions=True)
+            assert [type(one) for one in done] == [
+                asyncio.CancelledError,
+                *[Answer] * (room + more - 2),
+                asyncio.CancelledError,
+            ]
+            assert commands[-1].command_id not in {order.command.command_id for order in centre.orders}
+            assert client.errors == []
 
     run(story)
 

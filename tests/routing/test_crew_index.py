@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from msgspec.structs import replace
 
 from core.limits import PASSED_OVER_MAX
 from core.ports import Choice, CrewIndex, Demand
@@ -104,7 +105,19 @@ class IndexMachine(RuleBasedStateMachine):
         choices = self.indexes[0].choose(demands)
         self.oracle.check(demands, choices)
         for index in self.indexes[1:]:
-            assert index.choose(demands) == choices
+            assert to_micrometres(index.choose(demands)) == to_micrometres(choices)
+
+
+def to_micrometres(choices: list[Choice]) -> list[Choice]:
+    """Choices without the last digits of their distances: arcsines of arrays and of single numbers differ in them."""
+    return [
+        replace(
+            choice,
+            distance_m=round(choice.distance_m, 6),
+            passed_over=tuple(replace(one, distance_m=round(one.distance_m, 6)) for one in choice.passed_over),
+        )
+        for choice in choices
+    ]
 
 
 TestIndexMachine = IndexMachine.TestCase
@@ -132,7 +145,7 @@ def told(choice: Choice) -> list[tuple[int, AssignReason]]:
 
 def test_index_fills_the_port() -> None:
     index: CrewIndex = CrewTree()
-    assert index.choose([]) == []
+    assert index.choose([], 0) == []
 
 
 def test_choice_names_every_reason_why_nearer_crews_were_passed_over() -> None:

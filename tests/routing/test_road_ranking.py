@@ -148,7 +148,7 @@ def test_crews_of_a_later_group_count_as_no_faster_than_those_before_them() -> N
         crews.points.enlist(row, ["patrol"])
     crews.points.move(np.arange(len(places)), unit_vectors(*np.array([degrees(place) for place in places]).T))
     wanted = [call((0, 500))]
-    ranking = RoadRanking(wanted, Candidates(wanted, [len(places)], crews), crews.points, RoadTimes(BANKS))
+    ranking = RoadRanking(wanted, Candidates(wanted, [len(places)], crews), crews.points, RoadTimes(BANKS), 1)
     (grant,) = ranking.first()
     assert grant is not None and grant.row < ROAD_CANDIDATES
     (short,) = ranking.rank([0], ROAD_CANDIDATES)
