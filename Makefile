@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup check test test-real sim bench soak coefficients load load-ui demo serve lock clean
+.PHONY: help setup check test test-real sim bench soak profile coefficients load load-ui demo serve lock clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -80,6 +80,9 @@ bench: $(INSTALLED) ## measures speed and memory against the baselines; results 
 
 soak: $(INSTALLED) ## a long run under 70 % load (SOAK_S=1800): whether memory and latency stay; pictures in build/soak
 	$(PY) -m loadtest.soak --seconds $(SOAK_S)
+
+profile: $(INSTALLED) ## where each microsecond of an event goes, by py-spy: writes loadtest/PROFILE.md
+	$(PY) -m loadtest.profiling
 
 coefficients: $(INSTALLED) ## measures what one event costs, for `jedel size`: writes ops/coefficients.json
 	$(PY) -m loadtest.cost

@@ -110,7 +110,7 @@ def run(bed: Bed, size: scene.Size) -> list[Record]:
     bed.make(DATABASE, BASE)
     with bed.serving(DATABASE) as service:
         apart(report_for_duty, service.ingest, size)
-        with _clients(service.dispatch, CLIENT_TOKEN, SERVICE_CLIENTS) as readers:
+        with reading(service.dispatch, CLIENT_TOKEN, SERVICE_CLIENTS) as readers:
 
             def give(asked: Play) -> Played:
                 return Played(apart(send_positions, service.ingest, size, asked), 0.0)
@@ -138,7 +138,7 @@ def _record(name: str, ours: list[Held], theirs: list[Held], what: str) -> Recor
 
 @contextmanager
 def _hub(serving: Callable[..., None], token: str, clients: int) -> Iterator[Stand]:
-    with beside(serving) as server, _clients(server.recv(), token, clients) as readers:
+    with beside(serving) as server, reading(server.recv(), token, clients) as readers:
         next_number = FIRST
 
         def number() -> int:
@@ -155,7 +155,8 @@ def _hub(serving: Callable[..., None], token: str, clients: int) -> Iterator[Sta
 
 
 @contextmanager
-def _clients(address: tuple[str, int], token: str, clients: int) -> Iterator[Callable[[Play, Played], Delivered]]:
+def reading(address: tuple[str, int], token: str, clients: int) -> Iterator[Callable[[Play, Played], Delivered]]:
+    """Clients in a process of their own while the block lasts; what it gives tells how a play reached them. `LoadError`."""
     with beside(read, address, token, clients, WITHIN_MS) as readers:
         if readers.recv() != READY:
             raise LoadError("the dispatch clients were not let in")
