@@ -232,7 +232,7 @@ def _send(state: CentreState, demands: list[Demand], asked: list[tuple[Incident,
 
 
 def _choose(state: CentreState, demands: list[Demand]) -> list[Choice]:
-    return state.crew_index.choose(demands, state.road_allowance.take(len(demands), state.now_us))
+    return state.crew_index.choose(demands, state.roads.take(len(demands), state.now_us))
 
 
 def _expected_us(state: CentreState, crew: Crew, explanation: Explanation) -> Micros | None:

@@ -16,8 +16,8 @@ ROAD_DEMANDS_MAX: Final = 16
 a sixth of a millisecond, the first of a batch half of one. A centre at its daily work has fewer in a batch; in a storm of a
 hundred calls a batch 64 make deciding a third dearer."""
 ROAD_DEMANDS_A_S: Final = 200
-"""The same a second: a country's emergency calls on its worst day are a tenth of it, and beyond it the roads, at 16 of each of
-60 batches a second, would take a quarter of the thread that decides."""
+"""The same a second: a country's emergency calls on its worst day are a tenth of it. Storms make short batches, forty a second,
+and 16 looks in each of them would take a sixth of the thread that decides, of which every batch becomes longer."""
 ROAD_TREES_BYTES: Final = 32 * 1024 * 1024
 """Searches to recent destinations that are kept, for an incident that needs several crews or asks again."""
 ROAD_TREES_MAX: Final = 256

@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from core import limits
+from core.allowance import Allowance
 from core.category import CategoryTable
 from core.commands import Order
 from core.correlate import CorrelateRules, OpenIncidents
@@ -46,7 +47,6 @@ from core.patrol_watch import Patrols
 from core.plausible import Doubt, PlausibleRules
 from core.ports import CrewIndex, Gazetteer, Subscriber, Territories
 from core.recovered import Device
-from core.road_allowance import RoadAllowance
 from core.roster.duty import DutyProfile
 from core.roster.model import Roster
 from core.scenario import Scenario, ScenarioSet
@@ -149,7 +149,8 @@ class CentreState:
         self.last_positions: dict[str, LastPosition] = {}
         self.open = OpenIncidents(rules.correlate)
         self.earlier = EarlierCalls()
-        self.road_allowance = RoadAllowance()
+        self.roads = Allowance(limits.ROAD_DEMANDS_A_S, limits.ROAD_DEMANDS_MAX)
+        """Needs that may be compared by road."""
         self.plans = Plans(scenarios, rules.terms)
         self.mode = Mode.DAILY
         self.unkept: list[Scenario] = list(scenarios)

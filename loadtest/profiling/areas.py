@@ -92,7 +92,7 @@ _FILES: Final[dict[Area, tuple[str, ...]]] = {
     ASSIGN: (
         *("core/assign.py", "core/arrival.py", "core/relief.py", "core/way.py", "core/progress.py", "core/waiting.py"),
         *("routing/crew_index.py", "routing/candidates.py", "routing/moving_points.py", "routing/neighbours.py"),
-        *("routing/assignment.py", "routing/road_", "routing/eligibility.py", "core/road_allowance.py"),
+        *("routing/assignment.py", "routing/road_", "routing/eligibility.py", "core/allowance.py"),
     ),
     CREWS: (
         *(

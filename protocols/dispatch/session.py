@@ -14,10 +14,10 @@ from typing import Final, assert_never
 import msgspec
 
 from core import limits
+from core.allowance import Allowance
 from core.commands import Order
 from core.context import Context
 from core.decisions import CommandAnswer
-from core.instant import SECOND_US
 from protocols.dispatch import message as m
 from protocols.dispatch.authority import hindrance, operator_of
 from protocols.dispatch.codec import RefusedError, decode, encode
@@ -108,8 +108,7 @@ class Session:
         """Ids of commands that wait for their answer."""
         self.looking: set[int] = set()
         """Incidents whose context is awaited."""
-        self._looks_left = float(limits.CLIENT_CONTEXTS)
-        self._looked_us = 0
+        self._looks = Allowance(limits.CLIENT_CONTEXTS_PER_S, limits.CLIENT_CONTEXTS)
         self._publisher = publisher
         self._authenticate = authenticate
         self._now_us = now_us
@@ -267,13 +266,8 @@ class Session:
     def _look(self, incident: int) -> list[Instruction]:
         if incident in self.looking:
             return []  # answered once
-        now_us = self._now_us()
-        refill = max(0, now_us - self._looked_us) / SECOND_US * limits.CLIENT_CONTEXTS_PER_S
-        self._looks_left = min(float(limits.CLIENT_CONTEXTS), self._looks_left + refill)
-        self._looked_us = now_us
-        if self._looks_left < 1.0:
+        if not self._looks.take(1, self._now_us()):
             return [Say(self.looked(incident, ContextReason.TOO_MANY))]
-        self._looks_left -= 1.0
         if not self._sees(incident, None):
             return [Say(self.looked(incident, ContextReason.FORBIDDEN))]
         self.looking.add(incident)

@@ -23,6 +23,7 @@ from typing import Final, cast
 
 import msgspec
 
+from core.allowance import Allowance
 from core.events import FUTURE_TOLERANCE_S, URGENT, AnyEvent, Chunk, Rejected
 from core.instant import SECOND_US, Micros
 from core.vocabulary import RejectCode
@@ -82,8 +83,9 @@ class IngestSession:
         """(last seq, events, bytes) of each chunk offered and not committed, oldest first."""
         self._in_flight_events = 0
         self._in_flight_bytes = 0
-        self._tokens = self._limits.events_per_s or 0.0
-        self._tokens_us = now_us
+        rate = self._limits.events_per_s
+        self._allowance = None if rate is None else Allowance(rate, rate, now_us)
+        """Frames that may still come; None: as many as come."""
         self._holds = Hold(0)
         self._opened_us = now_us
         self._heard_us = now_us
@@ -124,10 +126,9 @@ class IngestSession:
     @property
     def wake_us(self) -> Micros | None:
         """When `tick` should be called besides its regular round: when the rate lets the source go on. None: not needed."""
-        rate = self._limits.events_per_s
-        if rate is None or Hold.RATE not in self._holds:
+        if self._allowance is None or Hold.RATE not in self._holds:
             return None
-        return Micros(self._tokens_us + int(-self._tokens / rate * SECOND_US) + 1)
+        return self._allowance.even_us
 
     def receive_data(self, data: bytes, now_us: Micros, *, ends_message: bool = False) -> list[Instruction]:
         """The next bytes of the stream.
@@ -248,7 +249,7 @@ class IngestSession:
                 return [Close(GoodbyeReason.NOT_READING, at_once=True)]
             return []
         out: list[Instruction] = []
-        if Hold.RATE in self._holds and self._refill(now_us) >= 0.0:
+        if self._allowance is not None and Hold.RATE in self._holds and self._allowance.left(now_us) >= 0.0:
             out += self.release(Hold.RATE, now_us)
         if self._state is SessionState.STREAMING and not self._holds and now_us - self._heard_us > idle_us:
             return self.refuse(GoodbyeReason.IDLE_TIMEOUT, f"nothing heard for {bounds.idle_timeout_s:g} s", now_us)
@@ -423,18 +424,9 @@ class IngestSession:
         out: list[Instruction] = []
         if not self._has_window:
             out += self.hold(Hold.WINDOW, now_us)
-        if self._limits.events_per_s is not None:
-            self._refill(now_us)
-            self._tokens -= frames
-            if self._tokens < 0.0:
-                out += self.hold(Hold.RATE, now_us)
+        if self._allowance is not None and self._allowance.spend(frames, now_us) < 0.0:
+            out += self.hold(Hold.RATE, now_us)
         return out
-
-    def _refill(self, now_us: Micros) -> float:
-        rate = self._limits.events_per_s or 0.0
-        self._tokens = min(rate, self._tokens + (now_us - self._tokens_us) * rate / SECOND_US)
-        self._tokens_us = now_us
-        return self._tokens
 
     def _source_left(self, now_us: Micros) -> list[Instruction]:
         if not self._may(Happening.SOURCE_LEFT):
