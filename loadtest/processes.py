@@ -40,6 +40,17 @@ def usage_of(pid: int) -> Usage:
     return Usage(cpu_s, family_cpu_s, int(own[_RESIDENT]) * _PAGE_BYTES)
 
 
+def thread_cpu_s(pid: int) -> dict[int, float]:
+    """Processor time of each thread of a process, by its id; the first thread's is the process's. Raises `OSError`."""
+    threads: dict[int, float] = {}
+    for path in Path(f"/proc/{pid}/task").glob("[0-9]*/stat"):
+        try:
+            threads[int(path.parent.name)] = _seconds(_stat(path), _USER)
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return threads
+
+
 def _stat(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
 

@@ -99,7 +99,7 @@ def page(results: Results) -> str:
     for name in dict.fromkeys(one.benchmark for one in results.rows):
         told = CONTENTS.get(name, Part(name, "", ""))
         parts.append(f"## {told.title}\n\n{told.measured} Baseline: {told.baseline}\n")
-        parts.append(_table(_COLUMNS, _ALIGNED, [_cells(one) for one in results.rows if one.benchmark == name]))
+        parts.append(markdown_table(_COLUMNS, _ALIGNED, [_cells(one) for one in results.rows if one.benchmark == name]))
     return "\n".join(parts)
 
 
@@ -111,7 +111,7 @@ def headline(results: Results) -> str:
         for one in map(by_name.get, HEADLINE)
         if one is not None
     ]
-    return _table(("name", "value", "baseline", "its value", "ratio"), ("---", "---:", "---", "---:", "---:"), rows)
+    return markdown_table(("name", "value", "baseline", "its value", "ratio"), ("---", "---:", "---", "---:", "---:"), rows)
 
 
 def _machines(runs: Sequence[Run]) -> Iterator[str]:
@@ -126,7 +126,7 @@ def _machines(runs: Sequence[Run]) -> Iterator[str]:
         for run in runs
     ]
     yield "## Where it was measured\n"
-    yield _table(("run", "processor", "memory", "kernel", "fdatasync of 8 KiB, p50 / p99"), ("---",) * 5, rows)
+    yield markdown_table(("run", "processor", "memory", "kernel", "fdatasync of 8 KiB, p50 / p99"), ("---",) * 5, rows)
     by_versions: dict[str, list[str]] = {}
     for run in runs:
         said = ", ".join(f"{name} {value}" for name, value in run.versions.items())
@@ -162,7 +162,7 @@ def _name_of(measured_on: str, commit: str) -> str:
     return f"{measured_on} {commit}".strip()
 
 
-def _table(columns: Sequence[str], aligned: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown_table(columns: Sequence[str], aligned: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table. A `|` within a cell would begin another one."""
     lines = [columns, aligned, *([cell.replace("|", "\\|") for cell in row] for row in rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from typing import Final
 
 from loadtest.bench import fanout, results, scene, sensors, whole_calls
@@ -51,14 +52,9 @@ class _Account:
         """A round that nobody looks at; `play` returns its events a second."""
         before = spent(service.pid, self._postmaster_pid)
         rate_per_s = play()
-        more = spent(service.pid, self._postmaster_pid).since(before)
+        self.spent += spent(service.pid, self._postmaster_pid).since(before)
         self.count += count
         self.rates.append(rate_per_s)
-        self.spent = Spent(
-            self.spent.deciding_s + more.deciding_s,
-            self.spent.others_s + more.others_s,
-            self.spent.database_s + more.database_s,
-        )
 
     def looked_at(self, service: Running, play: Callable[[], float]) -> None:
         """A round whose rate counts for nothing."""
@@ -67,12 +63,9 @@ class _Account:
         self.looks += shares(self._file.read_text(encoding="utf-8"))
         self._file.unlink()
 
-    def profile(
-        self, name: str, title: str, event: str, targets: tuple[tuple[str, float], ...] = (), rate_per_s: float = 0.0
-    ) -> Profile:
+    def profile(self, name: str, title: str, event: str, targets: tuple[tuple[str, float], ...] = ()) -> Profile:
         """What came of them."""
-        rate_per_s = rate_per_s or sorted(self.rates)[len(self.rates) // 2]
-        return Profile(name, title, event, self.count, self.spent, rate_per_s, dict(self.looks), targets)
+        return Profile(name, title, event, self.count, self.spent, median(self.rates), dict(self.looks), targets)
 
 
 def _sensors(stand: Bed, size: scene.Size) -> Profile:

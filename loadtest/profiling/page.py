@@ -9,6 +9,7 @@ import msgspec
 
 from loadtest.bench.machine import Run
 from loadtest.bench.record import number
+from loadtest.bench.results import markdown_table
 from loadtest.profiling.areas import AREAS
 from loadtest.profiling.sampling import Spent
 
@@ -70,12 +71,10 @@ def _told(one: Profile, cores: int) -> Iterator[str]:
 def _table(one: Profile) -> str:
     looks = sum(one.looks.values())
     service_us = (one.spent.deciding_s + one.spent.others_s) / one.count * 1e6
-    lines = [
-        f"| part | µs a {one.event} | share | what it does | what cannot be avoided, and what is left |",
-        "| --- | ---: | ---: | --- | --- |",
-    ]
+    rows = []
     for area in AREAS:
         share = one.looks.get(area.name, 0) / looks if looks else 0.0
         if share >= 0.001:
-            lines.append(f"| {area.name} | {number(share * service_us)} | {share:.1%} | {area.work} | {area.bound} |")
-    return "\n".join(lines) + "\n"
+            rows.append((area.name, number(share * service_us), f"{share:.1%}", area.work, area.bound))
+    columns = ("part", f"µs a {one.event}", "share", "what it does", "what cannot be avoided, and what is left")
+    return markdown_table(columns, ("---", "---:", "---:", "---", "---"), rows)

@@ -5,7 +5,6 @@ The two are measured in different rounds, because being looked at costs time.
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -17,13 +16,12 @@ from typing import Final
 
 import msgspec
 
-from loadtest.processes import usage_of
+from loadtest.processes import thread_cpu_s, usage_of
 from loadtest.profiling.areas import area_of
 
 RATE_PER_S: Final = 200
 """Looks a second: each stops the service for a fraction of a millisecond."""
 _LONGEST_S: Final = 3_600
-_TICKS_A_S: Final = os.sysconf("SC_CLK_TCK")
 
 
 class SamplingError(Exception):
@@ -43,17 +41,16 @@ class Spent(msgspec.Struct, frozen=True):
         """What was spent after an earlier look."""
         return Spent(self.deciding_s - before.deciding_s, self.others_s - before.others_s, self.database_s - before.database_s)
 
+    def __add__(self, more: Spent) -> Spent:
+        return Spent(self.deciding_s + more.deciding_s, self.others_s + more.others_s, self.database_s + more.database_s)
+
 
 def spent(pid: int, postmaster_pid: int) -> Spent:
     """What a service and its database have spent so far. Raises `OSError` when either is gone."""
-    threads = {int(path.parent.name): _cpu_s(path) for path in Path(f"/proc/{pid}/task").glob("[0-9]*/stat")}
+    family_cpu_s = usage_of(postmaster_pid).family_cpu_s
+    threads = thread_cpu_s(pid)
     deciding_s = threads.pop(pid)
-    return Spent(deciding_s, sum(threads.values()), usage_of(postmaster_pid).family_cpu_s)
-
-
-def _cpu_s(stat: Path) -> float:
-    user, system = stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[11:13]
-    return (int(user) + int(system)) / _TICKS_A_S
+    return Spent(deciding_s, sum(threads.values()), family_cpu_s)
 
 
 @contextmanager

@@ -69,9 +69,9 @@ def test_leak_is_told_with_its_size_an_hour() -> None:
 
 
 def test_latency_that_rises_is_told() -> None:
-    rows, _ = judged(course(slower_ms_s=0.1))
+    rows, _ = judged(course(slower_ms_s=0.3))
     assert rows[2].remark.startswith("grows by ")
-    assert rows[2].ratio > 1.2
+    assert rows[2].ratio > 1.5
     assert rows[3].remark.startswith("flat: ")
 
 
