@@ -82,12 +82,14 @@ Status = Literal["off_duty", "free", "accepted", "en_route", "on_scene", "cleare
 class _Unit:
     """One unit's day."""
 
-    __slots__ = ("cad", "ends", "incident", "moves", "on_duty", "way")
+    __slots__ = ("cad", "ends", "incident", "moves", "on_duty", "said", "way")
 
     def __init__(self, cad: CadUnit, way: Drive) -> None:
         self.cad = cad
         self.way = way
         self.incident: int | None = None
+        self.said: list[int] = []
+        """Numbers of its reports of the task it has."""
         self.on_duty = False
         self.ends = False
         """Its shift is over as soon as it is free."""
@@ -114,6 +116,8 @@ class ReplayScript:
         self.calls = sorted(played, key=lambda call: (call.entered_us, call.number))
         """In the order in which they are sent, which is that of their entry."""
         self.first_seq = next_seq[TELEPHONE]
+        self.crossed: set[int] = set()
+        """Numbers of reports of tasks that the centre took back: it may have refused those that it got after it had done so."""
         self._habits = habits
         self._speed = speed
         self._origin_us = start_us + round(LEAD_S * SECOND_US)
@@ -171,6 +175,7 @@ class ReplayScript:
             return
         unit.moves += 1
         unit.incident = incident
+        unit.said = []
         stages = self._habits.stages(call, offered.assignment.capability)
         accepted_us = now_us + self._lasting_us(ACCEPT_S)
         self._step(unit, accepted_us, lambda unit, at_us: self._status(unit, "accepted", at_us))
@@ -181,6 +186,7 @@ class ReplayScript:
         """The centre has taken the task back."""
         unit = self._units.get(crew)
         if unit is not None and unit.incident == incident:
+            self.crossed.update(unit.said)
             self._release(unit, now_us)
             if unit.ends:
                 self._plan(now_us, lambda at_us: self._leave(unit, at_us))
@@ -290,8 +296,11 @@ class ReplayScript:
         )
 
     def _status(self, unit: _Unit, status: Status, at_us: int) -> CrewStatus:
+        number = self._number()
+        if unit.incident is not None:
+            unit.said.append(number)
         return CrewStatus(
-            seq=self._number(),
+            seq=number,
             at=to_datetime(at_us),
             crew=unit.cad.unit,
             status=status,
@@ -306,6 +315,8 @@ class Played(msgspec.Struct, frozen=True):
     calls: tuple[CadCall, ...]
     first_seq: int
     """The calls' numbers at the source `telephone` run from here, in the order in which `calls` holds them."""
+    crossed: frozenset[int]
+    """Numbers at the source `crews` of what units said of tasks that the centre took back."""
     outcome: Outcome
 
 
@@ -344,4 +355,5 @@ def replay(
         tell(min(1.0, elapsed_s / whole_s))
 
     outcome = uvloop.run(drive_script(centre, SOURCES, make_script, whole_s, observe=observe))
-    return Played(calls=tuple(scripts[-1].calls), first_seq=scripts[-1].first_seq, outcome=outcome)
+    script = scripts[-1]
+    return Played(tuple(script.calls), script.first_seq, frozenset(script.crossed), outcome)

@@ -17,7 +17,7 @@ import msgspec
 from core.instant import SECOND_US
 from core.vocabulary import EventKind
 from ops.cad import CadCall
-from ops.replay import TELEPHONE, TERMS_S, Played, term_s
+from ops.replay import CREWS, TELEPHONE, TERMS_S, Played, term_s
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -48,7 +48,9 @@ class Report(msgspec.Struct, frozen=True):
     lost: int
     """Events that nobody can say what became of, or calls that the tables hold in no incident; anything but 0 is a failure."""
     refused: int
-    """Events that the centre answered with an error: what a crew says of a task that was just taken from it."""
+    """Events that the centre answered with an error, but for those that crossed."""
+    crossed: int
+    """Answered with an error too: what a unit said of its task while the centre took it back, for a nearer unit's sake."""
     ack_p50_ms: float
     """The centre's own latency, of the clock: from sending an event to its acknowledgement."""
     ack_p99_ms: float
@@ -98,6 +100,7 @@ async def report(dsn: str, played: Played, speed: float) -> Report:
             """,
             [row["incident_id"] for row in rows],
         )
+        refused = await connection.fetch("SELECT seq FROM rejected_event WHERE source = $1", CREWS)
         terms = await connection.fetch(
             "SELECT term, count(*) AS times FROM notice WHERE incident_id = ANY($1) GROUP BY term ORDER BY term",
             [row["incident_id"] for row in rows],
@@ -119,13 +122,15 @@ async def report(dsn: str, played: Played, speed: float) -> Report:
     arrived = _between(first.values(), "at", "on_scene_at", speed)
     recorded = recorded_intervals(played.calls)
     result = played.outcome.result
+    crossed = sum(row["seq"] in played.crossed for row in refused)
     return Report(
         calls=len(played.calls),
         incidents=len(first),
         speed=speed,
         recorded_hours=_hours(played.calls),
         lost=max(result.lost, len(played.calls) - sum(1 for row in rows if row["incident_id"] is not None)),
-        refused=result.rejected,
+        refused=result.rejected - crossed,
+        crossed=crossed,
         ack_p50_ms=result.ack_p50_us / 1000,
         ack_p99_ms=result.ack_p99_us / 1000,
         seen_p50_ms=result.seen_p50_us / 1000,
@@ -174,6 +179,7 @@ def as_lines(found: Report) -> list[str]:
     lines = [
         f"{found.calls} calls of {found.recorded_hours:.1f} h at {found.speed:g} times their speed",
         f"{found.incidents} incidents; lost {found.lost}, refused {found.refused}",
+        f"reports of units that crossed the withdrawal of their task: {found.crossed}",
         f"acknowledged after {found.ack_p50_ms:.0f} ms (p50), {found.ack_p99_ms:.0f} ms (p99)",
         f"calls seen in an incident after {found.seen_p50_ms:.0f} ms (p50), {found.seen_p99_ms:.0f} ms (p99)",
         f"of all this, 10 ms count as {found.speed / 100:g} s below",

@@ -149,6 +149,22 @@ def test_unit_forgets_its_task_when_it_is_withdrawn(cad: Cad) -> None:
     assert told["free"] == clock(72)
 
 
+def test_reports_of_a_task_that_is_taken_back_have_crossed(cad: Cad) -> None:
+    script = script_of(cad)
+    script.events_until(clock(10))
+    script.offer(offer("E32", 101), clock(10))
+    said = [event.seq for event in played(script, clock(600)) if type(event) is CrewStatus and event.crew == "E32"]
+    assert len(said) >= 2
+    assert script.crossed == set()
+    script.withdraw("E32", 7, clock(601))
+    assert script.crossed == set(said)
+    # What it says of its next task is another matter, and so is what it says of none.
+    script.offer(offer("E32", 101, incident=8), clock(700))
+    assert statuses(played(script, clock(3 * 3600)), "E32")["cleared"]
+    script.withdraw("E32", 8, clock(3 * 3600))
+    assert script.crossed == set(said)
+
+
 def test_offer_is_passed_over_when_the_unit_has_gone_off_duty(cad: Cad) -> None:
     script = script_of(cad)
     assert "off_duty" in statuses(played(script, clock(6_200)), "85")
@@ -268,6 +284,8 @@ def test_first_hours_of_san_francisco_lose_nothing_and_go_as_they_went(
 
     assert found.calls > 200
     assert (found.lost, found.refused, result.outcome.board.disordered) == (0, 0, 0)
+    # At this speed a report is under way for ten recorded seconds and more, in which a nearer unit may have taken over.
+    assert found.crossed < 0.02 * found.calls
     # Every call is in an incident of its own, as the department kept it, and to every incident somebody went.
     assert (found.incidents, found.unassigned_calls) == (found.calls, 0)
     assert found.queue.count == found.queued_needs

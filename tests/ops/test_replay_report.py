@@ -21,6 +21,7 @@ ASSIGNMENT = (
     "INSERT INTO assignment (assignment_id, incident_id, crew_id, capability, state, offered_at, on_scene_at, distance_m, "
     "explanation) VALUES "
 )
+REJECTED = "INSERT INTO rejected_event VALUES "
 LOG = "INSERT INTO incident_log VALUES "
 ROWS = (
     # Call 11 opens incident 1, to which E1 goes after 2 s and arrives after 30 s; call 12 joins it afterwards.
@@ -44,6 +45,9 @@ ROWS = (
     LOG + """(3, 2, '2026-01-01 10:01:00Z', 'queued', 'engine', '', '{"capability":"fire"}')""",
     LOG + """(3, 3, '2026-01-01 10:02:00Z', 'queued', 'engine', '', '{"capability":"fire"}')""",
     LOG + """(3, 4, '2026-01-01 10:02:00Z', 'queued', 'engine', '', '{"capability":"ladder"}')""",
+    REJECTED + "(now(), 'crews', 2, 1, 'illegal_move', '$.status', '', '')",
+    REJECTED + "(now(), 'crews', 4, 1, 'unknown_crew', '$.crew', '', '')",
+    REJECTED + "(now(), 'telephone', 1, 1, 'malformed', '', '', '')",
     "INSERT INTO notice VALUES (3, '2026-01-01 10:02Z', 'shift_lead', 'crew', '', '')",
     "INSERT INTO notice VALUES (3, '2026-01-01 10:03Z', 'shift_lead', 'crew', '', '')",
     "INSERT INTO notice VALUES (9, '2026-01-01 10:03Z', 'shift_lead', 'accept', '', '')",
@@ -55,8 +59,12 @@ def reported(database: str, folder: Path, *changes: str) -> Report:
     ledger = Ledger()
     ledger.send("telephone", 11, 14, (11,), 0)
     ledger.acknowledge("telephone", 14, 5_000)
+    ledger.send("crews", 1, 4, (), 0)
+    ledger.acknowledge("crews", 4, 5_000)
+    ledger.reject("crews", 2, "illegal_move")
+    ledger.reject("crews", 4, "unknown_crew")
     outcome = Outcome(ledger.result(), {}, Board(), {}, {}, {}, (), 0.0)
-    played = Played(read_cad(folder / "cad.csv").calls, 11, outcome)
+    played = Played(read_cad(folder / "cad.csv").calls, 11, frozenset({1, 2}), outcome)
 
     async def run() -> Report:
         await execute(database, *ROWS, *changes)
@@ -68,6 +76,8 @@ def reported(database: str, folder: Path, *changes: str) -> Report:
 def test_report_counts_what_the_tables_hold(database: str, tmp_path: Path) -> None:
     found = reported(database, tmp_path)
     assert (found.calls, found.incidents, found.lost) == (4, 3, 1)
+    # The centre answered two reports with an error; one of them was of a task that it took back meanwhile.
+    assert (found.refused, found.crossed) == (1, 1)
     dispatched, decided, travelled, arrived = (interval.replayed for interval in found.intervals)
     # Ten recorded seconds each of the clock's; call 12 came when everything was done, so it is no interval.
     assert (dispatched.count, dispatched.mean_s, dispatched.p90_s) == (2, (20.0 + 400.0) / 2, 400.0)
@@ -83,7 +93,8 @@ def test_report_counts_what_the_tables_hold(database: str, tmp_path: Path) -> No
 def test_lines_tell_every_figure(database: str, tmp_path: Path) -> None:
     told = "\n".join(as_lines(reported(database, tmp_path)))
     for part in (
-        "lost 1, refused 0",
+        "lost 1, refused 1",
+        "crossed the withdrawal of their task: 1",
         "3 incidents",
         "210",
         "400",
