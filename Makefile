@@ -9,8 +9,9 @@ VENV := .venv
 PY := $(VENV)/bin/python
 JEDEL := $(VENV)/bin/jedel
 INSTALLED := $(VENV)/.installed
-# Test processes at once; the suite's own servers and databases are each test's own, so it may be raised.
-WORKERS ?= 2
+# Test processes at once: one more than two cores, for a third of the time a test waits. Servers and databases are each test's
+# own, so it may be raised.
+WORKERS ?= 3
 # Seeds that `make sim` runs; `make test` runs fewer of them.
 SEEDS ?= 1000
 # The folder with the real files that `make test-real` reads; it is never copied into the project.

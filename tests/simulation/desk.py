@@ -6,6 +6,7 @@ does not take its messages is given no more until it does, and its changes confl
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from core.decisions import CommandAnswer, Decisions
@@ -33,6 +34,8 @@ class Desk:
         self._sessions: dict[int, tuple[Session, Channel]] = {}
         self._asked: dict[str, list[int]] = {}
         self._last_session = 0
+        self._retried: set[int] = set()
+        """Ids of the subscriptions, as objects, that are looked at again by themselves."""
 
     def connect(self, channel: Channel) -> None:
         """A client's connection reaches this process."""
@@ -70,12 +73,21 @@ class Desk:
             return
         while session.subscriptions.get(subscription.id) is subscription and subscription.pending:
             if channel.under_way >= SLOW_MESSAGES:
-                self._world.agenda.after(_RETRY_US, lambda: self.flush(subscription))
+                self._try_later(subscription)
                 return
             frame = self._life.publisher.take(subscription)
             if frame is not None:
                 self._world.checks.published(self._life, subscription, text_of(frame))
                 channel.tell(text_of(frame))
+
+    def _try_later(self, subscription: Subscription) -> None:
+        if id(subscription) not in self._retried:
+            self._retried.add(id(subscription))
+            self._world.agenda.after(_RETRY_US, partial(self._try_again, subscription))
+
+    def _try_again(self, subscription: Subscription) -> None:
+        self._retried.discard(id(subscription))
+        self.flush(subscription)
 
     def beat(self) -> None:
         """Moves the cursors of clients that have nothing to be told."""

@@ -6,8 +6,7 @@ side by side, and a crew goes to the most urgent need that it may serve.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -25,7 +24,13 @@ from core.vocabulary import AssignmentState, LocationSource
 from routing.crew_index import CrewTree
 from tests.simulation.places import CATEGORIES, DEVICE_IDS, RULES, SCENARIOS, SPOTS, SUBSCRIBERS, AddressTable, Halves, patrols
 
-Require = Callable[[int, bool, str], None]
+
+class Require(Protocol):
+    """`Checkers.require`."""
+
+    def __call__(self, invariant: int, holds: bool, text: str, /, *values: object) -> None: ...
+
+
 """Raises unless it holds: the invariant's number, whether it holds, what to say."""
 _PASSED: Final = frozenset({Happened.ACCEPT_PASSED, Happened.NO_CREW, Happened.NOT_ON_SCENE, Happened.REVIEW})
 _RAISING: Final = frozenset({"opened", "recategorised", "needs_raised", "priority_set", "absorbed", "assignment_ended"})
@@ -39,37 +44,39 @@ def check_decided(engine: Engine, decisions: Decisions | None, require: Require)
     working: dict[str, list[Task]] = {}
     next_due_us = engine.next_due_us
     terms = sum(len(incident.terms) for incident in state.incidents.values())
-    require(6, bool(state.muted) or len(state.running) == terms, f"{len(state.running)} deadlines for {terms} terms")
+    require(6, bool(state.muted) or len(state.running) == terms, "{} deadlines for {} terms", len(state.running), terms)
     for incident in state.incidents.values():
         number = incident.incident_id
-        require(6, incident.owner != "", f"incident {number} has no owner")
-        require(6, bool(incident.terms), f"incident {number} has no term")
+        require(6, incident.owner != "", "incident {} has no owner", number)
+        require(6, bool(incident.terms), "incident {} has no term", number)
         due_us = min(term.due_us for term in incident.terms)
-        require(6, next_due_us is not None and next_due_us <= due_us, f"nobody looks at incident {number} when it is due")
-        require(6, engine.has_more or due_us > state.now_us, f"incident {number}: what was due at {due_us} has not come")
+        require(6, next_due_us is not None and next_due_us <= due_us, "nobody looks at incident {} when it is due", number)
+        require(6, engine.has_more or due_us > state.now_us, "incident {}: what was due at {} has not come", number, due_us)
         for assignment in incident.assignments:
             if assignment.state in ACTIVE:
                 crew = state.crews.get(assignment.crew)  # type: ignore[call-overload]  # plain text in the log
                 task = Task(number, assignment.assignment_id)
                 known = crew is not None and task in (crew.held if assignment.held else (crew.active,))
-                require(5, known, f"crew {assignment.crew} is on incident {number} and does not know: {crew}")
+                require(5, known, "crew {} is on incident {} and does not know: {}", assignment.crew, number, crew)
                 working.setdefault(assignment.crew, []).append(task)
                 if crew is not None and not assignment.held:
                     agrees = crew.state is STATE_OF[assignment.state]
-                    require(5, agrees, f"crew {assignment.crew} is {crew.state.value}, its assignment {assignment.state.value}")
+                    require(
+                        5, agrees, "crew {} is {}, its assignment {}", assignment.crew, crew.state.value, assignment.state.value
+                    )
     for crew in state.crews.values():
         expected = {task for task in (crew.active, *crew.held) if task is not None}
         found = working.get(crew.crew_id, [])
         agrees = len(found) == len(expected) and set(found) == expected
-        require(5, agrees, f"crew {crew.crew_id} has {expected}, its incidents say {found}")
+        require(5, agrees, "crew {} has {}, its incidents say {}", crew.crew_id, expected, found)
         agrees = (crew.active is not None) == (crew.state in WORKING) and not (crew.held and crew.active is None)
-        require(5, agrees, f"crew {crew.crew_id} is {crew.state.value} on {crew.active}, holding {crew.held}")
+        require(5, agrees, "crew {} is {} on {}, holding {}", crew.crew_id, crew.state.value, crew.active, crew.held)
     if decisions is not None:
         told = {
             (entry.incident_id, entry.version) for entry in decisions.log if entry.fact == "term_fired" and _told(entry.body)
         }
         steps = {(one.incident_id, int(one.key.rpartition("/")[2])) for one in decisions.tellings if one.template in _PASSED}
-        require(6, told == steps, f"the log says that {told} were told, the outbox has {steps}")
+        require(6, told == steps, "the log says that {} were told, the outbox has {}", told, steps)
     if not engine.has_more:
         _check_queue(state, require)
     if decisions is not None:
@@ -115,7 +122,7 @@ def _check_queue(state: CentreState, require: Require) -> None:
         for capability in incident.unmet():
             for crew in free:
                 idle = _may_serve(state, crew, incident, capability)
-                require(6, not idle, f"crew {crew.crew_id} is free, incident {incident.incident_id} wants {capability}")
+                require(6, not idle, "crew {} is free, incident {} wants {}", crew.crew_id, incident.incident_id, capability)
 
 
 def _check_order(state: CentreState, decisions: Decisions, require: Require) -> None:
