@@ -16,7 +16,6 @@ Requirements: CITY-1, CITY-2; invariants 1, 3, 4, 8, 9.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
 from typing import Final, cast
@@ -27,8 +26,9 @@ from core.allowance import Allowance
 from core.events import FUTURE_TOLERANCE_S, URGENT, AnyEvent, Chunk, Rejected
 from core.instant import SECOND_US, Micros
 from core.vocabulary import RejectCode
-from protocols.ingest.codec import Item, UnreadableHelloError, decode_bodies, decode_hello, decode_lines, encode, storable
+from protocols.ingest.codec import Item, decode_bodies, decode_lines, encode, storable
 from protocols.ingest.frame import FrameReader, LengthReader, LineReader
+from protocols.ingest.greeting import BadHelloError, Greeting
 from protocols.ingest.message import (
     CONTROL,
     PROTOCOL,
@@ -39,7 +39,6 @@ from protocols.ingest.message import (
     Goodbye,
     GoodbyeReason,
     Heartbeat,
-    Hello,
     SourceGoodbye,
     Welcome,
     WelcomeLimits,
@@ -58,6 +57,7 @@ from protocols.ingest.state import (
     SessionLimits,
     SessionState,
 )
+from protocols.ingest.window import Window
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -70,19 +70,13 @@ class IngestSession:
         self._state = SessionState.AWAITING_HELLO
         self._source = ""
         self._framing = Framing.NDJSON
-        self._before_welcome = bytearray()
-        """Bytes up to the end of the hello, then those behind it until the hello is answered."""
-        self._hello: Hello | None = None
-        self._rest_ends_message = False
+        self._greeting = Greeting(self._limits.hello_max_bytes)
         self._reader: FrameReader = LineReader(self._limits.frame_max_bytes)
         self._last_seq = 0
         """Last seq taken, committed or not."""
         self._committed_seq = 0
         self._malformed_run = 0
-        self._in_flight: deque[tuple[int, int, int]] = deque()
-        """(last seq, events, bytes) of each chunk offered and not committed, oldest first."""
-        self._in_flight_events = 0
-        self._in_flight_bytes = 0
+        self._window = Window(self._limits)
         rate = self._limits.events_per_s
         self._allowance = None if rate is None else Allowance(rate, rate, now_us)
         """Frames that may still come; None: as many as come."""
@@ -116,7 +110,7 @@ class IngestSession:
     @property
     def unacknowledged_events(self) -> int:
         """Events taken and not committed."""
-        return self._in_flight_events
+        return self._window.events
 
     @property
     def holds(self) -> Hold:
@@ -143,7 +137,7 @@ class IngestSession:
         self._heard_us = now_us
         if self._state is SessionState.STREAMING:
             return self._take(self._reader.feed(data, ends_message=ends_message), now_us)
-        if self._state is SessionState.AWAITING_HELLO and self._hello is None:
+        if self._state is SessionState.AWAITING_HELLO and self._greeting.hello is None:
             return self._await_hello(data, ends_message=ends_message)
         return []
 
@@ -164,7 +158,7 @@ class IngestSession:
             committed_seq: the source's last committed seq, 0 if it is new.
             now_us: the centre's time.
         """
-        hello = self._hello
+        hello = self._greeting.hello
         if hello is None or not self._may(Happening.WELCOMED):
             return []
         self._move(Happening.WELCOMED)
@@ -185,9 +179,9 @@ class IngestSession:
         ]
         if hello.first_seq is not None and hello.first_seq > committed_seq + 1:
             out += self._declare_lost(hello.first_seq, now_us)
-        rest, self._before_welcome = bytes(self._before_welcome), bytearray()
+        rest = self._greeting.take_rest()
         if rest:
-            out += self._take(self._reader.feed(rest, ends_message=self._rest_ends_message), now_us)
+            out += self._take(self._reader.feed(rest, ends_message=self._greeting.rest_ends_message), now_us)
         return out
 
     def refuse(self, reason: GoodbyeReason, text: str, now_us: Micros, *, expected_seq: int | None = None) -> list[Instruction]:
@@ -207,10 +201,7 @@ class IngestSession:
         """
         if self._state not in (SessionState.STREAMING, SessionState.DRAINING):
             return []
-        while self._in_flight and self._in_flight[0][0] <= seq:
-            _, events, held_bytes = self._in_flight.popleft()
-            self._in_flight_events -= events
-            self._in_flight_bytes -= held_bytes
+        self._window.committed(seq)
         # An earlier connection of the source may have brought events that only now are committed.
         self._last_seq = max(self._last_seq, seq)
         self._committed_seq = max(self._committed_seq, seq)
@@ -219,7 +210,7 @@ class IngestSession:
         ]
         answers.append(Ack(self._committed_seq))
         out: list[Instruction] = [self._send(answers, now_us)]
-        if Hold.WINDOW in self._holds and self._has_window:
+        if Hold.WINDOW in self._holds and self._window.is_open:
             out += self.release(Hold.WINDOW, now_us)
         return out + self._finish_drain(now_us)
 
@@ -275,10 +266,6 @@ class IngestSession:
             return [ResumeReading()]
         return []
 
-    @property
-    def _has_window(self) -> bool:
-        return self._in_flight_events < self._limits.window_events and self._in_flight_bytes < self._limits.window_bytes
-
     def _may(self, happening: Happening) -> bool:
         return happening in MOVES[self._state]
 
@@ -290,30 +277,11 @@ class IngestSession:
         return Send(encode(self._framing, messages))
 
     def _await_hello(self, data: bytes, *, ends_message: bool) -> list[Instruction]:
-        buffer = self._before_welcome
-        searched = len(buffer)
-        buffer += data
-        cut = buffer.find(b"\n", searched)
-        if cut < 0 and ends_message:
-            cut = len(buffer)
-        if cut > self._limits.hello_max_bytes or (cut < 0 and len(buffer) > self._limits.hello_max_bytes):
-            buffer.clear()
-            return self.refuse(
-                GoodbyeReason.BAD_HELLO, f"the first line is longer than {self._limits.hello_max_bytes} bytes", self._heard_us
-            )
-        if cut < 0:
-            return []
-        line = bytes(buffer[:cut]).removesuffix(b"\r")
-        del buffer[: cut + 1]
         try:
-            hello = decode_hello(line)
-        except UnreadableHelloError as fault:
-            return self.refuse(GoodbyeReason.BAD_HELLO, str(fault), self._heard_us)
-        if hello.protocol != PROTOCOL:
-            return self.refuse(GoodbyeReason.UNSUPPORTED_PROTOCOL, f"this centre speaks {PROTOCOL}", self._heard_us)
-        self._rest_ends_message = ends_message
-        self._hello = hello
-        return [Greet(hello)]
+            hello = self._greeting.feed(data, ends_message=ends_message)
+        except BadHelloError as fault:
+            return self.refuse(fault.reason, str(fault), self._heard_us)
+        return [] if hello is None else [Greet(hello)]
 
     def _declare_lost(self, first_seq: int, now_us: Micros) -> list[Instruction]:
         lost = Rejected(
@@ -402,10 +370,7 @@ class IngestSession:
         return out
 
     def _offer(self, items: list[AnyEvent | Rejected], raws: list[bytes], kinds: AbstractSet[type], now_us: Micros) -> Offer:
-        held_bytes = sum(map(len, raws))
-        self._in_flight.append((self._last_seq, len(items), held_bytes))
-        self._in_flight_events += len(items)
-        self._in_flight_bytes += held_bytes
+        self._window.offered(self._last_seq, len(items), sum(map(len, raws)))
         return Offer(
             Chunk(
                 source=self._source,
@@ -422,7 +387,7 @@ class IngestSession:
         if self._state is not SessionState.STREAMING:
             return []
         out: list[Instruction] = []
-        if not self._has_window:
+        if not self._window.is_open:
             out += self.hold(Hold.WINDOW, now_us)
         if self._allowance is not None and self._allowance.spend(frames, now_us) < 0.0:
             out += self.hold(Hold.RATE, now_us)
@@ -437,7 +402,7 @@ class IngestSession:
         return self._finish_drain(now_us)
 
     def _finish_drain(self, now_us: Micros) -> list[Instruction]:
-        if self._in_flight or not self._may(Happening.ALL_COMMITTED):
+        if self._window or not self._may(Happening.ALL_COMMITTED):
             return []
         self._move(Happening.ALL_COMMITTED)
         goodbye = Goodbye(reason=self._drain_reason, text="everything taken is committed and acknowledged")
