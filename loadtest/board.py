@@ -107,7 +107,13 @@ class Cleared(msgspec.Struct, frozen=True):
     incident_id: int
 
 
-Turn = Offered | Withdrawn | Cleared
+class Unplaced(msgspec.Struct, frozen=True):
+    """Nobody can be sent to an incident, because nobody knows where it is: a dispatcher must find out."""
+
+    incident_id: int
+
+
+Turn = Offered | Withdrawn | Cleared | Unplaced
 
 _read_incident: Final = msgspec.json.Decoder(IncidentView).decode
 _read_crew: Final = msgspec.json.Decoder(CrewView).decode
@@ -198,4 +204,10 @@ class Board:
                 turns.append(Withdrawn(assignment.crew, now.incident_id))
         if now.state is IncidentState.CLEARED and (before is None or before.state is not IncidentState.CLEARED):
             turns.append(Cleared(now.incident_id))
+        if _is_unplaced(now) and (before is None or not _is_unplaced(before)):
+            turns.append(Unplaced(now.incident_id))
         return turns
+
+
+def _is_unplaced(incident: IncidentView) -> bool:
+    return incident.state is IncidentState.QUEUED and incident.place is None

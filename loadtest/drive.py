@@ -1,10 +1,10 @@
 """Drives a script through a running centre over real sockets, and accounts for every event.
 
 Place in the flow: all around it. One ingest connection a source sends what the script says; one dispatch client, the console,
-is subscribed to everything: it tells the script's crews of their assignments, closes incidents whose crews are done, and
-proves that every call was published. Rules: an event's time of sending is the instant at which the script wanted it sent, so
-a centre that pushes back shows up in the latencies; nothing is given up before `drain_s` has passed; runs on asyncio or
-uvloop.
+is subscribed to everything: it tells the script's crews of their assignments, closes incidents whose crews are done and those
+whose place nobody can find out, and proves that every call was published. Rules: an event's time of sending is the instant at
+which the script wanted it sent, so a centre that pushes back shows up in the latencies; nothing is given up before `drain_s`
+has passed; runs on asyncio or uvloop.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 from uuid import uuid4
@@ -21,7 +21,7 @@ import msgspec
 
 from core.commands import Close
 from core.events import Alarm, AnyEvent, Call, Position
-from loadtest.board import Board, Cleared, Offered, Turn, Withdrawn
+from loadtest.board import Board, Cleared, Offered, Turn, Unplaced, Withdrawn
 from loadtest.ledger import Ledger, Result
 from loadtest.script import Script
 from protocols.dispatch.client import DispatchClient, DispatchError, Feed
@@ -31,6 +31,8 @@ from protocols.ingest.message import EventError, Framing
 TICK_S: Final = 0.01
 WATCH_S: Final = 0.25
 """How often an observer is called."""
+UNPLACED_S: Final = 30.0
+"""So long a dispatcher rings back a caller who has said nothing of the place; then the incident is closed."""
 WATCHED: Final = (Call, Alarm)
 """Kinds that always open or join an incident, and so must be seen in one."""
 
@@ -226,13 +228,24 @@ class _Run:
             case Withdrawn():
                 script.withdraw(turn.crew, turn.incident_id, now_us)
             case Cleared():
-                task = asyncio.create_task(self._close(turn.incident_id))
-                self._closing.add(task)
-                task.add_done_callback(self._closing.discard)
+                self._begin(self._close(turn.incident_id, "worked"))
+            case Unplaced():
+                self._begin(self._ask_where(turn.incident_id))
 
-    async def _close(self, incident: int) -> None:
+    def _begin(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    async def _ask_where(self, incident: int) -> None:
+        await asyncio.sleep(UNPLACED_S)
+        view = self._board.open.get(incident)
+        if view is not None and view.place is None:
+            await self._close(incident, "the caller could not be reached")
+
+    async def _close(self, incident: int, result: str) -> None:
         try:
-            answer = await self._console.command(Close(command_id=str(uuid4()), incident=incident, result="worked"))
+            answer = await self._console.command(Close(command_id=str(uuid4()), incident=incident, result=result))
             self._answers["done" if answer.done else answer.reason] += 1
         except DispatchError as error:
             self._answers[error.reason] += 1

@@ -20,7 +20,7 @@ from core.vocabulary import (
     IncidentId,
     IncidentState,
 )
-from loadtest.board import Board, Cleared, Offered, Turn, Withdrawn
+from loadtest.board import Board, Cleared, Offered, Turn, Unplaced, Withdrawn
 
 A = AssignmentState
 S = IncidentState
@@ -94,6 +94,14 @@ def test_incident_is_closable_once_when_all_its_crews_are_done() -> None:
     board = Board()
     views = [view(7, version, S.CLEARED, (1, "П-1", A.CLEARED)) for version in (5, 6)]
     assert turns(board, *views) == [Cleared(7)]
+
+
+def test_incident_that_waits_without_a_place_is_told_once() -> None:
+    board = Board()
+    assert turns(board, view(7, 1, S.OPENED)) == []
+    assert turns(board, view(7, 2, S.QUEUED), view(7, 3, S.QUEUED)) == [Unplaced(7)]
+    placed = msgspec.json.decode(view(8, 2, S.QUEUED)) | {"place": {"latitude_deg": 43.2, "longitude_deg": 76.9}}
+    assert turns(board, msgspec.json.encode(placed)) == []
 
 
 def test_finished_incident_is_forgotten_but_for_its_number() -> None:

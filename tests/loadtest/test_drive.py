@@ -9,8 +9,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from core.events import AnyEvent, Call
+from core.instant import to_datetime
 from core.vocabulary import IncidentState
-from loadtest.board import Board
+from loadtest.board import Board, Offered
 from loadtest.city import City
 from loadtest.crews import Habits
 from loadtest.drive import Outcome, drive
@@ -78,6 +80,38 @@ def test_calls_are_unseen_when_the_centre_does_not_publish_them(tmp_path: Path) 
     assert outcome.result.unacknowledged == 0
     assert outcome.result.lost == outcome.result.unseen > 0
     assert outcome.unseen[0].partition("/")[0] in ("telephone", "alarms")
+
+
+class OneCall:
+    """A script of one call, whose caller nobody knows and who does not say where it is."""
+
+    def __init__(self, start_us: int, next_seq: Mapping[str, int]) -> None:
+        self._events: list[AnyEvent] = [Call(seq=next_seq["telephone"], at=to_datetime(start_us), words="пожар")]
+
+    def events_until(self, until_us: int) -> dict[str, list[AnyEvent]]:
+        events, self._events = self._events, []
+        return {"telephone": events} if events else {}
+
+    def offer(self, offered: Offered, now_us: int) -> None:
+        raise AssertionError("nobody can be sent")
+
+    def withdraw(self, crew: str, incident: int, now_us: int) -> None:
+        raise AssertionError("nobody was sent")
+
+
+def test_incident_without_a_place_is_closed_when_its_caller_was_not_reached(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loadtest.drive.UNPLACED_S", 0.0)
+
+    async def run() -> Outcome:
+        async with MemoryCentre(CITY, tmp_path) as centre:
+            return await drive(centre.address, ("telephone",), OneCall, 1.0)
+
+    outcome = asyncio.run(run())
+    assert outcome.board.open == {}
+    assert outcome.board.finished == {IncidentState.CLOSED: 1}
+    assert outcome.answers == {"done": 1}
 
 
 def test_observer_is_told_while_the_run_lasts(tmp_path: Path) -> None:
