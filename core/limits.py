@@ -15,9 +15,10 @@ ROAD_DEMANDS_MAX: Final = 16
 """Needs of one batch that are compared by road, the most urgent first; what is beyond is compared by straight line. Each costs
 a sixth of a millisecond, the first of a batch half of one. A centre at its daily work has fewer in a batch; in a storm of a
 hundred calls a batch 64 make deciding a third dearer."""
-ROAD_DEMANDS_A_S: Final = 200
-"""The same a second: a country's emergency calls on its worst day are a tenth of it. Storms make short batches, forty a second,
-and 16 looks in each of them would take a sixth of the thread that decides, of which every batch becomes longer."""
+ROAD_DEMANDS_A_S: Final = 100
+"""The same a second, a relief's two ways counted as two: a country's emergency calls on its worst day are a fifth of it. Storms
+make short batches, forty a second, and 16 needs and 8 reliefs in each of them would take a third of the thread that decides, of
+which every batch becomes longer."""
 ROAD_TREES_BYTES: Final = 32 * 1024 * 1024
 """Searches to recent destinations that are kept, for an incident that needs several crews or asks again."""
 ROAD_TREES_MAX: Final = 256
@@ -40,7 +41,8 @@ RELIEF_CREWS: Final = 32
 RELIEF_TASKS: Final = 512
 """Tasks under way, the newest, that are compared by straight line: their crews have most of the way before them."""
 RELIEF_LOOKS: Final = 8
-"""Pairs of a batch that are compared by road, the most urgent first: each costs up to a millisecond."""
+"""Pairs of a batch that are compared by road, the most urgent first, as far as `ROAD_DEMANDS_A_S` lets them: each costs up to a
+millisecond."""
 FRAME_MAX_BYTES: Final = 256 * 1024
 """One ingest frame (a JSON line or a MessagePack body). A longer one is refused before it is buffered."""
 MALFORMED_RUN_MAX: Final = 1_024

@@ -14,7 +14,8 @@ Place in the flow: after assign, with the crews that freed in the batch and that
   does without it alone.
 
 Work is bounded: `RELIEF_CREWS` that freed and the `RELIEF_TASKS` newest tasks under way are compared by straight line,
-`RELIEF_LOOKS` pairs by road.
+`RELIEF_LOOKS` pairs by road, out of the same allowance as the needs of the batch, which come first: in a storm nobody is
+relieved.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ Floats = npt.NDArray[np.float64]
 
 _A: Final = AssignmentState
 _RELIEVED: Final = frozenset({_A.OFFERED, _A.ACCEPTED, _A.EN_ROUTE})
+_ROADS: Final = 2
+"""Looks at roads that a pair takes: of who is under way, and of who would be there before."""
 _ROUGH_S: Final = RELIEF_MIN_S / 2
 """What a pair must gain by straight line to be looked at by road."""
 
@@ -60,7 +63,7 @@ def relieve(state: CentreState, freed: list[CrewId]) -> None:
         state: the centre, with everything else of the batch decided.
         freed: crews that became free in this batch, the first to be thought of first.
     """
-    if not state.rules.is_relieving or not freed or not state.under_way:
+    if not state.rules.is_relieving or not freed or not state.under_way or state.roads.left(state.now_us) < _ROADS:
         return
     crews = list(islice((crew for crew_id in freed if _may_go(state, crew := state.crews[crew_id])), RELIEF_CREWS))
     if not crews:
@@ -99,7 +102,7 @@ def _offer(state: CentreState, crews: list[Crew], tasks: list[_Task]) -> None:
         crew, (incident, assignment, place) = crews[crew_at], tasks[task_at]
         if crew.crew_id in taken or assignment.crew in taken or not _may_serve(crew, incident):
             continue
-        if not looks:
+        if not looks or not state.roads.take_whole(_ROADS, state.now_us):
             return
         looks -= 1
         left, own = way_of(state, assignment.crew, place), way_of(state, crew.crew_id, place)

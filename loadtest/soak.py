@@ -68,6 +68,9 @@ FIRST_TIMES: Final = 1.0
 STEP_TIMES: Final = 1.5
 TIMES_MAX: Final = 64.0
 PROBE_S: Final = 8.0
+CONFIRM_S: Final = 60.0
+"""For so long the load that the ladder found is played once more: by then PostgreSQL's upkeep has its share too."""
+STEP_BACK: Final = 0.8
 CARRIED_P99_MS: Final = 500.0
 """A load is carried while 99 % of the events are acknowledged within this,"""
 QUEUED_SHARE: Final = 0.25
@@ -241,7 +244,13 @@ def capacity_times(centre: Centre) -> float:
         if not is_carried(apart(play, centre, PROBE_S, times, PROBE_S / 4)):
             break
         carried, times = times, times * STEP_TIMES
-    return carried or FIRST_TIMES / 2
+    carried = carried or FIRST_TIMES / 2
+    while carried > FIRST_TIMES / 2:
+        print(f"soak: {carried:.2f} times the mix, for {CONFIRM_S:.0f} s: ", end="", flush=True)
+        if is_carried(apart(play, centre, CONFIRM_S, carried, PROBE_S / 4)):
+            break
+        carried *= STEP_BACK
+    return carried
 
 
 def soak(folder: Path, seconds: float) -> Course:

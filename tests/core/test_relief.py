@@ -530,8 +530,7 @@ class Counting(Uphill):
         return super().have_roads(places)
 
 
-def test_relief_when_many_could_be_relieved_asks_the_roads_for_a_few() -> None:
-    roads = Counting()
+def town_of_many_under_way(roads: Counting) -> Town:
     town = Town(rules=RELIEVING, travel=roads)
     for number in range(2 * RELIEF_LOOKS):
         lon_deg = 76.75 + 0.01 * number
@@ -539,9 +538,26 @@ def test_relief_when_many_could_be_relieved_asks_the_roads_for_a_few() -> None:
         town.call("fight", fix=Fix(43.195, lon_deg, 5.0))
     assert len(town.engine.state.incidents) == 2 * RELIEF_LOOKS
     roads.asked = 0
+    return town
+
+
+def test_relief_when_many_could_be_relieved_asks_the_roads_for_a_few() -> None:
+    roads = Counting()
+    town = town_of_many_under_way(roads)
+    town.wait(1)
     # Nearer to all of them by straight line, and to none by road.
     town.crew("N-1", "patrol", fix=SPOT)
     assert town.states()["N-1"] is S.FREE
+    assert roads.asked == 2 * RELIEF_LOOKS
+
+
+def test_relief_when_the_calls_have_used_up_what_may_be_asked_of_the_roads_waits_for_the_next_crew() -> None:
+    roads = Counting()
+    town = town_of_many_under_way(roads)
+    town.crew("N-1", "patrol", fix=SPOT)
+    assert roads.asked == 0
+    town.wait(1)
+    town.crew("N-2", "patrol", fix=SPOT)
     assert roads.asked == 2 * RELIEF_LOOKS
 
 

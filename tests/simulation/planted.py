@@ -39,7 +39,7 @@ from core.vocabulary import AssignmentState, CrewState, Mode, Part, TermKind
 from core.waiting import Waiting
 from protocols.dispatch.audience import Audience
 from protocols.dispatch.committed import Committed, Held, HeldCrew
-from protocols.ingest.session import IngestSession
+from protocols.ingest.window import Window
 from tests.simulation.places import LONG
 from tests.simulation.process import Life
 from tests.simulation.store import StoreModel, Writer
@@ -181,7 +181,7 @@ def _restore_nothing(self: Patrols, *_: object) -> list[PatrolFinding]:
     return []
 
 
-def _has_window(self: IngestSession) -> bool:
+def _is_open(self: Window) -> bool:
     del self
     return True
 
@@ -242,7 +242,7 @@ PLANTED: Final[dict[str, Callable[[], AbstractContextManager[None]]]] = {
     "a crew that is heard again is told of still": partial(replaced, core.crew_reports, "withdraw", _withdraw_nothing),
     "a step is logged and nobody is told": partial(replaced, core.watch, "tell_passed", _tell_nobody),
     "patrols begin anew with every life": partial(replaced, Patrols, "restore", _restore_nothing),
-    "the window is not kept": partial(replaced, IngestSession, "_has_window", property(_has_window)),
+    "the window is not kept": partial(replaced, Window, "is_open", property(_is_open)),
 }
 
 
