@@ -23,6 +23,9 @@ LONGITUDE_DEG: Final = 76.90
 WIDTH_M: Final = 100.0
 CREWS: Final = tuple(CrewId(f"P-{number}") for number in range(1, 5))
 EASTWARD: Final = METRES_PER_DEGREE * cos(radians(LATITUDE_DEG))
+P = PatrolPhase
+RULES = PatrolRules()
+SECONDS = {name: getattr(RULES, f"{name}_us") // SECOND_US for name in ("off", "stand", "start", "grace", "silence", "settle")}
 
 
 def instant(text: str) -> Micros:
@@ -129,3 +132,23 @@ class Town:
 def words(findings: list[PatrolFinding]) -> list[str]:
     """Findings as `off_route`, and when they have ended as `off_route: returned`."""
     return [one.fault.value + (f": {one.ended.value}" if one.ended is not None else "") for one in findings]
+
+
+def patrolling(route: PatrolRoute | None = None) -> Town:
+    """A town whose crew has begun its patrol."""
+    town = Town(route or street())
+    assert town.wait(5) + town.seen(0) == []
+    assert town.is_in(P.ON_ROUTE)
+    return town
+
+
+def off_route() -> Town:
+    town = patrolling()
+    assert town.stay(300, 80) == ["off_route"]
+    return town
+
+
+def standing() -> Town:
+    town = patrolling()
+    assert town.stay(0, SECONDS["stand"] + 5) == ["standing"]
+    return town

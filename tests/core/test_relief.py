@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -11,90 +10,36 @@ import numpy.typing as npt
 import pytest
 
 from core.arrival import expected_s
-from core.commands import ChangePriority, Close, Merge, Reassign, Split
-from core.events import CrewStatus, Fix, Position
-from core.incident import encode_incident, fold
-from core.instant import SECOND_US
+from core.commands import ChangePriority, Close, Merge, Split
+from core.events import CrewStatus, Fix
 from core.limits import RELIEF_LOOKS, RELIEF_MIN_S
-from core.scenario import Step
-from core.signal import SignalRules
 from core.terms import TermLengths
-from core.vocabulary import AssignmentState, AssignReason, CrewState, IncidentId, TermKind
+from core.vocabulary import AssignmentState, AssignReason, CrewState
+from tests.core.relief_town import (
+    BARELY,
+    BESIDE,
+    FAR,
+    LISTENING,
+    NEAR,
+    RELIEVING,
+    STILL_FAR,
+    A,
+    Do,
+    S,
+    all_of,
+    at,
+    check_whole,
+    far_town,
+    half_a_minute,
+    nothing,
+    reassign,
+    says,
+    stands,
+    told,
+)
 from tests.core.test_assign import Uphill
-from tests.core.town import ACCEPT_S, DONE, EASTERN, ELSEWHERE, ON_SCENE_S, QUIET, SPOT, Town
-from tests.simulation.places import EAST, LONG, PLAIN, RULES, SPOTS, WEST, scenarios
-
-A, S = AssignmentState, CrewState
-FAR, NEAR = "P-1", "P-2"
-RELIEVING: Final = msgspec.structs.replace(QUIET, is_relieving=True)
-LISTENING: Final = msgspec.structs.replace(RULES, signal=SignalRules(stale_us=100 * SECOND_US, lost_us=300 * SECOND_US))
-Do = Callable[[Town, IncidentId], object]
-
-
-def nothing(town: Town, incident: IncidentId) -> None:
-    del town, incident
-
-
-def far_town(**fields: object) -> tuple[Town, IncidentId]:
-    """A crew four kilometres away is on its way; a nearer one is busy."""
-    town = Town(**{"rules": RELIEVING, **fields})  # type: ignore[arg-type]
-    town.crew(FAR, "patrol", fix=ELSEWHERE)
-    town.crew(NEAR, "patrol", fix=SPOT)
-    town.status(NEAR, "busy")
-    incident = town.call("fight")
-    assert town.crews_on(incident) == [FAR]
-    return town, incident
-
-
-def says(crew: str, *statuses: str) -> Do:
-    return lambda town, _: [town.status(crew, status) for status in statuses]
-
-
-def at(crew: str, fix: Fix, speed_mps: float | None = None) -> Do:
-    def move(town: Town, incident: IncidentId) -> None:
-        del incident
-        place = {"latitude_deg": fix.latitude_deg, "longitude_deg": fix.longitude_deg, "accuracy_m": 5.0}
-        town.say(Position(seq=town.number("gps"), at=town.at, crew=crew, speed_mps=speed_mps, **place), source="gps")
-
-    return move
-
-
-def stands(crew: str, fix: Fix) -> Do:
-    """Stands at a place for as long as it takes to be seen there."""
-
-    def stand(town: Town, incident: IncidentId) -> None:
-        for _ in range(4):
-            at(crew, fix, 0.0)(town, incident)
-            town.wait(6)
-        assert town.assignment(crew).seen_us is not None
-
-    return stand
-
-
-def all_of(*doings: Do) -> Do:
-    return lambda town, incident: [do(town, incident) for do in doings]
-
-
-def reassign(crew: str = "", to: str = "", when: str = "now") -> Do:
-    return lambda town, incident: town.order(
-        Reassign(command_id=town.command_id, incident=incident, crew=crew, to=to, when=when)  # type: ignore[arg-type]
-    )
-
-
-def told(town: Town, incident: int) -> dict[str, AssignmentState]:
-    return {one.crew: one.state for one in town.incident(incident).assignments}
-
-
-def check_whole(town: Town) -> None:
-    """Every log gives its view, and a recovered engine has the same incidents and the same queue."""
-    for number, change in town.committed.incidents.items():
-        assert fold(town.committed.entries(number)) == change.view
-    again = Town(rules=RELIEVING, recovered=town.committed.recovered()).engine.state
-    live = town.engine.state
-    assert {number: encode_incident(one) for number, one in again.incidents.items()} == {
-        number: encode_incident(one) for number, one in live.incidents.items()
-    }
-    assert again.queued == live.queued == {n: list(i.unmet()) for n, i in live.incidents.items() if i.unmet()}
+from tests.core.town import ACCEPT_S, DONE, EASTERN, ELSEWHERE, QUIET, SPOT, Town
+from tests.simulation.places import EAST, SPOTS, WEST
 
 
 class Case(NamedTuple):
@@ -104,19 +49,6 @@ class Case(NamedTuple):
     relieves: bool
     where: Fix | None = SPOT
     """Where the nearer crew frees; None where it was last heard of."""
-
-
-STILL_FAR: Final = Fix(43.2085, 76.817, 10.0)
-"""Nearer than `ELSEWHERE` by a hundred seconds and more, from `SPOT`, and not by what is asked for."""
-BESIDE: Final = Fix(43.2010, 76.8010, 5.0)
-"""Beside `SPOT`."""
-BARELY: Final = Fix(43.2139, 76.8277, 5.0)
-"""Nearer than `ELSEWHERE` by 135 seconds."""
-
-
-def half_a_minute(town: Town, incident: IncidentId) -> None:
-    del incident
-    town.wait(30)
 
 
 CASES = [
@@ -367,52 +299,6 @@ def test_relief_when_the_incident_takes_in_another_or_is_split_goes_on() -> None
     check_whole(town)
 
 
-def terms(town: Town, incident: int, crew: str, kind: TermKind) -> list[tuple[int, int]]:
-    number = town.assignment(crew).assignment_id
-    return [
-        ((term.due_us - town.now_us) // SECOND_US, term.moment)
-        for term in town.incident(incident).terms
-        if term.kind is kind and term.assignment_id == number
-    ]
-
-
-def test_terms_when_a_relief_takes_over_run_on_as_they_did() -> None:
-    town, incident = far_town()
-    town.status(FAR, "accepted")
-    town.wait(20)
-    town.status(NEAR, "free")
-    assert terms(town, incident, NEAR, TermKind.ACCEPT) == [(ACCEPT_S, 0)]
-    assert terms(town, incident, NEAR, TermKind.ON_SCENE) == []
-    town.wait(5)
-    town.status(NEAR, "accepted")
-    assert terms(town, incident, NEAR, TermKind.ACCEPT) == []
-    assert terms(town, incident, NEAR, TermKind.ON_SCENE) == [(ON_SCENE_S - 25, 0)], "for the caller nothing begins anew"
-    town.status(NEAR, "en_route")
-    assert terms(town, incident, NEAR, TermKind.ON_SCENE) == [(ON_SCENE_S - 25, 0)]
-
-
-def test_terms_when_the_relieved_never_answered_begin_with_the_relief() -> None:
-    town, incident = far_town()
-    town.wait(5)
-    town.status(NEAR, "free")
-    town.status(NEAR, "accepted")
-    assert terms(town, incident, NEAR, TermKind.ON_SCENE) == [(ON_SCENE_S, 0)]
-    assert [term.kind for term in town.incident(incident).terms if term.kind is TermKind.ACCEPT] == []
-
-
-def test_terms_when_the_relieved_is_late_already_stay_late() -> None:
-    town, incident = far_town(scenarios=scenarios(LONG))
-    town.status(FAR, "en_route")
-    town.wait(ON_SCENE_S + 1)
-    (late,) = terms(town, incident, FAR, TermKind.ON_SCENE)
-    assert late[1] > 0
-    fired = town.committed.facts(incident).count("term_fired")
-    town.status(NEAR, "free")
-    town.status(NEAR, "accepted")
-    assert terms(town, incident, NEAR, TermKind.ON_SCENE) == [late]
-    assert town.committed.facts(incident).count("term_fired") == fired
-
-
 def test_relief_comes_after_what_waits() -> None:
     town, incident = far_town()
     waits = town.call("burglar", fix=EASTERN)
@@ -457,20 +343,6 @@ def test_relief_when_the_centre_has_started_anew_is_offered_and_taken_as_before(
     third = Town(rules=RELIEVING, recovered=town.committed.recovered(), now_us=town.now_us)
     third.say(CrewStatus(seq=1, at=town.at, crew=NEAR, status="accepted"), source="t")
     assert told(third, incident) == {FAR: A.WITHDRAWN, NEAR: A.ACCEPTED}
-
-
-def test_terms_when_a_crew_has_not_answered_do_not_wait_for_a_relief() -> None:
-    town = Town(rules=RELIEVING, scenarios=scenarios(LONG))
-    town.crew("P-0", "patrol", fix=SPOT)
-    incident = town.call("fight")
-    town.crew(FAR, "patrol", fix=ELSEWHERE)
-    town.wait(ACCEPT_S + 1)
-    late = [term.kind for term in town.incident(incident).terms if term.moment]
-    assert (told(town, incident), late) == ({"P-0": A.EXPIRED, FAR: A.OFFERED}, [TermKind.ACCEPT])
-    town.crew(NEAR, "patrol", fix=SPOT)
-    town.status(FAR, "accepted")
-    assert told(town, incident) == {"P-0": A.EXPIRED, FAR: A.ACCEPTED, NEAR: A.OFFERED}
-    assert [term.kind for term in town.incident(incident).terms if term.moment] == []
 
 
 def test_crew_relieves_at_one_incident_once() -> None:
@@ -580,53 +452,6 @@ def test_relieved_when_it_has_turned_to_something_else_is_not_nearer_wherever_it
     town.status(NEAR, "accepted")
     assert told(town, incident) == {FAR: A.WITHDRAWN, NEAR: A.ACCEPTED}
     check_whole(town)
-
-
-def test_relief_when_somebody_is_told_before_it_expires_expires_all_the_same() -> None:
-    steps = Step(after_s=0, do="tell", to="shift_lead"), Step(after_s=30, do="next_crew")
-    telling = msgspec.structs.replace(PLAIN, version=7, accept=msgspec.structs.replace(PLAIN.accept, steps=steps))
-    town, incident = far_town(scenarios=scenarios(telling))
-    town.status(FAR, "accepted")
-    town.status(NEAR, "free")
-    town.wait(ACCEPT_S + 1)
-    town.status(FAR, "en_route")  # whatever happens meanwhile
-    town.wait(60)
-    assert told(town, incident) == {FAR: A.EN_ROUTE, NEAR: A.EXPIRED}
-    check_whole(town)
-
-
-@pytest.mark.parametrize(("nearer", "stays", "leaves"), [(BESIDE, FAR, NEAR), (ELSEWHERE, NEAR, FAR)])
-def test_terms_when_a_merger_brings_the_relief_are_those_of_who_was_sent_first(nearer: Fix, stays: str, leaves: str) -> None:
-    """The relief has taken another incident, which turns out to be this one: there it is under way already."""
-    town, incident = far_town()
-    town.status(FAR, "en_route")
-    town.wait(20)
-    at(FAR, ELSEWHERE)(town, incident)
-    town.status(NEAR, "free", fix=STILL_FAR)
-    other = town.call("burglar", fix=Fix(EASTERN.latitude_deg, EASTERN.longitude_deg, 500.0))
-    reassign(to=NEAR)(town, other)
-    town.status(NEAR, "accepted", incident=other)
-    at(FAR, nearer)(town, incident)
-    assert town.order(Merge(command_id="m", incident=other, into=incident)) == DONE
-    assert told(town, incident)[leaves] is A.WITHDRAWN
-    left = [term.assignment_id for term in town.incident(incident).terms if term.assignment_id is not None]
-    serving = next(one for one in town.incident(incident).assignments if one.crew == stays)
-    assert set(left) == {serving.assignment_id}, "no term of a crew that does not come"
-    assert terms(town, incident, stays, TermKind.ON_SCENE) == [(ON_SCENE_S - 20, 0)], "for the caller nothing begins anew"
-    check_whole(town)
-
-
-def test_terms_when_the_chain_of_the_relieved_has_run_out_do_not_begin_anew() -> None:
-    town, incident = far_town()
-    town.status(FAR, "en_route")
-    for _ in range(60):
-        town.wait(5)
-    assert terms(town, incident, FAR, TermKind.ON_SCENE) == []
-    at(FAR, ELSEWHERE)(town, incident)
-    town.crew("P-3", "patrol", fix=SPOT)
-    town.status("P-3", "accepted")
-    assert told(town, incident)["P-3"] is A.ACCEPTED
-    assert terms(town, incident, "P-3", TermKind.ON_SCENE) == []
 
 
 def test_relief_when_a_dispatcher_names_another_crew_has_not_refused() -> None:

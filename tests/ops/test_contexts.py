@@ -28,7 +28,7 @@ from protocols.dispatch.client import DispatchClient, DispatchError
 from protocols.dispatch.message import ContextReason
 from protocols.ingest.client import IngestClient
 from tests.database import execute
-from tests.protocols.test_dispatch_listener import until
+from tests.protocols.dispatch_centre import until
 from tests.storage import samples
 from tests.storage.past_days import NOW, Days, addresses, incident, line
 

@@ -12,8 +12,8 @@ from core import limits
 from core.commands import Accept, Close
 from protocols.dispatch.client import DispatchClient, DispatchError, is_url
 from protocols.dispatch.message import Answer, ContextReason, Filter
+from tests.protocols.dispatch_centre import Centre, until
 from tests.protocols.dispatch_world import answer, batch, context, crew, incident, position
-from tests.protocols.test_dispatch_listener import Centre, until
 
 
 def run(story: Callable[[Centre], Awaitable[None]]) -> None:

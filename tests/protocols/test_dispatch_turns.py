@@ -12,8 +12,8 @@ from protocols.dispatch.message import Subscribe
 from protocols.dispatch.publisher import Publisher
 from protocols.dispatch.subscription import Subscription
 from protocols.dispatch.turns import Turns
+from tests.protocols.dispatch_centre import until
 from tests.protocols.dispatch_world import DISPATCHER
-from tests.protocols.test_dispatch_listener import until
 
 MEMBERS = [Publisher().subscribe(number, DISPATCHER, Subscribe(id=str(number))) for number in range(7)]
 

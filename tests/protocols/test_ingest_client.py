@@ -18,8 +18,8 @@ from protocols.ingest.client_session import ClientSession, IngestRefusedError
 from protocols.ingest.codec import encode
 from protocols.ingest.frame import LengthReader
 from protocols.ingest.message import Ack, Framing, Goodbye, GoodbyeReason, Welcome, WelcomeLimits
+from tests.protocols.raw_source import plates, run
 from tests.protocols.small_centre import NOW_US, TOKEN, SmallCentre
-from tests.protocols.test_ingest_hub import plates, run
 
 NOW = to_datetime(NOW_US)
 LIMITS = WelcomeLimits(frame_max_bytes=1000, window_events=10, window_bytes=10_000, idle_timeout_s=60.0, events_per_s=None)
