@@ -42,10 +42,8 @@ CHUNK_ROWS: Final = 10_000
 PRUNE_LOCK: Final = 0x6A6564656C505255
 """Advisory lock key: `jedelPRU` in ASCII."""
 _FIRST_DAY: Final = date(1970, 1, 1)
-_STORED: Final = {"incident": "fillfactor = 50, toast_tuple_target = 8160", "assignment": "fillfactor = 75"}
-"""How partitions keep their rows. Pages keep room, so that a new version of a row stays on its page. An incident's view, two to
-five kilobytes written anew with each version, is neither compressed nor moved out of its row, which PostgreSQL does beyond two
-kilobytes and which took a fifth of the writer's time."""
+_UPDATED_IN_PLACE: Final = frozenset({"incident", "assignment"})
+"""Tables whose pages keep room, so that a new version of a row stays on its page."""
 
 TIME_COLUMNS: Final[dict[str, str]] = {
     "event": "received_at",
@@ -132,7 +130,7 @@ async def _with_lock_timeout(connection: asyncpg.Connection, wait_ms: int, work:
 
 async def _make(connection: asyncpg.Connection, absent: dict[str, tuple[str, int]]) -> None:
     for name, (table, day) in absent.items():
-        room = f" WITH ({_STORED[table]})" if table in _STORED else ""
+        room = " WITH (fillfactor = 75)" if table in _UPDATED_IN_PLACE else ""
         try:
             await connection.execute(
                 f'CREATE TABLE IF NOT EXISTS {name} PARTITION OF "{table}"'

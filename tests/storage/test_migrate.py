@@ -10,13 +10,11 @@ import asyncpg
 import msgspec
 import pytest
 
-from core.instant import Micros
 from core.vocabulary import IncidentId
 from storage import tables
 from storage.errors import StorageError, StorageReason
 from storage.lock import acquire
 from storage.migrate import Migration, known, migrate, pending
-from storage.partitions import DAY_US, ensure, partition_name
 from storage.recovery import recover
 from storage.session import connect
 from storage.writer import Writer
@@ -91,36 +89,6 @@ def test_migrate_keeps_the_data_when_a_database_of_version_1_is_upgraded(empty_d
     assert len(migrations) > 1
     run(empty_database, old)
     run(empty_database, new)
-
-
-def test_views_stay_in_their_rows_on_days_old_and_new(empty_database: str) -> None:
-    migrations = known()
-    today = samples.NOW // DAY_US
-    view = msgspec.json.encode({"words": [f"{number * number:x}" for number in range(1_000)]})
-    assert 5_000 < len(view) < 8_000
-    changes = [
-        msgspec.structs.replace(samples.incident(day - today + 1), opened_us=Micros(day * DAY_US), view=view)
-        for day in (today, today + 1)
-    ]
-
-    async def body(connection: asyncpg.Connection) -> None:
-        await migrate(connection, migrations[:10])
-        # A day as versions before made it; the next one is made by this one.
-        await connection.execute(
-            f"CREATE TABLE {partition_name('incident', today)} PARTITION OF incident"
-            " FOR VALUES FROM ('2024-05-01 00:00Z') TO ('2024-05-02 00:00Z') WITH (fillfactor = 75)"
-        )
-        await migrate(connection)
-        await ensure(connection, [today, today + 1])
-        writer = Writer(empty_database, 0)
-        await writer.commit(samples.batch(1, incidents=changes))
-        await writer.close()
-        rows = await connection.fetch("SELECT tableoid::regclass::text AS part, pg_column_size(view) AS bytes FROM incident")
-        assert {row["part"]: row["bytes"] for row in rows} == {
-            partition_name("incident", day): len(view) + 4 for day in (today, today + 1)
-        }
-
-    run(empty_database, body)
 
 
 def test_migrate_runs_each_once_when_two_processes_start_together(empty_database: str) -> None:
