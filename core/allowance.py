@@ -38,13 +38,6 @@ class Allowance:
         self._left -= granted
         return granted
 
-    def take_whole(self, wanted: int, now_us: int) -> bool:
-        """Spends that many, or nothing where there are fewer, and says which."""
-        has_them = self.left(now_us) >= wanted
-        if has_them:
-            self._left -= wanted
-        return has_them
-
     def spend(self, count: int, now_us: int) -> float:
         """Spends what has happened already, be there as much or not. Returns what is left, perhaps below 0."""
         self._left = self.left(now_us) - count

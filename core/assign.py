@@ -232,7 +232,9 @@ def _send(state: CentreState, demands: list[Demand], asked: list[tuple[Incident,
 
 
 def _choose(state: CentreState, demands: list[Demand]) -> list[Choice]:
-    return state.crew_index.choose(demands, state.roads.take(len(demands), state.now_us))
+    choices = state.crew_index.choose(demands, max(0, int(state.roads.left(state.now_us))))
+    state.roads.spend(state.crew_index.compared_by_road, state.now_us)
+    return choices
 
 
 def _expected_us(state: CentreState, crew: Crew, explanation: Explanation) -> Micros | None:

@@ -2,7 +2,7 @@
 
 A chain says what is done when a term has passed, step by step, with repetitions. Unrolled, it is a list of moments, each at its
 distance from the passing: so a running chain is one `core.incident.Term` that names the next moment, and firing it is a fact
-that names the one after. A chain costs one entry in the heap of deadlines however long it is, and no step is decided by
+that names the one after. A chain costs one entry in the list of deadlines however long it is, and no step is decided by
 anything but the log and the scenario's version that the incident keeps.
 
 That the level above is asked when a crew has been missing for so long counts from the asking, and the rest of the crew term's

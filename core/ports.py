@@ -170,5 +170,9 @@ class CrewIndex(Protocol):
         changed: the caller marks the chosen crews as taken with `set_availability`.
         """
 
+    @property
+    def compared_by_road(self) -> int:
+        """Demands of the latest `choose` whose crews were compared by road: those that had roads, and crews to compare."""
+
     def travel_s(self, crew_no: CrewNo, latitude_deg: float, longitude_deg: float) -> float | None:
         """Seconds by road from where a crew is; None where no road is known, or where nobody knows where it is."""

@@ -102,10 +102,12 @@ def _offer(state: CentreState, crews: list[Crew], tasks: list[_Task]) -> None:
         crew, (incident, assignment, place) = crews[crew_at], tasks[task_at]
         if crew.crew_id in taken or assignment.crew in taken or not _may_serve(crew, incident):
             continue
-        if not looks or not state.roads.take_whole(_ROADS, state.now_us):
+        if not looks or state.roads.left(state.now_us) < _ROADS:
             return
         looks -= 1
         left, own = way_of(state, assignment.crew, place), way_of(state, crew.crew_id, place)
+        # Where no map has roads a look at them costs nothing.
+        state.roads.spend(sum(way is not None and way.travel_s is not None for way in (left, own)), state.now_us)
         if left is None or own is None:
             continue
         relief = Relief(assignment.assignment_id, assignment.crew, round(left.least_s, 1))

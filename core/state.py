@@ -150,7 +150,7 @@ class CentreState:
         self.open = OpenIncidents(rules.correlate)
         self.earlier = EarlierCalls()
         self.roads = Allowance(limits.ROAD_DEMANDS_A_S, limits.ROAD_DEMANDS_MAX)
-        """Needs that may be compared by road."""
+        """Needs that may be compared by road. Not recovered: a process that has just begun may look at roads."""
         self.plans = Plans(scenarios, rules.terms)
         self.mode = Mode.DAILY
         self.unkept: list[Scenario] = list(scenarios)

@@ -16,6 +16,10 @@ from core.decisions import Notice
 from core.vocabulary import AssignmentState, CrewState, IncidentState
 from loadtest.cadastre import Point
 
+UNPLACED_S: Final = 30.0
+"""So long a dispatcher rings back a caller who has said nothing of the place; then the incident is closed,"""
+UNREACHED: Final = "the caller could not be reached"
+"""with this result."""
 LATEST: Final = 12
 """Assignments and notices kept for showing."""
 _ENDED: Final = frozenset({AssignmentState.DECLINED, AssignmentState.EXPIRED, AssignmentState.WITHDRAWN})

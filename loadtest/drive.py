@@ -21,7 +21,7 @@ import msgspec
 
 from core.commands import Close
 from core.events import Alarm, AnyEvent, Call, Position
-from loadtest.board import Board, Cleared, Offered, Turn, Unplaced, Withdrawn
+from loadtest.board import UNPLACED_S, UNREACHED, Board, Cleared, Offered, Turn, Unplaced, Withdrawn
 from loadtest.ledger import Ledger, Result
 from loadtest.script import Script
 from protocols.dispatch.client import DispatchClient, DispatchError, Feed
@@ -31,8 +31,6 @@ from protocols.ingest.message import EventError, Framing
 TICK_S: Final = 0.01
 WATCH_S: Final = 0.25
 """How often an observer is called."""
-UNPLACED_S: Final = 30.0
-"""So long a dispatcher rings back a caller who has said nothing of the place; then the incident is closed."""
 WATCHED: Final = (Call, Alarm)
 """Kinds that always open or join an incident, and so must be seen in one."""
 
@@ -241,7 +239,7 @@ class _Run:
         await asyncio.sleep(UNPLACED_S)
         view = self._board.open.get(incident)
         if view is not None and view.place is None:
-            await self._close(incident, "the caller could not be reached")
+            await self._close(incident, UNREACHED)
 
     async def _close(self, incident: int, result: str) -> None:
         try:

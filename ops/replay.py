@@ -174,6 +174,9 @@ class ReplayScript:
             # A unit that has just reported off duty is not there any more; the centre will hear it and send another.
             return
         unit.moves += 1
+        if unit.incident is not None:
+            # It was taken back, and the news of it comes behind that of the next task.
+            self.crossed.update(unit.said)
         unit.incident = incident
         unit.said = []
         stages = self._habits.stages(call, offered.assignment.capability)

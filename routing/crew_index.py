@@ -62,6 +62,7 @@ class CrewTree:
         self._homes: list[int] = []
         """Each crew's standing when it is free and has a place."""
         self._placed: list[bool] = []
+        self._compared_by_road = 0
 
     def __len__(self) -> int:
         return len(self._capabilities)
@@ -70,6 +71,11 @@ class CrewTree:
     def queue_look(self) -> int:
         """How many of the oldest waiting needs of one priority contend for a crew that frees; with 1 the oldest gets it."""
         return self._queue_look
+
+    @property
+    def compared_by_road(self) -> int:
+        """Demands of the latest `choose` whose crews were compared by road."""
+        return self._compared_by_road
 
     @property
     def tree_builds(self) -> int:
@@ -161,6 +167,7 @@ class CrewTree:
 
         Complexity: one query of a tree a capability, whatever the number of crews; O(1) a demand where nobody is eligible.
         """
+        self._compared_by_road = 0
         choices: list[Choice] = []
         live: list[int] = []
         counts: list[int] = []
@@ -185,6 +192,7 @@ class CrewTree:
             roads = None
             if self._travel is not None and by_road_max:
                 roads = RoadRanking(wanted, candidates, self._crews.points, self._travel, by_road_max)
+                self._compared_by_road = len(roads)
             if roads is None:
                 grants = assign(priorities, candidates.first(), candidates.rank)
             else:

@@ -86,6 +86,10 @@ class RoadRanking:
             del urgent[: len(asked)]
             self._by_road.update(compress(asked, travel.have_roads(self._candidates.at[asked])))
 
+    def __len__(self) -> int:
+        """Demands that are compared by road."""
+        return len(self._by_road)
+
     def first(self) -> list[Grant | None]:
         """The fastest of the nearest eligible crews of each demand, None where there is none."""
         by_road = sorted(self._by_road)

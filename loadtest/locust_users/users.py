@@ -10,9 +10,10 @@ Requirements: OCC-1, OCC-4, CITY-1, CITY-12.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Sequence
 from copy import copy
-from typing import ClassVar, Final
+from typing import ClassVar, Final, assert_never
 
 import msgspec
 from locust import User, task
@@ -22,8 +23,8 @@ from locust.stats import RequestStats, bucket_response_time
 
 from core.commands import Close, CreateIncident
 from core.events import Fix
-from core.instant import to_micros
-from loadtest.board import Board, Cleared, Offered, Withdrawn
+from core.instant import SECOND_US, to_micros
+from loadtest.board import UNPLACED_S, UNREACHED, Board, Cleared, Offered, Unplaced, Withdrawn
 from loadtest.city import City
 from loadtest.crews import Fleet, Habits
 from loadtest.happening import Rates
@@ -252,6 +253,8 @@ class CrewTerminals(TcpSource):
         self._board = Board()
         self._board_cursor: int | None = None
         self._orders: list[Close] = []
+        self._unplaced: deque[tuple[int, int]] = deque()
+        """When to give up looking for the place of which incident."""
         self._desk = Desk(
             run.setting.dispatch,
             run.setting.client_token,
@@ -267,6 +270,11 @@ class CrewTerminals(TcpSource):
     def due(self, until_us: int) -> Sequence[Due]:
         """What the crews report up to an instant."""
         self._desk.look()
+        while self._unplaced and self._unplaced[0][0] <= until_us:
+            _, incident = self._unplaced.popleft()
+            view = self._board.open.get(incident)
+            if view is not None and view.place is None:
+                self._orders.append(Close(command_id=new_id(), incident=incident, result=UNREACHED))
         orders, self._orders = self._orders, []
         for order in orders:
             self._desk.order(order)
@@ -291,6 +299,10 @@ class CrewTerminals(TcpSource):
                             self._fleet.withdraw(turn.crew, turn.incident_id, arrived_us)
                     case Cleared():
                         self._orders.append(Close(command_id=new_id(), incident=turn.incident_id, result="worked"))
+                    case Unplaced():
+                        self._unplaced.append((arrived_us + round(UNPLACED_S * SECOND_US), turn.incident_id))
+                    case _:
+                        assert_never(turn)
         if not message.more:
             self._board_cursor = message.cursor
 

@@ -23,6 +23,8 @@ from protocols.dispatch import message as m
 from protocols.dispatch.codec import decode_centre, encode, text_of
 from protocols.dispatch.mirror import Mirror, Update
 
+_ID_MAX: Final = 64
+"""Characters of a command's id, as `core.events.Key` has it."""
 _MESSAGE_MAX_BYTES: Final = 64 * 1024 * 1024
 """Longest message taken from the centre, which keeps its own to about a megabyte and one view."""
 
@@ -220,7 +222,10 @@ class DispatchClient:
 
         Raises:
             DispatchError: the centre refuses the command before deciding it, or the client for good.
+            ValueError: the command's id is empty or longer than the centre takes, so that no answer could name it.
         """
+        if not 1 <= len(command.command_id) <= _ID_MAX:
+            raise ValueError(f"command_id has {len(command.command_id)} characters, 1 to {_ID_MAX} are allowed")
         if self._fatal is not None:
             raise self._fatal
         answer: asyncio.Future[m.Answer] = asyncio.get_running_loop().create_future()

@@ -165,6 +165,16 @@ def test_reports_of_a_task_that_is_taken_back_have_crossed(cad: Cad) -> None:
     assert script.crossed == set(said)
 
 
+def test_reports_of_a_task_have_crossed_when_the_next_one_is_heard_of_first(cad: Cad) -> None:
+    script = script_of(cad)
+    script.events_until(clock(10))
+    script.offer(offer("E32", 101), clock(10))
+    said = [event.seq for event in played(script, clock(600)) if type(event) is CrewStatus and event.crew == "E32"]
+    script.offer(offer("E32", 101, incident=8), clock(601))
+    script.withdraw("E32", 7, clock(602))
+    assert script.crossed == set(said) != set()
+
+
 def test_offer_is_passed_over_when_the_unit_has_gone_off_duty(cad: Cad) -> None:
     script = script_of(cad)
     assert "off_duty" in statuses(played(script, clock(6_200)), "85")

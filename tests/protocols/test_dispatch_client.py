@@ -100,6 +100,11 @@ def test_more_commands_than_the_centre_holds_wait_for_their_turn() -> None:
             # Who stops waiting for a command that is under way makes no room, and one that was not sent is not sent.
             waiting[0].cancel()
             waiting[-1].cancel()
+            await until(lambda: waiting[0].done() and waiting[-1].done())
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert len(centre.orders) == room
+            assert client.errors == []
             centre.commit(batch(1, commands=[answer(one.command_id) for one in commands[: more // 2]]))
             await until(lambda: len(centre.orders) == room + more // 2)
             client.cut()
@@ -115,6 +120,20 @@ def test_more_commands_than_the_centre_holds_wait_for_their_turn() -> None:
             ]
             assert commands[-1].command_id not in {order.command.command_id for order in centre.orders}
             assert client.errors == []
+
+    run(story)
+
+
+@pytest.mark.parametrize("command_id", ["", "c" * 65])
+def test_command_whose_id_no_answer_could_name_is_refused_before_it_is_sent(command_id: str) -> None:
+    async def story(centre: Centre) -> None:
+        async with client_of(centre) as client:
+            with pytest.raises(ValueError, match="command_id has"):
+                await client.command(Close(command_id=command_id, incident=1, result="done"))
+            waiting = asyncio.create_task(client.command(Close(command_id="c" * 64, incident=1, result="done")))
+            await until(lambda: len(centre.orders) == 1)
+            centre.commit(batch(1, commands=[answer("c" * 64)]))
+            assert (await waiting).done
 
     run(story)
 

@@ -26,12 +26,11 @@ from tests.simulation.places import CATEGORIES, DEVICE_IDS, RULES, SCENARIOS, SP
 
 
 class Require(Protocol):
-    """`Checkers.require`."""
+    """`Checks.require`: raises unless it holds. The invariant's number, whether it holds, what to say."""
 
     def __call__(self, invariant: int, holds: bool, text: str, /, *values: object) -> None: ...
 
 
-"""Raises unless it holds: the invariant's number, whether it holds, what to say."""
 _PASSED: Final = frozenset({Happened.ACCEPT_PASSED, Happened.NO_CREW, Happened.NOT_ON_SCENE, Happened.REVIEW})
 _RAISING: Final = frozenset({"opened", "recategorised", "needs_raised", "priority_set", "absorbed", "assignment_ended"})
 """Facts by which an incident may want a crew that it did not want before."""
