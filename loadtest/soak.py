@@ -37,7 +37,7 @@ from core.vocabulary import IncidentState
 from loadtest.bench import results
 from loadtest.bench.bed import server_version
 from loadtest.bench.children import apart, beside
-from loadtest.bench.machine import look
+from loadtest.bench.machine import look, versions
 from loadtest.bench.record import Record, record, rounded
 from loadtest.board import Board
 from loadtest.city import City
@@ -381,8 +381,10 @@ def main() -> int:
         folder = Path(name)
         # The embedded server of a process run by root belongs to another user, who must be able to reach its files.
         folder.chmod(0o755)
+        # Before the run, for it tells the commit that is played.
+        run = look(folder, "")
         course = soak(folder, asked.seconds)
-        run = look(folder, course.postgresql)
+        run = msgspec.structs.replace(run, versions=versions(course.postgresql))
     draw(course, asked.out / "soak.svg")
     (asked.out / "course.json").write_bytes(msgspec.json.encode(course))
     rows, memory = judged(course)
