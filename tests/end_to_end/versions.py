@@ -32,8 +32,10 @@ def _git(*arguments: str) -> bytes | None:
 
 
 def commit_before_the_last_migration() -> str | None:
-    """The last commit of the main line before a migration was added; None where the history does not reach so far."""
-    added = _git("log", "--first-parent", "-m", "-1", "--diff-filter=A", "--format=%H", "--", "storage/migrations")
+    """The last commit of the main line before the newest migration was added; None where the history does not reach so far."""
+    # By its file: one that was added later may have been taken back.
+    newest = max(path.name for path in (PROJECT / "storage/migrations").glob("*.sql"))
+    added = _git("log", "--first-parent", "-m", "-1", "--diff-filter=A", "--format=%H", "--", f"storage/migrations/{newest}")
     if not added or not added.strip():
         return None
     before = _git("rev-parse", "--verify", "--quiet", f"{added.decode().strip()}^1")
