@@ -94,17 +94,20 @@ async def loop_sticks(watched: Watched) -> None:
     os.kill(pid, STICK)
     waits = asyncio.create_task(watched.push("telephone", call(3)))
     await sees(watched, "JedelLoopStuck")
+    loops = b"the host loop has not turned", b"the trio loop has not turned"
 
     async def both_told() -> bool:
         # One of them turned last a moment after the other.
         answer = await ask(address, "/livez")
-        return all(loop in answer.body for loop in (b"the host loop has not turned", b"the trio loop has not turned"))
+        return all(loop in answer.body for loop in loops)
 
     await until(both_told, "both loops stand still and one is told of")
     for path in ("/livez", "/readyz"):
         answer = await ask(address, path)
         assert answer.status == 503
         assert set(answer.reasons) == {"loop_stuck"}
+        for loop in loops:
+            assert loop in answer.body
     assert any(one.metric["instance"] == f"{address[0]}:{address[1]}" for one in await panel(watched, "Since a loop turned"))
     assert not waits.done()
     await watched.service.kill_active()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 
 import msgspec
@@ -19,6 +20,7 @@ from protocols.dispatch.subscription import Client, Subscription
 CITY = "kz/almaty"
 MEDEU = "kz/almaty/medeu"
 DISPATCHER = Client(operator="aigul", role="dispatcher")
+SHIFT_LEAD = Client(operator="marat", role="shift_lead")
 
 
 def incident(
@@ -170,3 +172,12 @@ class Watcher:
         while (message := self.take()) is not None:
             taken.append(message)
         return taken
+
+
+def numbers(views: tuple[msgspec.Raw, ...]) -> list[int]:
+    return [json.loads(bytes(view))["incident_id"] for view in views]
+
+
+def changes(message: Snapshot | Changes | None) -> Changes:
+    assert isinstance(message, Changes)
+    return message

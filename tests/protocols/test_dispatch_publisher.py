@@ -12,18 +12,20 @@ from protocols.dispatch.message import Changes, Filter, Snapshot, Subscribe
 from protocols.dispatch.mirror import Mirror
 from protocols.dispatch.publisher import Publisher
 from protocols.dispatch.subscription import Client
-from tests.protocols.dispatch_world import CITY, DISPATCHER, MEDEU, Watcher, batch, crew, incident, notice, position
-
-SHIFT_LEAD = Client(operator="marat", role="shift_lead")
-
-
-def numbers(views: tuple[msgspec.Raw, ...]) -> list[int]:
-    return [json.loads(bytes(view))["incident_id"] for view in views]
-
-
-def changes(message: Snapshot | Changes | None) -> Changes:
-    assert isinstance(message, Changes)
-    return message
+from tests.protocols.dispatch_world import (
+    CITY,
+    DISPATCHER,
+    MEDEU,
+    SHIFT_LEAD,
+    Watcher,
+    batch,
+    changes,
+    crew,
+    incident,
+    notice,
+    numbers,
+    position,
+)
 
 
 def test_snapshot_gives_what_matches_and_is_open() -> None:
@@ -189,88 +191,6 @@ def test_notices_reach_the_shift_lead_of_the_territory_alone() -> None:
     assert [one.text for one in changes(lead.take()).notices] == ["first", "second"]
     assert elsewhere.take() is None
     assert changes(dispatcher.take()).notices == ()
-
-
-def test_notices_are_kept_for_a_shift_lead_who_resumes() -> None:
-    publisher = Publisher()
-    lead = Watcher(publisher, client=SHIFT_LEAD)
-    publisher.publish(batch(1, [incident(1)]))
-    lead.drain()
-    publisher.unsubscribe(lead.subscription)
-    publisher.publish(batch(2, [incident(1, 2)], notices=[notice(1)]))
-    back = Watcher(publisher, client=SHIFT_LEAD, cursor=1)
-    assert len(changes(back.take()).notices) == 1
-
-
-def test_resume_tells_what_has_changed_since_and_nothing_else() -> None:
-    publisher = Publisher()
-    first = Watcher(publisher, Filter(priorities=5))
-    publisher.publish(batch(1, [incident(n, priority=5) for n in range(1, 7)], crews=[crew("P-1"), crew("P-2")]))
-    first.drain()
-    publisher.unsubscribe(first.subscription)
-    publisher.publish(
-        batch(
-            2,
-            [
-                incident(1, 2, priority=5),
-                incident(2, 2, priority=5, closed=True),
-                incident(3, 2, priority=9),
-                incident(7, priority=5),
-                incident(8, priority=9),
-            ],
-            crews=[crew("P-2", updated_us=2)],
-        )
-    )
-    publisher.publish(batch(3, [incident(1, 3, priority=5)]))
-    second = Watcher(publisher, Filter(priorities=5), cursor=first.mirror.cursor, mirror=first.mirror)
-    (message,) = second.drain()
-    resumed = changes(message)
-    assert sorted(numbers(resumed.incidents)) == [1, 2, 7]
-    assert sorted(resumed.removed) == [2, 3]
-    assert len(resumed.crews) == 1
-    assert second.mirror.versions == {1: 3, 4: 1, 5: 1, 6: 1, 7: 1}
-
-
-def test_resume_with_nothing_missed_says_so() -> None:
-    publisher = Publisher()
-    publisher.publish(batch(1, [incident(1)]))
-    assert Watcher(publisher, cursor=1).drain() == [Changes(subscription="map", cursor=1)]
-
-
-@pytest.mark.parametrize(("cursor", "resumed"), [(40, False), (41, True), (51, True), (52, False)])
-def test_resume_works_within_the_window(cursor: int, resumed: bool) -> None:
-    publisher = Publisher(resume_batches=10)
-    for batch_no in range(1, 52):
-        publisher.publish(batch(batch_no, [incident(batch_no)]))
-    assert publisher.window_start == 41
-    (message,) = Watcher(publisher, cursor=cursor).drain()
-    assert isinstance(message, Changes if resumed else Snapshot)
-    assert len(message.incidents) == (51 - cursor if resumed else 51)
-
-
-@pytest.mark.parametrize(("cursor", "resumed"), [(6, False), (7, True), (8, False)])
-def test_resume_after_a_restart_works_from_the_last_batch_alone(cursor: int, resumed: bool) -> None:
-    publisher = Publisher()
-    publisher.restore(7, [incident(1, 4)], [crew("P-1")], [position("P-1")])
-    watcher = Watcher(publisher, cursor=cursor, positions=True)
-    (message,) = watcher.drain()
-    assert isinstance(message, Changes if resumed else Snapshot)
-    publisher.publish(batch(8, [incident(1, 5), incident(2)]))
-    watcher.drain()
-    assert watcher.mirror.versions == {1: 5, 2: 1}
-    assert set(watcher.mirror.positions) == (set() if resumed else {"P-1"})
-
-
-def test_closed_incidents_are_forgotten_behind_the_window() -> None:
-    publisher = Publisher(resume_batches=3)
-    publisher.publish(batch(1, [incident(1), incident(2)]))
-    publisher.publish(batch(2, [incident(1, 2, closed=True)]))
-    for batch_no in (3, 4):
-        publisher.publish(batch(batch_no))
-    assert publisher.incident(1) is not None
-    publisher.publish(batch(5))
-    assert publisher.incident(1) is None
-    assert publisher.incident(2) is not None
 
 
 def test_equal_filters_share_one_encoding() -> None:

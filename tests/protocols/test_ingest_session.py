@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
 from typing import NamedTuple
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from core.events import Chunk, Rejected
-from core.instant import SECOND_US, Micros
+from core.events import Rejected
 from core.vocabulary import RejectCode
-from protocols.ingest.codec import decode_from_centre
-from protocols.ingest.frame import LengthReader, LineReader, frame_body
 from protocols.ingest.message import (
     PROTOCOL,
     Ack,
     EventError,
-    Framing,
-    FromCentre,
     Goodbye,
     GoodbyeReason,
     Heartbeat,
@@ -31,64 +22,16 @@ from protocols.ingest.session import IngestSession
 from protocols.ingest.state import (
     MOVES,
     Close,
-    Greet,
     Happening,
     Hold,
-    Instruction,
-    Offer,
     PauseReading,
     ResumeReading,
     Send,
     SessionLimits,
     SessionState,
 )
-from tests.protocols.ingest_corpus import BAD, GOOD
+from tests.protocols.ingest_talk import AT, after, chunks, hello, plate, said, seqs, streaming, without_last_seq
 from tests.protocols.small_centre import NOW_US
-
-HELLO = {"kind": "hello", "protocol": PROTOCOL, "token": "t", "source": "cam"}
-AT = "2026-05-09T10:00:00Z"
-
-
-def hello(**fields: object) -> bytes:
-    return msgspec.json.encode({**HELLO, **fields}) + b"\n"
-
-
-def plate(seq: int, **fields: object) -> bytes:
-    return msgspec.json.encode({"kind": "plate", "seq": seq, "at": AT, "camera": "c", "plate": "p", **fields}) + b"\n"
-
-
-def after(seconds: float) -> Micros:
-    return Micros(NOW_US + int(seconds * SECOND_US))
-
-
-def streaming(
-    committed: int = 0, session_limits: SessionLimits | None = None, **fields: object
-) -> tuple[IngestSession, list[Instruction]]:
-    """A welcomed session and what its welcome told."""
-    session = IngestSession(NOW_US, session_limits)
-    [greet] = session.receive_data(hello(**fields), NOW_US)
-    assert isinstance(greet, Greet)
-    return session, session.welcome("cam/1", committed, NOW_US)
-
-
-def said(instructions: Sequence[Instruction], framing: Framing = Framing.NDJSON) -> list[FromCentre]:
-    """What the instructions send, decoded."""
-    stream = b"".join(each.data for each in instructions if isinstance(each, Send))
-    reader = LineReader(1 << 20) if framing is Framing.NDJSON else LengthReader(1 << 20)
-    return [decode_from_centre(framing, frame) for frame in reader.feed(stream)]
-
-
-def chunks(instructions: Sequence[Instruction]) -> list[Chunk]:
-    return [each.chunk for each in instructions if isinstance(each, Offer)]
-
-
-def seqs(instructions: Sequence[Instruction]) -> list[int | None]:
-    return [item.seq for chunk in chunks(instructions) for item in chunk.items]
-
-
-def without_last_seq(frames: list[FromCentre]) -> list[str]:
-    return [type(frame).__name__ for frame in frames]
-
 
 # Hello.
 
@@ -432,60 +375,3 @@ def test_nothing_happens_in_a_final_state() -> None:
 
 
 # Any division, any bytes.
-
-
-def outcome(stream: bytes, places: list[int], framing: Framing) -> tuple[list[object], list[bytes], list[FromCentre]]:
-    """Items, raws and frames said for a stream divided at the given places."""
-    session, _ = streaming(framing=framing.value)
-    bounds = [0, *sorted(place % (len(stream) + 1) for place in places), len(stream)]
-    out = [each for start, stop in pairwise(bounds) for each in session.receive_data(stream[start:stop], NOW_US)]
-    taken = chunks(out)
-    for chunk in taken:
-        assert len(chunk.items) == len(chunk.raws)
-        numbers = [item.seq for item in chunk.items if item.seq is not None]
-        assert numbers == sorted(set(numbers))
-        assert all(b"\0" not in raw and raw.decode() is not None for raw in chunk.raws)
-    acks_aside: list[FromCentre] = [each for each in said(out, framing) if not isinstance(each, Ack)]
-    return [item for chunk in taken for item in chunk.items], [raw for chunk in taken for raw in chunk.raws], acks_aside
-
-
-FRAMES = st.lists(
-    st.one_of(
-        st.sampled_from([case.frame for case in GOOD + BAD if len(case.frame) < 5000 and b"goodbye" not in case.frame]),
-        st.integers(1, 6).map(lambda seq: plate(seq).strip()),
-    ),
-    max_size=8,
-)
-
-
-@given(FRAMES, st.lists(st.integers(0), max_size=8))
-def test_lines_give_the_same_when_divided_anywhere(frames: list[bytes], places: list[int]) -> None:
-    stream = b"".join(frame + b"\n" for frame in frames)
-    assert outcome(stream, places, Framing.NDJSON) == outcome(stream, [], Framing.NDJSON)
-
-
-@given(FRAMES, st.lists(st.integers(0), max_size=8))
-def test_bodies_give_the_same_when_divided_anywhere(frames: list[bytes], places: list[int]) -> None:
-    bodies = []
-    for frame in frames:
-        try:
-            bodies.append(msgspec.msgpack.encode(msgspec.json.decode(frame)))
-        except (msgspec.MsgspecError, UnicodeDecodeError, OverflowError):
-            bodies.append(frame)
-    stream = b"".join(map(frame_body, bodies))
-    assert outcome(stream, places, Framing.MSGPACK) == outcome(stream, [], Framing.MSGPACK)
-
-
-@given(st.sampled_from(Framing), st.binary(max_size=400), st.lists(st.integers(0), max_size=5))
-def test_any_bytes_give_events_or_rejects_or_a_goodbye(framing: Framing, stream: bytes, places: list[int]) -> None:
-    outcome(stream, places, framing)
-    fresh = IngestSession(NOW_US)
-    fresh.receive_data(stream, NOW_US)
-    assert fresh.state in (SessionState.AWAITING_HELLO, SessionState.CLOSED)
-
-
-def test_stream_gives_the_same_when_fed_byte_by_byte_and_with_trailing_bytes() -> None:
-    stream = b"".join(plate(seq) for seq in range(1, 6)) + b"noise\n" + plate(7)
-    whole = outcome(stream, [], Framing.NDJSON)
-    assert outcome(stream, list(range(len(stream))), Framing.NDJSON) == whole
-    assert outcome(stream + plate(8)[:-1], [], Framing.NDJSON) == whole
