@@ -22,11 +22,13 @@ from core.incident import fold
 from protocols.ingest.client import IngestClient
 from storage.session import connect
 from storage.store import Store
-from tests.end_to_end.service import SOURCE_TOKEN, Service, until
+from tests.end_to_end.service import CONFIGURATION, SOURCE_TOKEN, Service, until
 
 pytestmark = pytest.mark.end_to_end
 
 LOCK_BACKEND = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'jedel lock'"
+PATIENT = CONFIGURATION.replace("no_crew_s = 5", "no_crew_s = 600")
+"""No term passes while a test counts batches, however slow the machine is."""
 
 
 async def _scalar(dsn: str, query: str) -> object:
@@ -65,12 +67,12 @@ def test_process_that_was_stopped_beyond_a_takeover_tells_nothing_and_stands_by(
         (tmp_path / name).mkdir()
 
     async def run(first: Service, second: Service) -> None:
-        stopped = first.start()
+        stopped = first.start(configuration=PATIENT)
         await first.ready()
         async with IngestClient(first.tcp_url, source="phone", token=SOURCE_TOKEN) as phone:
             await phone.push([_call(1)])
             await phone.flush()
-        second.start()
+        second.start(configuration=PATIENT)
         await until(_logged(second, "standby"), "the second process did not stand by")
 
         # Greeted by the first process, and then heard by it only after the second has taken over.
