@@ -13,12 +13,15 @@ import socket
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from random import SystemRandom
 from typing import Self
 
 SOURCE_TOKEN = "token-of-the-sources"
 DISPATCHER_TOKEN = "token-of-the-dispatcher"
 PATIENCE_S = 60.0
+_ANY = SystemRandom()
 PROGRAM = "import sys; from ops.cli import main; sys.exit(main())"
 """What a process runs: the command line."""
 
@@ -184,9 +187,14 @@ async def until(holds: Callable[[], Awaitable[bool]], otherwise: str) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of this machine that nobody listens on now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
+    """Ports of this machine that nobody listens on now, below those of which the kernel gives one to who asks for any.
+
+    While the process that listened there is dead, a standby's health or a connection of another test would get it otherwise.
+    """
+    any_from = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split()[0])
+    found: set[int] = set()
+    while len(found) < count:
+        port = _ANY.randrange(10_000, any_from)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            found.add(port)
+    return list(found)

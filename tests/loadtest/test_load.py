@@ -28,6 +28,7 @@ from loadtest.verify.__main__ import verify
 from loadtest.verify.books import Books, open_books
 from loadtest.verify.proof import FaultKind
 from tests.database import execute
+from tests.end_to_end.service import free_ports
 
 pytestmark = pytest.mark.end_to_end
 
@@ -172,15 +173,9 @@ def short_folder() -> Iterator[Path]:
         yield Path(name)
 
 
-def free_port() -> int:
-    with socket.create_server((HOST, 0)) as one:
-        port: int = one.getsockname()[1]
-        return port
-
-
 @pytest.mark.parametrize("to", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
 def test_a_run_that_is_told_to_end_leaves_nobody_behind(to: signal.Signals, tmp_path: Path, short_folder: Path) -> None:
-    port = free_port()
+    (port,) = free_ports(1)
     folder = short_folder
     started = subprocess.Popen(
         [sys.executable, "-m", "loadtest.load", "--web-port", str(port), "--folder", str(tmp_path / "run")],
