@@ -1,9 +1,9 @@
 """The centre's Trio shell: takes batches from the inlet, has the engine decide, the journal commit, and the world told.
 
-Two tasks in one nursery. While one batch is being committed the next is being decided, and a decided batch waits only for the
-commit before it: so the batches grow with the load, by themselves, and a quiet centre commits each call at once. Nobody is
-told anything before the commit (invariants 1 and 2). Terms need no task of their own: the deciding task sleeps no longer than
-until the next one.
+While one batch is being committed the next is being decided, and a decided batch waits only for the commit before it: so the
+batches grow with the load, by themselves, and a quiet centre commits each call at once. Nobody is told anything before the
+commit (invariants 1 and 2), and everybody as soon as it is known, between two stages of the deciding too. Terms need no task of
+their own: the deciding task sleeps no longer than until the next one.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ IDLE_S = 3600.0
 
 Lookup = Callable[[list[str]], Awaitable[dict[str, Subscriber]]]
 Known = Callable[[list[str]], dict[str, Subscriber] | None]
-Commit = Callable[[Decisions, Callable[[Decisions], None]], Awaitable[None]]
+Ended = Callable[[Exception | None], None]
+Commit = Callable[[Decisions, Ended], None]
 
 
 def phones_of(chunks: Iterable[Chunk], region: str) -> Iterator[str]:
@@ -60,8 +61,8 @@ class Centre:
         now_us: reads the clock.
         lookup: the subscribers of numbers in E.164; must not raise, a base that cannot be asked knows nobody.
         known: the same at once, or None where the base would have to be asked.
-        commit: makes a batch durable, however long that takes, and hands it at once, as it was stored, to its second argument.
-            Were it told only after the way back from one loop to the other, every acknowledgement would come that much later.
+        commit: begins to make a batch durable, however long that takes, and returns. When it has ended, its second argument is
+            called on this thread, with what has failed or None: by the loop, or while the engine stands between two stages.
         committed: tells sources and clients of a committed batch.
         region: country whose national telephone numbers are read.
         batch_events: most events of one batch.
@@ -98,6 +99,13 @@ class Centre:
         """Scenarios, rosters and patrol routes to go by, each as a batch of its own."""
         self.waiting = 0
         """Batches decided that wait for the commit before them; with one nothing more is decided."""
+        self._committing: Decisions | None = None
+        self._decided: Decisions | None = None
+        """What waits for the commit under way."""
+        self._settled = Wake()
+        """Rung when a commit has ended."""
+        self._failure: Exception | None = None
+        self._over = False
 
     def wake(self) -> None:
         """Says that the inlet is not empty. Callable from either loop."""
@@ -123,45 +131,79 @@ class Centre:
         self._wake.ring()
 
     async def run(self) -> None:
-        """Runs until `finish`. Raises what `commit` raises; then nothing of the failed batch has been told.
+        """Runs until `finish`. Raises what `commit` and `committed` raise; nothing of a batch that failed has been told.
 
         Raises:
             EngineFaultError: the engine has failed; nothing of its batch has been told, and the quarantine knows of it.
         """
-        decided, to_commit = trio.open_memory_channel[Decisions](0)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._decide, decided)
-            nursery.start_soon(self._persist, to_commit)
-
-    async def _decide(self, decided: trio.MemorySendChannel[Decisions]) -> None:
-        async with decided:
-            while True:
-                if not self._inlet and not self._engine.has_more and not self._news:
-                    if self._finishing:
-                        return
-                    await self._wake.wait(self._sleep_s())
+        try:
+            while await self._await_work():
                 while self._news:
-                    await self._handle(self._news.pop(0), decided)
+                    await self._handle(self._news.pop(0))
                 chunks, orders = self._inlet.take(self._batch_events)
                 subscribers = await self._subscribers(list(phones_of(chunks, self._region)))
                 if self._quarantine.is_careful:
                     # Terms by themselves, so that no event is blamed for them.
-                    await self._handle(Batch([], [], {}), decided)
+                    await self._handle(Batch([], [], {}))
                 for portion in self._quarantine.portions(Batch(chunks, orders, subscribers)):
-                    await self._handle(portion, decided)
+                    await self._handle(portion)
+        finally:
+            self._over = True
 
-    async def _handle(self, batch: Batch, decided: trio.MemorySendChannel[Decisions]) -> None:
+    async def _await_work(self) -> bool:
+        """Waits until there is something to decide. Returns False when all is done and told."""
+        if self._inlet or self._engine.has_more or self._news:
+            return True
+        if not self._finishing:
+            await self._wake.wait(self._sleep_s())
+            self._fail_on_failure()
+            return True
+        while self._committing is not None:
+            await self._settled.wait(IDLE_S)
+            self._fail_on_failure()
+        return bool(self._inlet or self._news)
+
+    async def _handle(self, batch: Batch) -> None:
         with self._blaming(batch):
             decisions = self._engine.handle(batch, self._now_us())
         self._quarantine.went_well(batch)
         if decisions is not None:
-            self.waiting = 1
-            await decided.send(decisions)
-            self.waiting = 0
-            # Deciding the next batch keeps the thread. Two turns of both loops before it let the commit of this one begin: in
-            # the first `_persist` hands it to the other loop, and before the second it is on its way.
-            for _ in range(2):
-                await trio.lowlevel.checkpoint()
+            if self._committing is None:
+                self._begin(decisions)
+            else:
+                self._decided = decisions
+                self.waiting = 1
+            while self._decided is not None and self._failure is None:
+                await self._settled.wait(IDLE_S)
+            # Deciding the next batch keeps the thread: the sockets have their turn before it.
+            await trio.lowlevel.checkpoint()
+        self._fail_on_failure()
+
+    def _begin(self, decisions: Decisions) -> None:
+        self._committing = decisions
+        self._commit(decisions, self._end)
+
+    def _end(self, failure: Exception | None) -> None:
+        """The commit under way has ended: the next one begins, and then the world is told."""
+        decisions, self._committing = self._committing, None
+        if self._over or decisions is None:
+            return
+        try:
+            if failure is not None:
+                raise failure
+            if self._decided is not None:
+                decided, self._decided = self._decided, None
+                self.waiting = 0
+                self._begin(decided)
+            self._committed(decisions)
+        except Exception as error:
+            self._failure = error
+            self._wake.ring()
+        self._settled.ring()
+
+    def _fail_on_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
 
     @contextmanager
     def _blaming(self, batch: Batch) -> Iterator[None]:
@@ -171,11 +213,6 @@ class Centre:
         except Exception as error:
             told = self._quarantine.blame(batch, self._engine.state, self._now_us())
             raise EngineFaultError(f"the engine has failed ({type(error).__name__}: {error}): {told}") from error
-
-    async def _persist(self, to_commit: trio.MemoryReceiveChannel[Decisions]) -> None:
-        async with to_commit:
-            async for decisions in to_commit:
-                await self._commit(decisions, self._committed)
 
     def _sleep_s(self) -> float:
         with self._blaming(Batch([], [], {})):

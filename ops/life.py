@@ -18,7 +18,7 @@ import trio
 
 from core.bridge import on_host
 from core.category import CategoryTable
-from core.centre import Centre
+from core.centre import Centre, Ended
 from core.commands import Order
 from core.decisions import Decisions
 from core.engine import Engine
@@ -58,6 +58,7 @@ from routing.territory import TerritoryIndex
 from routing.unmapped import Unmapped
 from storage import session
 from storage.errors import DRIVER_ERRORS, translate
+from storage.refused_data import RefusedEvent
 from storage.store import Store
 
 DRAIN_TIMEOUT_S: Final = 20.0
@@ -134,7 +135,7 @@ class Life:
             recovered,
             self._quarantine.left_out,
             patrols,
-            self._instruments.measure.stopwatch,
+            self._passed,
         )
         publisher = Publisher()
         publisher.restore(recovered.batch_no, recovered.incidents, recovered.crews, recovered.positions)
@@ -321,24 +322,31 @@ class Life:
         self._centre.finish()
         _log.info("drained", in_order=in_order)
 
-    async def _commit(self, decisions: Decisions, committed: Callable[[Decisions], None]) -> None:
-        await on_host(self._commit_on_host(decisions, committed))
+    def _passed(self, stage: Stage | None) -> None:
+        """The engine stands between two stages: a commit that has ended meanwhile is told of now, not when all is decided."""
+        stopwatch = self._instruments.measure.stopwatch
+        stopwatch(stage)
+        if self._store.settle():
+            stopwatch.leave_out()
 
-    async def _commit_on_host(self, decisions: Decisions, committed: Callable[[Decisions], None]) -> None:
+    def _commit(self, decisions: Decisions, ended: Ended) -> None:
         began_s = perf_counter()
         self._instruments.health.committing()
         for watcher in self._watchers:
             watcher.decided(decisions)
-        refused = await self._store.commit(decisions)
-        self._instruments.health.committed()
-        self._instruments.measure.durations[Stage.PERSIST].observe(perf_counter() - began_s)
-        for event in refused:
-            for taken in decisions.taken:
-                if taken.chunk.source == event.source:
-                    for index, item in enumerate(taken.chunk.items):
-                        if item.seq == event.rejected.seq:
-                            taken.rejected[index] = event.rejected
-        committed(decisions)
+
+        def committed(refused: list[RefusedEvent]) -> None:
+            self._instruments.health.committed()
+            self._instruments.measure.durations[Stage.PERSIST].observe(perf_counter() - began_s)
+            for event in refused:
+                for taken in decisions.taken:
+                    if taken.chunk.source == event.source:
+                        for index, item in enumerate(taken.chunk.items):
+                            if item.seq == event.rejected.seq:
+                                taken.rejected[index] = event.rejected
+            ended(None)
+
+        self._store.commit(decisions, committed, ended)
 
     def _committed(self, decisions: Decisions) -> None:
         for watcher in self._watchers:

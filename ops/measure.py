@@ -121,6 +121,12 @@ class Stopwatch:
             self._durations[stage].observe(now_s - self._passed_s)
         self._passed_s = now_s
 
+    def leave_out(self) -> None:
+        """What was done since the last stage is none of the engine's work."""
+        now_s = perf_counter()
+        self._began_s += now_s - self._passed_s
+        self._passed_s = now_s
+
 
 class Measure:
     """What has happened since the process started, and how many incidents and crews there are in which state.

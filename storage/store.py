@@ -2,7 +2,7 @@
 
 Place in the flow: persist, and everything before and after it that needs the database. Order of use: `open`, `become_active`
 (waits while another process is; then migrates), `recover`, then `commit` batch after batch, `close`. Runs on asyncio or
-uvloop; one call of `commit` at a time, the other calls have connections of their own.
+uvloop; one `commit` at a time, the other calls have connections of their own.
 """
 
 from __future__ import annotations
@@ -23,11 +23,10 @@ from storage.lock import ActiveLock, acquire
 from storage.map_layers import MapLayer
 from storage.migrate import Migration, migrate, pending
 from storage.partitions import Pruned, Retention
-from storage.refused_data import RefusedEvent
 from storage.session import close, connect
 from storage.verify import Finding, verify
 from storage.writer import Attempt, Writer
-from storage.writer_thread import WriterThread
+from storage.writer_thread import Committed, Failed, WriterThread
 
 OLDEST_VERSION: Final = 14
 OPEN_TIMEOUT_S: Final = 60.0
@@ -146,11 +145,18 @@ class Store:
         async with self._connection("recover") as connection:
             return await recovery.recover(connection)
 
-    async def commit(self, decisions: Decisions) -> list[RefusedEvent]:
-        """Commits one batch; see `Writer.commit`. Raises `Fenced` when this process was never, or is no longer, active."""
+    def commit(self, decisions: Decisions, committed: Committed, failed: Failed) -> None:
+        """Begins to commit one batch; see `Writer.commit`. One of the two is called on this thread when that has ended.
+
+        Raises `Fenced` when this process was never, or is no longer, active.
+        """
         if self._writer is None:
             raise Fenced("this process has not become active")
-        return await self._writer.commit(decisions)
+        self._writer.begin(decisions, committed, failed)
+
+    def settle(self) -> bool:
+        """Tells now of a commit that has ended, where this thread's loop would be told later. Returns whether one had."""
+        return self._writer is not None and self._writer.settle()
 
     async def prepare_days(self, now_us: Micros) -> None:
         """Makes the partitions of the coming days; call it every few hours, so that no batch has to."""

@@ -5,15 +5,18 @@ more than a socket's buffer holds. On the centre's own loop the server would wai
 over, and then the deciding for the server: a fifth of the time of a storm of calls.
 
 Rules: what crosses is `Decisions`, values that nobody changes any more, and what comes back is the outcome. Nothing else of the
-centre is reached from this thread, and the writer from no other.
+centre is reached from this thread, and the writer from no other. Outcomes are told on the centre's thread: by its loop, or
+between two steps of a long work of that thread, which then says `settle`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Final
 
 import uvloop
 
@@ -21,30 +24,64 @@ from core.decisions import Decisions
 from storage.refused_data import RefusedEvent
 from storage.writer import Writer
 
-T = TypeVar("T")
+Committed = Callable[[list[RefusedEvent]], None]
+"""Is told that a batch is committed, and which of its events were refused (`Writer.commit`)."""
+Failed = Callable[[Exception], None]
+"""Is told why a batch is not committed."""
 
 
 class WriterThread:
-    """A writer, and the thread it works in from now on. Its methods are awaited on the caller's loop."""
+    """A writer, and the thread it works in from now on. Made and used on the centre's loop."""
 
     def __init__(self, writer: Writer) -> None:
-        self._writer = writer
+        self._writer: Final = writer
+        self._centre_loop = asyncio.get_running_loop()
         self._loop = uvloop.new_event_loop()
+        self._under_way: asyncio.Task[list[RefusedEvent]] | None = None
+        self._ended: deque[Callable[[], None]] = deque()
         # A process that is told to stop with the database away must not wait for it: the sources keep what is not committed.
         self._thread = threading.Thread(target=self._loop.run_forever, name="writer", daemon=True)
         self._thread.start()
 
-    async def commit(self, decisions: Decisions) -> list[RefusedEvent]:
-        """As `Writer.commit`."""
-        return await self._there(self._writer.commit(decisions))
+    def begin(self, decisions: Decisions, committed: Committed, failed: Failed) -> None:
+        """Begins `Writer.commit`, one at a time. One of the two is called at its end, but neither once `close` has begun."""
+        self._loop.call_soon_threadsafe(self._begin, decisions, committed, failed)
+
+    def settle(self) -> bool:
+        """Tells of what has ended. Returns whether anything had."""
+        told = False
+        while self._ended:
+            self._ended.popleft()()
+            told = True
+        return told
 
     async def close(self) -> None:
-        """Closes the writer's connection and ends the thread."""
-        await self._there(self._writer.close())
+        """Cuts off what is under way, closes the writer's connection and ends the thread."""
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._finish(), self._loop))
+        self._ended.clear()
         self._loop.call_soon_threadsafe(self._loop.stop)
         await asyncio.to_thread(self._thread.join)
         self._loop.close()
 
-    async def _there(self, work: Coroutine[Any, Any, T]) -> T:
-        """Runs a coroutine on the thread's loop. Cancelling the caller cancels it."""
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+    # On the writer's thread.
+
+    def _begin(self, decisions: Decisions, committed: Committed, failed: Failed) -> None:
+        self._under_way = self._loop.create_task(self._writer.commit(decisions))
+        self._under_way.add_done_callback(partial(self._end, committed, failed))
+
+    def _end(self, committed: Committed, failed: Failed, done: asyncio.Task[list[RefusedEvent]]) -> None:
+        self._under_way = None
+        if done.cancelled():
+            return
+        error = done.exception()
+        if error is None:
+            self._ended.append(partial(committed, done.result()))
+        elif isinstance(error, Exception):
+            self._ended.append(partial(failed, error))
+        self._centre_loop.call_soon_threadsafe(self.settle)
+
+    async def _finish(self) -> None:
+        if self._under_way is not None:
+            self._under_way.cancel()
+            await asyncio.wait([self._under_way])
+        await self._writer.close()
