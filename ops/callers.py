@@ -23,9 +23,6 @@ from storage.subscribers import SubscriberCache
 
 LOOKUP_TIMEOUT_S: Final = 0.5
 """A caller's name is worth this much of a call's time; without it the call goes on."""
-GATHER_S: Final = 0.002
-"""How long callers gather before they are looked up ahead of their batch: a question costs this thread as much as deciding two
-calls, whether it is about one number or fifty. A batch that is decided sooner asks by itself, at once."""
 RETRY_S: Final = 2.0
 """Pause before a base that failed is asked again; until then its callers are unknown at once."""
 
@@ -65,7 +62,6 @@ class CallerLookup:
     async def _look_ahead(self) -> None:
         try:
             while self._expected:
-                await asyncio.sleep(GATHER_S)
                 phones = list(self._expected)
                 self._expected.clear()
                 await self.find(phones)
