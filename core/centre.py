@@ -103,7 +103,7 @@ class Centre:
         self._decided: Decisions | None = None
         """What waits for the commit under way."""
         self._settled = Wake()
-        """Rung when a commit has ended."""
+        """Rung when a commit has ended for which the deciding task waits."""
         self._failure: Exception | None = None
         self._over = False
 
@@ -167,17 +167,18 @@ class Centre:
         with self._blaming(batch):
             decisions = self._engine.handle(batch, self._now_us())
         self._quarantine.went_well(batch)
+        self._fail_on_failure()
         if decisions is not None:
             if self._committing is None:
                 self._begin(decisions)
             else:
                 self._decided = decisions
                 self.waiting = 1
-            while self._decided is not None and self._failure is None:
+            while self._decided is not None:
                 await self._settled.wait(IDLE_S)
             # Deciding the next batch keeps the thread: the sockets have their turn before it.
             await trio.lowlevel.checkpoint()
-        self._fail_on_failure()
+            self._fail_on_failure()
 
     def _begin(self, decisions: Decisions) -> None:
         self._committing = decisions
@@ -188,18 +189,19 @@ class Centre:
         decisions, self._committing = self._committing, None
         if self._over or decisions is None:
             return
+        decided, self._decided = self._decided, None
+        self.waiting = 0
         try:
             if failure is not None:
                 raise failure
-            if self._decided is not None:
-                decided, self._decided = self._decided, None
-                self.waiting = 0
+            if decided is not None:
                 self._begin(decided)
             self._committed(decisions)
         except Exception as error:
             self._failure = error
             self._wake.ring()
-        self._settled.ring()
+        if decided is not None or self._finishing:
+            self._settled.ring()
 
     def _fail_on_failure(self) -> None:
         if self._failure is not None:

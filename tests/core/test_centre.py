@@ -8,7 +8,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from core.centre import Centre
+from core.centre import Centre, Ended
 from core.decisions import Decisions
 from core.engine import Engine
 from core.events import Call
@@ -18,6 +18,7 @@ from core.instant import SECOND_US, Micros, to_datetime
 from core.ports import Subscriber
 from core.recovered import EMPTY
 from core.state import Batch
+from core.vocabulary import Stage
 from routing.crew_index import CrewTree
 from tests.core.town import PLAIN_SCENARIOS, REVIEW_S, SPOT, START_US, chunk
 from tests.simulation.places import CATEGORIES, RULES, SUBSCRIBERS, AddressTable, Halves
@@ -26,8 +27,8 @@ from tests.simulation.places import CATEGORIES, RULES, SUBSCRIBERS, AddressTable
 class WatchedEngine(Engine):
     """An engine that notes how many commits had begun when each batch was decided."""
 
-    def __init__(self, deciding: list[int]) -> None:
-        super().__init__(RULES, CATEGORIES, PLAIN_SCENARIOS, AddressTable(), Halves(), CrewTree(), EMPTY)
+    def __init__(self, deciding: list[int], passed: Callable[[Stage | None], None]) -> None:
+        super().__init__(RULES, CATEGORIES, PLAIN_SCENARIOS, AddressTable(), Halves(), CrewTree(), EMPTY, passed=passed)
         self.begun: list[int] = []
         self._deciding = deciding
 
@@ -48,16 +49,20 @@ class Shell:
         self.decided: list[Decisions] = []
         self.gate = trio.Event()
         self.failure: Exception | None = None
+        self.under_way: Ended | None = None
+        """Ends the commit under way."""
+        self.passed: Callable[[Stage | None], None] = lambda _: None
+        self.tell: Callable[[Decisions], None] = lambda decisions: self.told.append(decisions.batch_no)
         self._began = trio.current_time()
         self._seq = 0
-        self.engine = WatchedEngine(self.deciding)
+        self.engine = WatchedEngine(self.deciding, lambda stage: self.passed(stage))
         self.centre = Centre(
             self.engine,
             self.inlet,
             now_us=lambda: Micros(START_US + int((trio.current_time() - self._began) * SECOND_US)),
             lookup=self._lookup,
             commit=self._commit,
-            committed=lambda decisions: self.told.append(decisions.batch_no),
+            committed=lambda decisions: self.tell(decisions),
             region="KZ",
             known=lambda _: self.remembered,
             batch_events=batch_events,
@@ -74,13 +79,23 @@ class Shell:
         await trio.lowlevel.checkpoint()
         return {phone: SUBSCRIBERS[phone] for phone in phones if phone in SUBSCRIBERS}
 
-    async def _commit(self, decisions: Decisions, committed: Callable[[Decisions], None]) -> None:
+    def _commit(self, decisions: Decisions, ended: Ended) -> None:
         self.deciding.append(decisions.batch_no)
         self.decided.append(decisions)
-        await self.gate.wait()
-        if self.failure is not None:
-            raise self.failure
-        committed(decisions)
+        self.under_way = ended
+        if self.gate.is_set():
+            trio.lowlevel.current_trio_token().run_sync_soon(self.let_through)
+
+    def open_gate(self) -> None:
+        """Lets the commit under way and all after it through."""
+        self.gate.set()
+        self.let_through()
+
+    def let_through(self) -> None:
+        """Ends the commit under way."""
+        ended, self.under_way = self.under_way, None
+        if ended is not None:
+            ended(self.failure)
 
 
 async def test_run_when_callers_are_remembered_does_not_ask_for_them() -> None:
@@ -127,7 +142,7 @@ async def test_run_when_a_commit_takes_long_tells_nobody_and_decides_one_batch_a
             shell.call()
             await wait_all_tasks_blocked()
         assert (shell.deciding, shell.told) == ([1], [])
-        shell.gate.set()
+        shell.open_gate()
         await wait_all_tasks_blocked()
         assert shell.told == [1, 2, 3]
         assert [len(one.taken) for one in shell.decided] == [1, 1, 3], "what came meanwhile is one batch"
@@ -151,9 +166,71 @@ async def test_run_when_a_commit_fails_raises_and_has_told_nothing() -> None:
     shell.failure = ConnectionError("the database is gone")
     shell.gate.set()
     shell.call()
-    with pytest.RaisesGroup(ConnectionError):
+    with pytest.raises(ConnectionError):
         await shell.centre.run()
     assert shell.told == []
+
+
+async def test_run_when_a_commit_ends_while_the_next_batch_is_decided_tells_at_once() -> None:
+    shell = Shell()
+    told_at: list[tuple[Stage | None, list[int]]] = []
+
+    def passed(stage: Stage | None) -> None:
+        if stage is Stage.CORRELATE:
+            shell.let_through()
+        told_at.append((stage, list(shell.told)))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(shell.centre.run)
+        shell.call()
+        await wait_all_tasks_blocked()
+        shell.passed = passed
+        shell.call()
+        await wait_all_tasks_blocked()
+        assert told_at[0] == (None, [])
+        assert (Stage.ASSIGN, [1]) in told_at, "between two stages"
+        assert shell.deciding == [1, 2], "and the commit of the next begins as soon as it is decided"
+        shell.open_gate()
+        shell.centre.finish()
+    assert shell.told == [1, 2]
+
+
+async def test_run_when_a_commit_fails_while_the_next_batch_is_decided_ends_with_it_and_commits_no_more() -> None:
+    shell = Shell()
+    shell.failure = ConnectionError("the database is gone")
+
+    with pytest.RaisesGroup(ConnectionError):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(shell.centre.run)
+            shell.call()
+            await wait_all_tasks_blocked()
+            shell.passed = lambda _: shell.let_through()
+            shell.call()
+    assert (shell.deciding, shell.told) == ([1], [])
+
+
+async def test_run_when_telling_fails_ends_with_that() -> None:
+    shell = Shell()
+    shell.gate.set()
+
+    def tell(_: Decisions) -> None:
+        raise ZeroDivisionError("a fault in telling")
+
+    shell.tell = tell
+    shell.call()
+    with pytest.raises(ZeroDivisionError):
+        await shell.centre.run()
+
+
+async def test_run_when_cancelled_tells_of_no_commit_that_ends_later() -> None:
+    shell = Shell()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(shell.centre.run)
+        shell.call()
+        await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    shell.let_through()
+    assert (shell.deciding, shell.told) == ([1], [])
 
 
 async def test_run_when_callers_have_numbers_looks_them_up_at_once() -> None:

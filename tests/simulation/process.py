@@ -1,7 +1,8 @@
 """One life of the centre's process: the real inlet, engine, crew index, ingest hub and publisher, driven step by step.
 
-`core.centre` runs the same loop as two Trio tasks; here its turns are steps, so that anything may happen between two of them:
-one batch is being committed, one more is decided and waits, and nobody is told anything before the commit. A life that is
+`core.centre` runs the same loop as a Trio task; here its turns are steps, so that anything may happen between two of them: one
+batch is being committed, one more is decided and waits, and nobody is told anything before the commit, but perhaps while the
+engine stands between two stages. A life that is
 killed is forgotten with all its memory; only the store lives on.
 """
 
@@ -17,7 +18,7 @@ from core.instant import SECOND_US, Micros
 from core.limits import QUEUE_LOOK
 from core.phone import read_phone
 from core.state import Batch
-from core.vocabulary import Part
+from core.vocabulary import Part, Stage
 from protocols.dispatch.publisher import Publisher
 from protocols.ingest.connection import Connection
 from protocols.ingest.hub import IngestHub
@@ -92,6 +93,7 @@ class Life:
             recovered,
             self.quarantine.left_out,
             patrols(),
+            self._passed,
         )
         self.quarantine.begin(Part.PATROLS, ROUTES)
         self.publisher = Publisher(resume_batches=40, part_bytes=2_000, changes_bytes=8_000, step=5)
@@ -115,6 +117,7 @@ class Life:
         self._taken: Batch | None = None
         """Taken from the inlet, while its callers are looked up."""
         self._turn_planned = False
+        self._deciding = False
         self._plan_turn(0)
         self._tick()
 
@@ -125,7 +128,7 @@ class Life:
     @property
     def at_rest(self) -> bool:
         """Whether nothing is decided that is not committed."""
-        return self.decided is None and self.committing is None and self._taken is None
+        return self.decided is None and self.committing is None and self._taken is None and not self._deciding
 
     def wake(self) -> None:
         """The inlet is not empty."""
@@ -175,6 +178,7 @@ class Life:
         batch, self._taken = self._taken, None
         if not self.alive or batch is None:
             return
+        self._deciding = True
         try:
             decisions = self.engine.handle(batch, self.now_us())
         except Exception:
@@ -185,6 +189,8 @@ class Life:
                 raise
             self.world.engine_failed(self, told)
             return
+        finally:
+            self._deciding = False
         self.quarantine.went_well(batch)
         if decisions is not None:
             self.world.agenda.tell(f"{self.name} decides batch {decisions.batch_no}: {_summary(decisions)}")
@@ -195,6 +201,10 @@ class Life:
             self._plan_turn(0)
         if self.decided is None:
             self._sleep()
+
+    def _passed(self, stage: Stage | None) -> None:
+        if stage is not None:
+            self.writer.settle()
 
     def decide(self, decisions: Decisions) -> None:
         """A batch is decided: it is committed when the one before it is."""

@@ -28,6 +28,8 @@ from tests.simulation.log_checker import Violation
 from tests.simulation.places import DEVICES
 
 LATENCY_US: Final = 4_000
+_SETTLED_SHARE: Final = 0.2
+"""How often an answer on its way is there when the engine passes from one stage to the next."""
 _PAUSE_FIRST_US: Final = 50_000
 _PAUSE_MAX_US: Final = 2 * SECOND_US
 
@@ -190,6 +192,8 @@ class Writer:
         self._epoch = epoch
         self._failures = 0
         self._in_doubt = False
+        self._answer: Callable[[], None] | None = None
+        """What tells of a batch that is written, while its answer is on its way."""
         self.reachable_from_us = 0
         self.alive = True
 
@@ -199,13 +203,19 @@ class Writer:
         self._in_doubt = False
         self._try(decisions, done, fenced)
 
+    def settle(self) -> None:
+        """An answer that is on its way may be there already."""
+        if self._answer is not None and self._agenda.chance(_SETTLED_SHARE):
+            self._answer()
+
     def _try(self, decisions: Decisions, done: Callable[[Decisions], None], fenced: Callable[[str], None]) -> None:
         agenda, faults = self._agenda, self._faults
         slow = 50 if agenda.chance(faults.slow_commit_share) else 1
         fails_before, fails_after = agenda.chance(faults.fail_before_share), agenda.chance(faults.fail_after_share)
 
         def answered() -> None:
-            if self.alive:
+            if self.alive and self._answer is answered:
+                self._answer = None
                 agenda.tell(f"batch {decisions.batch_no} is committed")
                 done(decisions)
 
@@ -233,6 +243,8 @@ class Writer:
                 text = str(error)
                 agenda.after(agenda.delay_us(LATENCY_US), lambda: refused(text))
                 return
+            if not fails_after:
+                self._answer = answered
             agenda.after(agenda.delay_us(LATENCY_US * slow), failed if fails_after else answered)
 
         agenda.after(agenda.delay_us(LATENCY_US * slow), arrived)

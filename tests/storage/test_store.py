@@ -6,13 +6,21 @@ import asyncio
 
 import pytest
 
+from core.decisions import Decisions
 from core.recovered import EMPTY
 from storage.errors import Fenced, StorageError, StorageReason
 from storage.migrate import Migration, known, migrate
 from storage.partitions import Pruned, Retention
+from storage.refused_data import RefusedEvent
 from storage.session import connect
 from storage.store import Store
 from tests.storage import samples
+
+
+async def commit(store: Store, decisions: Decisions) -> list[RefusedEvent]:
+    ended: asyncio.Future[list[RefusedEvent]] = asyncio.get_running_loop().create_future()
+    store.commit(decisions, ended.set_result, ended.set_exception)
+    return await ended
 
 
 async def no_pause(_: float) -> None:
@@ -24,14 +32,14 @@ def test_store_lives_from_an_empty_database_to_a_successor(empty_database: str) 
         store = await Store.open(empty_database, "almaty")
         assert await store.pending() == known()
         with pytest.raises(Fenced):
-            await store.commit(samples.batch(1))
+            await commit(store, samples.batch(1))
         migrated: list[Migration] = []
         assert await store.become_active(on_migrated=migrated.append) == 1
         assert migrated == known()
         assert await store.pending() == []
         assert await store.recover() == EMPTY
         await store.prepare_days(samples.NOW)
-        await store.commit(samples.batch(1, samples.taken([samples.plate(1)]), high_water={"cams": 1}))
+        await commit(store, samples.batch(1, samples.taken([samples.plate(1)]), high_water={"cams": 1}))
 
         standby = await Store.open(empty_database, "almaty")
         waiting = asyncio.Event()
@@ -41,12 +49,12 @@ def test_store_lives_from_an_empty_database_to_a_successor(empty_database: str) 
         await store.close()
         assert await task == 2
         assert (await standby.recover()).high_water == {"cams": 1}
-        await standby.commit(samples.batch(2))
+        await commit(standby, samples.batch(2))
         assert await standby.verify(lambda _: b"") == []
         assert await standby.prune(samples.NOW, Retention()) == Pruned([], held=None)
         assert await standby.pruned_us() == samples.NOW
         with pytest.raises(Fenced):
-            await store.commit(samples.batch(3))
+            await commit(store, samples.batch(3))
         await standby.close()
 
     asyncio.run(main())
@@ -56,10 +64,10 @@ def test_store_becomes_active_again_when_asked(database: str) -> None:
     async def main() -> None:
         store = await Store.open(database)
         assert await store.become_active() == 1
-        await store.commit(samples.batch(1))
+        await commit(store, samples.batch(1))
         assert await store.become_active() == 2
         assert (await store.recover()).batch_no == 1
-        await store.commit(samples.batch(2))
+        await commit(store, samples.batch(2))
         await store.close()
 
     asyncio.run(main())

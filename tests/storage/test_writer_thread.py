@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 
 import asyncpg
 import pytest
 
+from core.decisions import Decisions
 from storage.errors import Fenced
+from storage.refused_data import RefusedEvent
 from storage.writer import Writer
 from storage.writer_thread import WriterThread
 from tests.database import execute
@@ -29,21 +32,31 @@ async def last_batch(dsn: str) -> int:
         await connection.close()
 
 
-def test_commit_goes_on_while_the_loop_that_waits_is_busy(database: str) -> None:
+def begin(thread: WriterThread, decisions: Decisions) -> asyncio.Future[list[RefusedEvent]]:
+    ended: asyncio.Future[list[RefusedEvent]] = asyncio.get_running_loop().create_future()
+    thread.begin(decisions, ended.set_result, ended.set_exception)
+    return ended
+
+
+def test_commit_goes_on_while_the_loop_that_waits_is_busy_and_is_told_when_that_loop_asks(database: str) -> None:
     async def main() -> None:
         await execute(database, "UPDATE centre SET epoch = 1")
         thread = WriterThread(Writer(database, 1))
         raws = [samples.plate(number) for number in range(1, 20_000)]
-        task = asyncio.create_task(thread.commit(samples.batch(1, samples.taken(raws), high_water={"cams": 20_000})))
-        await asyncio.sleep(0)
+        ended = begin(thread, samples.batch(1, samples.taken(raws), high_water={"cams": 20_000}))
+        assert not thread.settle()
         # From here on this loop does nothing until somebody else has seen the batch in the database.
         seen: list[int] = []
         watcher = threading.Thread(target=lambda: seen.append(asyncio.run(last_batch(database))))
         watcher.start()
         watcher.join()
         assert seen == [1]
-        assert not task.done()
-        await task
+        assert not ended.done()
+        while not thread.settle():
+            os.sched_yield()  # The writer has yet to read the server's answer.
+        assert ended.done(), "told without a turn of this loop"
+        assert not thread.settle(), "and told once"
+        await ended
         await thread.close()
 
     asyncio.run(main())
@@ -54,30 +67,30 @@ def test_errors_come_back_and_close_ends_the_thread(database: str) -> None:
         before = threading.active_count()
         thread = WriterThread(Writer(database, 9))
         with pytest.raises(Fenced):
-            await thread.commit(samples.batch(1))
+            await begin(thread, samples.batch(1))
         await thread.close()
         assert threading.active_count() <= before + 1  # the one that waited for it is asyncio's
 
     asyncio.run(main())
 
 
-def test_commit_ends_when_its_caller_is_cancelled(database: str) -> None:
+def test_close_cuts_off_what_is_under_way_and_tells_of_it_no_more(database: str) -> None:
     async def main() -> None:
         connection = await asyncpg.connect(database)
         await connection.execute("UPDATE centre SET epoch = 1")
         thread = WriterThread(Writer(database, 1))
-        await thread.commit(samples.batch(1))
+        await begin(thread, samples.batch(1))
         async with connection.transaction():
             await connection.execute("LOCK TABLE centre IN EXCLUSIVE MODE")
-            task = asyncio.create_task(thread.commit(samples.batch(2)))
+            ended = begin(thread, samples.batch(2))
             while not await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110
                 await asyncio.sleep(0)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-        await thread.commit(samples.batch(2))
+            await thread.close()
+            assert not ended.done()
+        again = WriterThread(Writer(database, 1))
+        await begin(again, samples.batch(2))
         assert await connection.fetchval("SELECT last_batch FROM centre") == 2
-        await thread.close()
+        await again.close()
         await connection.close()
 
     asyncio.run(main())
