@@ -1,16 +1,23 @@
 """Looks callers up in the subscriber base: as they come in, so that they are known when their batch is decided (OCC-1).
 
 No call ever waits for a base that does not answer.
+
+The base is asked on a thread with a loop of its own. An answer takes a fraction of a millisecond and a way over the centre's
+two loops several times that, and every batch with a new caller would go it: so the thread that decides stands still for the
+answer (`known`), as long as the base is quick, and lets its loops wait for it (`find`) where it is not.
 """
 
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections import deque
 from time import perf_counter
 from typing import Final
 
 import asyncpg
 import structlog
+import uvloop
 
 from core.centre import phones_of
 from core.events import Chunk
@@ -23,6 +30,8 @@ from storage.subscribers import SubscriberCache
 
 LOOKUP_TIMEOUT_S: Final = 0.5
 """A caller's name is worth this much of a call's time; without it the call goes on."""
+STAND_S: Final = 0.005
+"""Longest time for which the thread that decides stands still for an answer: about as long as a short batch."""
 RETRY_S: Final = 2.0
 """Pause before a base that failed is asked again; until then its callers are unknown at once."""
 
@@ -30,7 +39,7 @@ _log = structlog.get_logger("callers")
 
 
 class CallerLookup:
-    """The subscriber base as the centre asks it: bounded cache, one connection, no exceptions.
+    """The subscriber base as the centre asks it: bounded cache, one connection, no exceptions. Used on the centre's thread.
 
     Args:
         dsn: the centre's database.
@@ -44,46 +53,94 @@ class CallerLookup:
         self._connection: asyncpg.Connection | None = None
         self._asking = asyncio.Lock()
         """The connection carries one question at a time."""
-        self._expected: set[str] = set()
-        """Numbers to be looked up next, of calls that wait for their batch; bounded as the inlet is."""
+        self._expected: deque[tuple[list[str], threading.Event]] = deque()
+        """Numbers of calls that have come in, and who waits for them to be looked up; bounded as the inlet is."""
+        self._newest = threading.Event()
+        """Set when all that was ever expected has been looked up."""
+        self._newest.set()
+        self._is_quick = True
+        """Whether standing still is worth it: no answer was stood still for in vain, or one has come in time since."""
         self._looking_ahead: asyncio.Task[None] | None = None
         self._resting_until_us = 0
         self.failures = 0
         """Look-ups given up since it was made."""
         self.asking = Buckets(DURATIONS_S)
         """Seconds that the base took to answer."""
+        self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+        self._loop = self._runner.get_loop()
+        self._closing = asyncio.Event()
+        self._thread = threading.Thread(target=self._serve, name="callers", daemon=True)
+        self._thread.start()
 
     def foresee(self, chunk: Chunk) -> None:
-        """Begins to look up who calls in a chunk that has just come in. Called on the loop that `find` is awaited on."""
-        self._expected.update(phones_of([chunk], self._region))
-        if self._expected and self._looking_ahead is None:
-            self._looking_ahead = asyncio.get_running_loop().create_task(self._look_ahead())
+        """Begins to look up who calls in a chunk that has just come in."""
+        phones = list(phones_of([chunk], self._region))
+        if phones:
+            self._newest = threading.Event()
+            self._expected.append((phones, self._newest))
+            self._loop.call_soon_threadsafe(self._begin_ahead)
+
+    def known(self, phones: list[str]) -> dict[str, Subscriber] | None:
+        """As `find`, but at once or within `STAND_S`; None where it takes longer."""
+        found = self._cache.known(phones, now_us())
+        if found is None and self._is_quick and not self._newest.is_set():
+            self._is_quick = self._newest.wait(STAND_S)
+            found = self._cache.known(phones, now_us())
+        return found
+
+    async def find(self, phones: list[str]) -> dict[str, Subscriber]:
+        """The subscribers of these numbers in E.164; those that cannot be found out in time are absent."""
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._find(phones), self._loop))
+
+    def close(self) -> None:
+        """Closes the connection and ends the thread."""
+        self._loop.call_soon_threadsafe(self._closing.set)
+        self._thread.join()
+
+    # On the thread of the look-ups.
+
+    def _serve(self) -> None:
+        with self._runner as runner:
+            runner.run(self._until_closed())
+
+    async def _until_closed(self) -> None:
+        await self._closing.wait()
+        self._drop()
+
+    def _begin_ahead(self) -> None:
+        if self._looking_ahead is None:
+            self._looking_ahead = self._loop.create_task(self._look_ahead())
 
     async def _look_ahead(self) -> None:
         try:
             while self._expected:
-                phones = list(self._expected)
-                self._expected.clear()
-                await self.find(phones)
+                phones: dict[str, None] = {}
+                told: list[threading.Event] = []
+                while self._expected:
+                    numbers, answered = self._expected.popleft()
+                    phones.update(dict.fromkeys(numbers))
+                    told.append(answered)
+                await self._find(list(phones))
+                for answered in told:
+                    answered.set()
         finally:
             self._looking_ahead = None
 
-    def known(self, phones: list[str]) -> dict[str, Subscriber] | None:
-        """As `find`, without asking the base; None where it must be asked."""
-        return self._cache.known(phones, now_us())
-
-    async def find(self, phones: list[str]) -> dict[str, Subscriber]:
-        """The subscribers of these numbers in E.164; those that cannot be found out in time are absent."""
+    async def _find(self, phones: list[str]) -> dict[str, Subscriber]:
         at_us = now_us()
         if at_us < self._resting_until_us:
             return {}
         try:
             async with asyncio.timeout(LOOKUP_TIMEOUT_S), self._asking:
+                if at_us < self._resting_until_us:
+                    return {}  # The question before this one has failed.
                 if self._connection is None or self._connection.is_closed():
                     self._connection = await connect(self._dsn, "callers", LOOKUP_TIMEOUT_S)
                 began_s = perf_counter()
                 found = await self._cache.lookup(self._connection, phones, at_us)
-                self.asking.observe(perf_counter() - began_s)
+                took_s = perf_counter() - began_s
+                self.asking.observe(took_s)
+                self._is_quick = self._is_quick or took_s < STAND_S
                 return found
         except (StorageError, *DRIVER_ERRORS) as error:
             self.failures += 1
@@ -91,12 +148,6 @@ class CallerLookup:
             self._drop()
             _log.warning("subscriber base not asked", reason=type(error).__name__, failures=self.failures)
             return {}
-
-    def close(self) -> None:
-        """Closes the connection."""
-        if self._looking_ahead is not None:
-            self._looking_ahead.cancel()
-        self._drop()
 
     def _drop(self) -> None:
         connection, self._connection = self._connection, None

@@ -11,6 +11,7 @@ Place in the flow: event → **identify**. Requirement OCC-1. Rules:
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO, assert_never
@@ -246,6 +247,8 @@ class SubscriberCache:
 
     def __init__(self, max_numbers: int = CACHE_MAX) -> None:
         self._max_numbers = max_numbers
+        self._lock = threading.Lock()
+        """Held for a look at the entries, never while the base is asked: one thread looks up, another asks what is known."""
         self._entries: dict[str, Subscriber | None] = {}
         self._checked_us: int | None = None
         self.version = 0
@@ -258,17 +261,18 @@ class SubscriberCache:
 
     def known(self, phones: Sequence[str], now_us: int) -> dict[str, Subscriber] | None:
         """The registered ones of these numbers, or None where the base has to be asked for any of them or for its version."""
-        entries = self._entries
-        if not self._is_fresh(now_us) or not all(phone in entries for phone in phones):
-            return None
-        found: dict[str, Subscriber] = {}
-        for phone in phones:
-            # Taken out and put back: the order of the dict is the order of use.
-            subscriber = entries[phone] = entries.pop(phone)
-            if subscriber is not None:
-                found[phone] = subscriber
-        self.hits += len(set(phones))
-        return found
+        with self._lock:
+            entries = self._entries
+            if not self._is_fresh(now_us) or not all(phone in entries for phone in phones):
+                return None
+            found: dict[str, Subscriber] = {}
+            for phone in phones:
+                # Taken out and put back: the order of the dict is the order of use.
+                subscriber = entries[phone] = entries.pop(phone)
+                if subscriber is not None:
+                    found[phone] = subscriber
+            self.hits += len(set(phones))
+            return found
 
     def _is_fresh(self, now_us: int) -> bool:
         return self._checked_us is not None and 0 <= now_us - self._checked_us < VERSION_CHECK_US
@@ -282,25 +286,27 @@ class SubscriberCache:
             now_us: the present instant.
         """
         wanted = list(dict.fromkeys(phones))
-        entries = self._entries
         hits: dict[str, Subscriber | None] = {}
         missing: list[str] = []
-        for phone in wanted:
-            if phone in entries:
-                # Taken out and put back: the order of the dict is the order of use.
-                hits[phone] = entries[phone] = entries.pop(phone)
-            else:
-                missing.append(phone)
-        self.hits += len(hits)
-        self.misses += len(missing)
-        seen = self.version
+        with self._lock:
+            entries = self._entries
+            for phone in wanted:
+                if phone in entries:
+                    # Taken out and put back: the order of the dict is the order of use.
+                    hits[phone] = entries[phone] = entries.pop(phone)
+                else:
+                    missing.append(phone)
+            self.hits += len(hits)
+            self.misses += len(missing)
+            seen = self.version
         if missing or (hits and not self._is_fresh(now_us)):
             version, found = await _fetch(connection, missing)
             if version != seen and hits:
                 # Imported anew since the hits were remembered: none of them counts.
                 hits, missing = {}, wanted
                 version, found = await _fetch(connection, wanted)
-            self._remember(version, missing, found, now_us)
+            with self._lock:
+                self._remember(version, missing, found, now_us)
         else:
             found = {}
         found.update((phone, subscriber) for phone, subscriber in hits.items() if subscriber is not None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import asyncpg
 import pytest
 
 from core.events import Alarm, AnyEvent, Call, Chunk, PlateRead, Rejected
@@ -92,3 +93,31 @@ def test_close_ends_a_look_ahead(database: str) -> None:
         assert callers.known([KNOWN]) is None
 
     asyncio.run(main())
+
+
+def test_known_stands_still_for_an_answer_that_is_on_its_way_and_no_more_where_one_was_late(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ops.callers.STAND_S", 60.0)
+    monkeypatch.setattr("ops.callers.LOOKUP_TIMEOUT_S", 60.0)
+
+    async def body(callers: CallerLookup) -> None:
+        callers.foresee(urgent(KNOWN))
+        # Without a turn of this loop.
+        assert callers.known([KNOWN]) is not None
+        connection = await asyncpg.connect(database)
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE subscriber IN ACCESS EXCLUSIVE MODE")
+            monkeypatch.setattr("ops.callers.STAND_S", 0.0)
+            callers.foresee(urgent(OTHER))
+            assert callers.known([OTHER]) is None
+            monkeypatch.setattr("ops.callers.STAND_S", 60.0)
+            assert callers.known([OTHER]) is None, "it has been late: the loops wait for it"
+        await connection.close()
+        assert {*await callers.find([OTHER])} == {OTHER}
+        # The base is quick again: what is asked for ahead is stood still for.
+        callers.foresee(urgent("8 701 999 99 98"))
+        assert callers.known(["+77019999998"]) == {}
+
+    asyncio.run(execute(database, FILL))
+    run(database, body)
