@@ -150,6 +150,8 @@ class _Round:
         """The demands that overlapping lists join to these, party by party, each in order."""
         parties: list[list[int]] = []
         met: set[int] = set()
+        walked: set[int] = set()
+        """Crews all of whose holders have been met."""
         for start in sorted(wanting):
             if start in met:
                 continue
@@ -157,10 +159,12 @@ class _Round:
             party = [start]
             for demand in party:
                 for row in self._lists[demand].rows:
-                    for other in self._holders[row]:
-                        if other not in met:
-                            met.add(other)
-                            party.append(other)
+                    if row not in walked:
+                        walked.add(row)
+                        for other in self._holders[row]:
+                            if other not in met:
+                                met.add(other)
+                                party.append(other)
             parties.append(sorted(party))
         return parties
 
