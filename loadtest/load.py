@@ -40,6 +40,8 @@ MADE: Final = (
     "ledger-*.json", "run-*.json", "locust_*.csv", "locust.html", "report.html", "locust.log", "master.log", "worker-*.log",
 )  # fmt: skip
 """What an earlier run has left in the folder."""
+INTERRUPTED_S: Final = 20.0
+"""How long locust, interrupted, may take to stop its users and write its report."""
 CONFIGURATION: Final = f"{DEMO}\n[positions]\njump_mps = 0\n"
 """The demo's; but the crews live so much faster than the clock that their positions jump."""
 
@@ -97,13 +99,13 @@ def play(folder: Path, setting: Setting, *, workers: int = 0, web_port: int | No
     try:
         if not workers:
             started.append(_locust(folder, "locust", leader))
-            return _ended(started[0])
+            return ended(started[0])
         port = str(_free_port())
         master = ["--master", "--master-bind-host", HOST, "--master-bind-port", port, "--expect-workers", str(workers)]
         started.append(_locust(folder, "master", [*leader, *master]))
         worker = ["--worker", "--master-host", HOST, "--master-port", port]
         started.extend(_locust(folder, f"worker-{number}", worker) for number in range(workers))
-        return _ended(started[0])
+        return ended(started[0])
     finally:
         for process in started:
             if process.poll() is None:
@@ -120,18 +122,23 @@ def _locust(folder: Path, name: str, arguments: Sequence[str]) -> subprocess.Pop
         return subprocess.Popen(command, env=environment, cwd=PROJECT, stdout=log, stderr=subprocess.STDOUT)
 
 
-def _ended(process: subprocess.Popen[bytes]) -> int:
+def ended(process: subprocess.Popen[bytes]) -> int:
+    """Waits until locust has ended, and passes on to it that this process is told to; returns its status."""
     told = 0
+    patience_s: float | None = None
     while True:
         try:
-            return process.wait()
+            return process.wait(patience_s)
         except TerminatedError:
             # It was sent to this process alone. Who sends it twice waits for nobody.
             told += 1
             process.terminate() if told == 1 else process.kill()
         except KeyboardInterrupt:
             # ^C went to locust too, which ends by itself; what it played is still to be proved.
-            continue
+            patience_s = INTERRUPTED_S
+        except subprocess.TimeoutExpired:
+            # One that comes just when it has started is lost on it.
+            process.terminate()
 
 
 def _free_port() -> int:

@@ -20,7 +20,7 @@ import asyncpg
 import msgspec
 import pytest
 
-from loadtest.load import HOST, PROJECT, Target, main, own_target, play
+from loadtest.load import HOST, PROJECT, Target, ended, main, own_target, play
 from loadtest.locust_users.account import ClientLedger, SourceLedger, WorkerLedger
 from loadtest.locust_users.plan import PLANS
 from loadtest.locust_users.setting import CitySize, Setting
@@ -210,6 +210,26 @@ def test_a_run_that_is_told_to_end_leaves_nobody_behind(to: signal.Signals, tmp_
     while left := [pid for pid in pids if is_running(pid)]:
         assert time.monotonic() < give_up_s, left
         time.sleep(0.02)  # another process sets no event of ours
+
+
+class Interrupted(subprocess.Popen[bytes]):
+    """A process on whom a ^C is lost, to which it went as to this one."""
+
+    looks = 0
+
+    def wait(self, timeout: float | None = None) -> int:
+        self.looks += 1
+        if self.looks == 1:
+            raise KeyboardInterrupt
+        if self.looks == 2:
+            assert timeout is not None
+            raise subprocess.TimeoutExpired("locust", timeout)
+        return super().wait()
+
+
+def test_locust_on_whom_an_interrupt_is_lost_is_ended() -> None:
+    with Interrupted([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, process_group=0) as process:
+        assert ended(process) == -signal.SIGTERM
 
 
 def is_running(pid: int) -> bool:
