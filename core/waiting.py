@@ -2,15 +2,30 @@
 
 One heap a capability and territory, so that a crew that frees is matched with the most urgent need it may serve in O(log n),
 however many wait elsewhere. Entries are dropped lazily: whether a need still waits is asked of its incident when it comes to
-the top.
+the top, and of all in a heap when it has doubled: one for a capability that no crew has is never looked at from the top.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from core.vocabulary import PRIORITY_LOWEST, IncidentId
+
+SWEEP_MIN: Final = 1_024
+"""About 100 KB of them."""
+
+
+class _Heap:
+    """Needs of one capability in one territory, with those that wait no more."""
+
+    __slots__ = ("entries", "sweep_at")
+
+    def __init__(self, sweep_at: int) -> None:
+        self.entries: list[tuple[int, int, IncidentId]] = []
+        """(priority, opened_us, incident)."""
+        self.sweep_at = sweep_at
 
 
 class Waiting:
@@ -18,17 +33,30 @@ class Waiting:
 
     Args:
         still_waits: tells whether an incident still has an unmet need of a capability, at this priority.
+        sweep_min: entries below which no heap is looked through.
     """
 
-    def __init__(self, still_waits: Callable[[IncidentId, str, int], bool]) -> None:
+    def __init__(self, still_waits: Callable[[IncidentId, str, int], bool], sweep_min: int = SWEEP_MIN) -> None:
         self._still_waits = still_waits
-        self._heaps: dict[str, dict[str, list[tuple[int, int, IncidentId]]]] = {}
-        """capability → territory → heap of (priority, opened_us, incident)."""
+        self._sweep_min = sweep_min
+        self._heaps: dict[str, dict[str, _Heap]] = {}
+        """capability → territory → heap."""
+
+    def __len__(self) -> int:
+        """Entries held, those of needs that wait no more among them: at most twice as many as wait, and some."""
+        return sum(len(heap.entries) for by_territory in self._heaps.values() for heap in by_territory.values())
 
     def push(self, incident_id: IncidentId, capability: str, territory: str, priority: int, opened_us: int) -> None:
         """Adds one need. The same need may be pushed again after a change of priority or territory."""
-        heap = self._heaps.setdefault(capability, {}).setdefault(territory, [])
-        heapq.heappush(heap, (priority, opened_us, incident_id))
+        by_territory = self._heaps.setdefault(capability, {})
+        heap = by_territory.get(territory)
+        if heap is None:
+            heap = by_territory[territory] = _Heap(self._sweep_min)
+        heapq.heappush(heap.entries, (priority, opened_us, incident_id))
+        if len(heap.entries) >= heap.sweep_at:
+            heap.entries = [entry for entry in heap.entries if self._still_waits(entry[2], capability, entry[0])]
+            heapq.heapify(heap.entries)
+            heap.sweep_at = max(self._sweep_min, 2 * len(heap.entries))
 
     def pop(
         self, capabilities: Iterable[str], serves: Callable[[str], bool], lowest_priority: int = PRIORITY_LOWEST
@@ -42,14 +70,15 @@ class Waiting:
             for territory, heap in list(self._heaps.get(capability, {}).items()):
                 if not serves(territory):
                     continue
-                while heap and not self._still_waits(heap[0][2], capability, heap[0][0]):
-                    heapq.heappop(heap)
-                if not heap:
+                entries = heap.entries
+                while entries and not self._still_waits(entries[0][2], capability, entries[0][0]):
+                    heapq.heappop(entries)
+                if not entries:
                     del self._heaps[capability][territory]
-                elif best is None or heap[0] < best[0]:
-                    best = (heap[0], capability, territory)
+                elif best is None or entries[0] < best[0]:
+                    best = (entries[0], capability, territory)
         if best is None or best[0][0] > lowest_priority:
             return None
         _, capability, territory = best
-        entry = heapq.heappop(self._heaps[capability][territory])
+        entry = heapq.heappop(self._heaps[capability][territory].entries)
         return entry[2], capability

@@ -23,7 +23,7 @@ def serving(own: str) -> Callable[[str], bool]:
 def test_pop_when_needs_wait_takes_the_one_a_plain_list_would(
     needs: list[tuple[str, str, int, int]], gone: set[int], pops: list[tuple[set[str], str, int]]
 ) -> None:
-    waiting = Waiting(lambda incident_id, capability, priority: incident_id not in gone)
+    waiting = Waiting(lambda incident_id, capability, priority: incident_id not in gone, sweep_min=2)
     plain = []
     for number, (capability, territory, priority, opened_us) in enumerate(needs, start=1):
         waiting.push(IncidentId(number), capability, territory, priority, opened_us)
@@ -45,3 +45,17 @@ def test_pop_when_priority_has_changed_sees_the_new_entry_only() -> None:
     waiting.push(IncidentId(2), "fire", "", 3, 0)
     waiting.push(IncidentId(1), "fire", "", 2, 0)
     assert [waiting.pop(["fire"], lambda _: True) for _ in range(3)] == [(1, "fire"), (2, "fire"), None]
+
+
+def test_push_when_nobody_ever_pops_keeps_no_more_than_twice_what_waits() -> None:
+    """No crew has the capability, and the incidents are closed one after the other."""
+    open_now: set[int] = set()
+    waiting = Waiting(lambda incident_id, capability, priority: incident_id in open_now)
+    most = 0
+    for number in range(50_000):
+        open_now.add(number)
+        open_now.discard(number - 3_000)
+        waiting.push(IncidentId(number), "divers", "kz", 2, number)
+        most = max(most, len(waiting))
+    assert most <= 6_001
+    assert waiting.pop(["divers"], lambda _: True) == (47_000, "divers")
