@@ -39,6 +39,7 @@ import redis
 
 from core.ports import Demand
 from core.vocabulary import AssignReason, CrewNo
+from loadtest.bench.record import rounded
 from routing.crew_index import CrewTree
 from routing.geodesy import chords_squared, unit_vectors
 
@@ -343,7 +344,7 @@ def run(quick: bool = False) -> list[dict[str, str | float]]:
         quick: a tenth of the ticks, to see that it works; the figures then say little.
 
     Returns:
-        Records of `name`, `value`, `unit`, `baseline`, `baseline_value` and `ratio` (how many times the baseline costs).
+        Records of `name`, `value`, `unit`, `baseline`, `baseline_value` and `ratio`, value by baseline.
 
     Raises:
         RuntimeError: there is no Redis to compare with.
@@ -360,19 +361,20 @@ def run(quick: bool = False) -> list[dict[str, str | float]]:
             choose_us, whole_us = [one.choose_us for one in ours], [one.all_us for one in ours]
             chosen_us[size], all_us[size] = median(choose_us), median(whole_us)
             for suffix, baseline, theirs in (("", "numpy linear scan", scan), ("_redis", "Redis GEOSEARCH", geo)):
-                records.append(_record(f"assign_{size}{suffix}", choose_us, baseline, [one.choose_us for one in theirs]))
-                records.append(_record(f"assign_{size}_moving{suffix}", whole_us, baseline, [one.all_us for one in theirs]))
+                records.append(compared(f"assign_{size}{suffix}", choose_us, baseline, [one.choose_us for one in theirs]))
+                records.append(compared(f"assign_{size}_moving{suffix}", whole_us, baseline, [one.all_us for one in theirs]))
             lone = [one.choose_us for one in measure(size, Jedel, ticks // 2, 1)]
             scanned = [one.choose_us for one in measure(size, LinearScan, max(5, min(ticks, 4_000_000 // size) // 2), 1)]
-            records.append(_record(f"assign_{size}_lone", lone, "numpy linear scan", scanned))
+            records.append(compared(f"assign_{size}_lone", lone, "numpy linear scan", scanned))
             worst_us = max(one.worst_tick_us for one in ours)
-            records.append(_record(f"assign_{size}_worst_tick", [worst_us], "tick", [TICK_S * 1e6], "us"))
+            records.append(compared(f"assign_{size}_worst_tick", [worst_us], "tick", [TICK_S * 1e6], "us"))
     for name, costs_us in (("assign_growth_1k_to_100k", chosen_us), ("assign_growth_1k_to_100k_moving", all_us)):
-        records.append(_record(name, [costs_us[100_000] / costs_us[1_000]], "allowed", [3.0], "times"))
+        records.append(compared(name, [costs_us[100_000] / costs_us[1_000]], "allowed", [3.0], "times"))
     return [dict(record) for record in records]  # type: ignore[arg-type]
 
 
-def _record(name: str, runs: Sequence[float], baseline: str, baseline_runs: Sequence[float], unit: str = "us/call") -> Record:
+def compared(name: str, runs: Sequence[float], baseline: str, baseline_runs: Sequence[float], unit: str = "us/call") -> Record:
+    """Runs beside a baseline's, by their medians."""
     value, baseline_value = median(runs), median(baseline_runs)
     return Record(
         name=name,
@@ -380,7 +382,7 @@ def _record(name: str, runs: Sequence[float], baseline: str, baseline_runs: Sequ
         unit=unit,
         baseline=baseline,
         baseline_value=round(baseline_value, 2),
-        ratio=round(baseline_value / value, 2),
+        ratio=rounded(value / baseline_value),
         spread=_spread(runs),
         baseline_spread=_spread(baseline_runs),
     )

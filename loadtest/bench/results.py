@@ -150,7 +150,7 @@ def _cells(one: Record) -> tuple[str, ...]:
 
 
 def _ratio(one: Record) -> str:
-    """Value by baseline. Not the record's own: some tell how many times the baseline costs, and a page needs one meaning."""
+    """Value by baseline, of what stands beside it."""
     return f"{one.value / one.baseline_value:.3g}" if one.baseline_value else ""
 
 

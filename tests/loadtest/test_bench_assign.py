@@ -22,6 +22,7 @@ from loadtest.bench_assign import (
     Competitor,
     Jedel,
     LinearScan,
+    compared,
     drive,
 )
 
@@ -77,3 +78,8 @@ def test_scan_and_index_choose_the_same_crew_when_territories_do_not_matter() ->
         assert chosen == scanned
         index.release(chosen)
         scan.release(scanned)
+
+
+def test_ratio_is_value_by_baseline_as_of_every_other_benchmark() -> None:
+    record = compared("assign_1", [30.0, 20.0, 10.0], "scan", [80.0])
+    assert (record["value"], record["baseline_value"], record["ratio"], record["spread"]) == (20.0, 80.0, 0.25, [10.0, 30.0])
