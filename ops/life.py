@@ -105,7 +105,6 @@ class Life:
         self._people = people
         self._watchers = watchers
         self._inlet = Inlet(config.limits.inlet_bytes)
-        self._callers = CallerLookup(dsn, config.centre.region)
         keeping = retention(config)
         self._upkeep = Upkeep(
             nightly(config),
@@ -142,6 +141,8 @@ class Life:
         # What has been recovered lives long: the collector need not look at it again and again.
         gc.freeze()
         self._teller = Teller(config, self._dsn, self._people, categories, now_us)
+        # Only now: it has a thread, and a life that does not come so far has nobody to end it.
+        self._callers = CallerLookup(self._dsn, config.centre.region)
         self._centre = Centre(
             engine,
             self._inlet,

@@ -2,8 +2,7 @@
 
 `core.centre` runs the same loop as a Trio task; here its turns are steps, so that anything may happen between two of them: one
 batch is being committed, one more is decided and waits, and nobody is told anything before the commit, but perhaps while the
-engine stands between two stages. A life that is
-killed is forgotten with all its memory; only the store lives on.
+engine stands between two stages. A life that is killed is forgotten with all its memory; only the store lives on.
 """
 
 from __future__ import annotations
