@@ -290,7 +290,7 @@ class Life:
             "dispatch": lambda: self._dispatch.start(*split_address(listen.dispatch), ssl=self._tls),
         }
         give_up_s = trio.current_time() + bind_patience_s
-        bound = {name: await _bind(start, give_up_s) for name, start in starts.items()}
+        bound = {name: await _bind(name, start, give_up_s) for name, start in starts.items()}
         self._instruments.health.became(State.ACTIVE)
         health = await self._health_address(give_up_s)
         if health is not None:
@@ -382,15 +382,18 @@ def _note_taken(part: Part, *, taken: bool) -> None:
         _log.error("not taken", part=part.value, why="the engine has failed on it", consequence="what was before stays")
 
 
-async def _bind(start: Callable[[], Coroutine[Any, Any, tuple[str, int]]], give_up_s: float) -> tuple[str, int]:
-    """Binds an address, which another process may hold until `give_up_s` of Trio's clock. Raises `OSError`."""
+async def _bind(key: str, start: Callable[[], Coroutine[Any, Any, tuple[str, int]]], give_up_s: float) -> tuple[str, int]:
+    """Binds the address of a key of `listen`, which another process may hold until `give_up_s` of Trio's clock.
+
+    Raises `OSError`, which names the key.
+    """
     told = False
     while True:
         try:
             return await on_host(start())
         except OSError as error:
             if error.errno != errno.EADDRINUSE or trio.current_time() >= give_up_s:
-                raise
+                raise OSError(error.errno, f"listen.{key}: {error.strerror}") from error
             if not told:
                 told = True
                 _log.warning("waiting for an address", reason=str(error))

@@ -158,7 +158,10 @@ class _Run:
         hello = Hello(protocol=PROTOCOL, token=self._token, source=self._source, version="jedel push")
         await wire.write(frame_line(msgspec.json.encode(hello)))
         answers = _answers(wire)
-        first = await anext(answers)
+        try:
+            first = await anext(answers)
+        except _BrokenError as error:
+            raise _BrokenError(f"{error} before its welcome; perhaps something else listens there") from error
         if not isinstance(first, Welcome):
             raise _refusal(first)
         wire.limit(first.limits.frame_max_bytes)

@@ -15,7 +15,7 @@ from protocols.dispatch.mirror import Update
 
 
 async def watch(
-    url: str, token: str, selection: Filter, *, as_json: bool = False, on_connection: Callable[[bool], None] | None = None
+    url: str, token: str, selection: Filter, *, as_json: bool = False, on_connection: Callable[[bool, str], None] | None = None
 ) -> AsyncGenerator[str, None]:
     """Lines for what matches now, then for what changes, for ever; over breaks of the connection too.
 
@@ -51,7 +51,8 @@ def lines(update: Update) -> Iterator[str]:
     for number in sorted(update.removed - update.incidents.keys()):
         yield f"incident {number}: not in view any more"
     for notice in update.notices:
-        yield f"notice: incident {notice.incident_id}: {notice.text}"
+        about = "" if notice.incident_id is None else f"incident {notice.incident_id}: "
+        yield f"notice: {about}{notice.text}"
 
 
 def incident_line(incident: Incident) -> str:

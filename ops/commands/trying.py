@@ -31,6 +31,7 @@ def push(
 ) -> int:
     """Sends a file of events as a source, shows every error, and waits until all is committed; status 1 if any was refused."""
     from ops.clock import now_us
+    from ops.push import PushError
     from ops.push import push as send
     from ops.push_wire import connector
 
@@ -39,7 +40,10 @@ def push(
     except ValueError as error:
         return _wrong_url(str(error))
     with file.open("rb") as opened:
-        pushed = asyncio.run(send(connect, source, token, opened, now_us=now_us, tell=print))
+        try:
+            pushed = asyncio.run(send(connect, source, token, opened, now_us=now_us, tell=print))
+        except OSError as error:
+            raise PushError(f"no connection to {url}: {error}; is a centre running there?") from error
     print(f"push: sent={pushed.sent} refused={pushed.refused} acked_seq={pushed.acked_seq}")
     return 1 if pushed.refused else 0
 
@@ -101,6 +105,9 @@ def order(
         # Not strict: what stands on a command line is text, also where the command has a number.
         asked: AnyCommand = msgspec.convert(body, AnyCommand, strict=False)
     except (msgspec.MsgspecError, ValueError) as error:
+        if command not in _commands():
+            print(f"jedel: order: {command!r} is no command; there are {', '.join(_commands())}", file=sys.stderr)
+            return 2
         print(f"jedel: order {command}: {error}", file=sys.stderr)
         return 2
 
@@ -114,14 +121,14 @@ def order(
     return 0 if answer.done else 1
 
 
-def connection_told(url: str) -> Callable[[bool], None]:
+def connection_told(url: str) -> Callable[[bool, str], None]:
     """Gives what says on standard error when there is no centre to talk to, and when there is one again."""
     was_away = False
 
-    def tell(is_up: bool) -> None:
+    def tell(is_up: bool, why: str) -> None:
         nonlocal was_away
         if not is_up:
-            print(f"no connection to {url}; trying again", file=sys.stderr, flush=True)
+            print(f"no connection to {url} ({why}); trying again", file=sys.stderr, flush=True)
         elif was_away:
             print("connected", file=sys.stderr, flush=True)
         was_away = not is_up
@@ -132,6 +139,14 @@ def connection_told(url: str) -> Callable[[bool], None]:
 def _wrong_url(text: str) -> int:
     print(f"jedel: --url: {text}", file=sys.stderr)
     return 2
+
+
+def _commands() -> list[str]:
+    from typing import get_args
+
+    from core.commands import AnyCommand
+
+    return sorted(str(kind.__struct_config__.tag) for kind in get_args(AnyCommand))
 
 
 def _field(text: str) -> tuple[str, object]:

@@ -100,7 +100,7 @@ def try_port(key: str, host: str, port: int) -> Verdict:
                 # A standby on this machine may have it, and the centre works without.
                 return warning(
                     f"{address}: another process has it, perhaps a standby on this machine",
-                    "give each a listen.health of its own",
+                    "give each a listen.health of its own, unless it has one by --health",
                 )
             case errno.EADDRINUSE:
                 return fault(

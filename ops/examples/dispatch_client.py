@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from core.commands import AddNote
 from core.incident import decode_incident
-from protocols.dispatch.client import DispatchClient
+from protocols.dispatch.client import DispatchClient, DispatchError
 from protocols.dispatch.message import Filter
 
 URL, TOKEN = (sys.argv[1:] + ["ws://127.0.0.1:7113/dispatch/v1", "trial-dispatcher"][len(sys.argv) - 1 :])[:2]
@@ -33,4 +33,7 @@ async def main() -> None:
                 print("answer", answer.done, answer.text)
 
 
-asyncio.run(main())
+try:
+    asyncio.run(main())
+except (DispatchError, ValueError) as error:
+    sys.exit(str(error))

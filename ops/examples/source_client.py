@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 
 from core.events import Alarm, Fix
 from protocols.ingest.client import IngestClient
+from protocols.ingest.client_session import IngestRefusedError
 
 URL, TOKEN = (sys.argv[1:] + ["tcp://127.0.0.1:7111", "trial-source"][len(sys.argv) - 1 :])[:2]
 
@@ -33,4 +34,7 @@ async def main() -> None:
         print("committed up to seq", client.acked_seq)
 
 
-asyncio.run(main())
+try:
+    asyncio.run(main())
+except IngestRefusedError as error:
+    sys.exit(str(error))

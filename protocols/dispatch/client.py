@@ -33,7 +33,7 @@ class DispatchError(Exception):
     """The centre refused the client or a message of it. `reason` is an error's code or a goodbye's reason."""
 
     def __init__(self, reason: str, text: str = "", field: str = "") -> None:
-        super().__init__(f"{reason} {field} {text}".strip())
+        super().__init__(" ".join(filter(None, (reason, field, text))))
         self.reason = reason
         self.text = text
         self.field = field
@@ -132,7 +132,7 @@ class DispatchClient:
         version: its version.
         ssl: for `wss`.
         retry_s: pause before coming back; doubled at each failure up to `retry_max_s`.
-        on_connection: told True at each welcome, and False where a connection is gone or does not come about.
+        on_connection: told True at each welcome, and False where a connection is gone or does not come about, with why not.
 
     Raises:
         ValueError: the url is none of these.
@@ -148,7 +148,7 @@ class DispatchClient:
         ssl: tls.SSLContext | None = None,
         retry_s: float = 0.2,
         retry_max_s: float = 10.0,
-        on_connection: Callable[[bool], None] | None = None,
+        on_connection: Callable[[bool, str], None] | None = None,
     ) -> None:
         if not is_url(url):
             raise ValueError(f"{url!r} is not ws://HOST:PORT{m.PATH} or wss://HOST:PORT{m.PATH}")
@@ -369,13 +369,14 @@ class DispatchClient:
 
     async def _connect(self) -> bool:
         """One connection from its beginning to its end; whether the centre said welcome."""
+        why = "the connection is gone"
         try:
             transport, _ = await ws_connect(
                 lambda: _Wire(self), self._url, ssl_context=self._ssl, max_frame_size=_MESSAGE_MAX_BYTES, logger_name="dispatch"
             )
             await transport.wait_disconnected()
-        except (TimeoutError, OSError, WSHandshakeError):
-            pass
+        except (TimeoutError, OSError, WSHandshakeError) as error:
+            why = str(error) or type(error).__name__
         except (msgspec.DecodeError, WSProtocolError) as error:
             # Coming back would only bring the same message again.
             self._fatal = DispatchError("malformed", f"the centre sent what is no dispatch message: {error}")
@@ -384,13 +385,13 @@ class DispatchClient:
         if self._beating is not None:
             self._beating.cancel()
         if self._fatal is None:
-            self._tell(is_up=False)
+            self._tell(is_up=False, why=why)
         return greeted
 
-    def _tell(self, *, is_up: bool) -> None:
+    def _tell(self, *, is_up: bool, why: str = "") -> None:
         if self._on_connection is not None and is_up is not self._is_up:
             self._is_up = is_up
-            self._on_connection(is_up)
+            self._on_connection(is_up, why)
 
     def _beat(self, period_s: float) -> None:
         self._send(m.Heartbeat())

@@ -222,7 +222,7 @@ class Session:
             return [self._leave(GoodbyeReason.UNSUPPORTED_PROTOCOL, f"this centre speaks {m.PROTOCOL}")]
         client = self._authenticate(hello.token)
         if client is None:
-            return [self._leave(GoodbyeReason.UNAUTHORIZED)]
+            return [self._leave(GoodbyeReason.UNAUTHORIZED, "the token is not one of a client's")]
         self.client = client
         self.program = f"{hello.client} {hello.version}".strip()
         welcome = m.Welcome(

@@ -43,6 +43,15 @@ async def _lead(folder: Path) -> None:
         fires = await said("ops/examples/dispatch_client.py", dispatch, "out")
         assert "lead noted: Seen." in fires
 
+        refused = "unauthorized the token is not one of a client's\n"
+        assert await complaint("ops/examples/dispatch_websocket.py", dispatch, "wrong") == f"goodbye: {refused}"
+        assert await complaint("ops/examples/dispatch_client.py", dispatch, "wrong") == refused
+        assert await complaint("ops/examples/source_client.py", ingest, "wrong") == (
+            "unauthorized: the token is not one of this source's\n"
+        )
+        elsewhere = dispatch.rpartition(":")[0] + ":1/dispatch/v1"
+        assert (await complaint("ops/examples/dispatch_websocket.py", elsewhere, "out")).startswith(f"{elsewhere}: ")
+
 
 def test_source_whose_url_is_none_is_told_so_in_one_line() -> None:
     done = subprocess.run(
@@ -58,9 +67,21 @@ def test_source_whose_url_is_none_is_told_so_in_one_line() -> None:
 
 async def said(*arguments: str) -> str:
     """What a Python program printed."""
+    status, out, err = await _ran(*arguments)
+    assert (status, err) == (0, ""), err
+    return out
+
+
+async def complaint(*arguments: str) -> str:
+    """Why a Python program gave up."""
+    status, _, err = await _ran(*arguments)
+    assert status == 1
+    return err
+
+
+async def _ran(*arguments: str) -> tuple[int | None, str, str]:
     process = await asyncio.create_subprocess_exec(
         sys.executable, *arguments, cwd=PROJECT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
     out, err = await process.communicate()
-    assert (process.returncode, err) == (0, b""), err.decode()
-    return out.decode()
+    return process.returncode, out.decode(), err.decode()

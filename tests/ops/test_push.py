@@ -248,3 +248,23 @@ def test_centre_that_takes_nothing_more_is_left(
     with pytest.raises(PushError) as told:
         asyncio.run(run())
     assert (len(tried), str(told.value)) == (connections, why)
+
+
+def test_what_closes_before_its_welcome_is_said_to_be_perhaps_no_centre(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ops.push.RETRY_PAUSES_S", ())
+    file = tmp_path / "events.ndjson"
+    file.write_bytes(PLATE + b"\n")
+    told: list[str] = []
+
+    async def run() -> None:
+        server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+        host, port = server.sockets[0].getsockname()
+        async with server:
+            with file.open("rb") as opened, pytest.raises(PushError, match="perhaps something else listens there"):
+                url = f"tcp://{host}:{port}"
+                await push(connector(url), "panel", TOKEN, opened, now_us=lambda: Micros(NOW_US), tell=told.append)
+
+    asyncio.run(run())
+    assert told[0].startswith("broken: ")

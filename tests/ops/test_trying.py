@@ -11,9 +11,14 @@ import pytest
 from loadtest.city import City
 from ops.cli import main
 from ops.commands.trying import connection_told
+from tests.adapters.sending import closed_port
 from tests.loadtest.memory_centre import MemoryCentre
 
 EXAMPLES = Path(__file__).parents[2] / "ops" / "examples"
+COMMANDS = (
+    "accept, acknowledge, acknowledge_crew, add_note, change_priority, clear, close, create_incident, decline, en_route,"
+    " hand_over, merge, on_scene, reassign, set_mode, split"
+)
 
 
 def with_centre(folder: Path, steps: Callable[[Callable[..., Awaitable[int]], list[str], list[str]], Awaitable[None]]) -> None:
@@ -76,7 +81,10 @@ def test_refused_client_is_one_readable_line(tmp_path: Path, capsys: pytest.Capt
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["acept", "incident=1"], "jedel: order acept: Invalid value 'acept' - at `$.command`"),
+        (
+            ["acept", "incident=1"],
+            f"jedel: order: 'acept' is no command; there are {COMMANDS}",
+        ),
         (["accept", "incident=1"], "jedel: order accept: Object missing required field `crew`"),
         (["accept", "incident=one", "crew=F-1"], "jedel: order accept: Expected `int`, got `str` - at `$.incident`"),
         (["accept", "incident"], "jedel: order accept: 'incident' is not FIELD=VALUE"),
@@ -104,8 +112,16 @@ def test_url_of_another_kind_is_one_line_that_names_the_flag(
     assert capsys.readouterr().err == f"jedel: --url: {url!r} {said}\n"
 
 
+def test_push_where_nobody_listens_says_so_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    url = f"tcp://127.0.0.1:{closed_port()}"
+    assert main(["push", "ops/examples/calls.ndjson", "--token", "any", "--url", url]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"jedel: no connection to {url}: ")
+    assert said.endswith("; is a centre running there?\n")
+
+
 def test_a_centre_that_is_away_is_told_of_once_and_so_is_its_comeback(capsys: pytest.CaptureFixture[str]) -> None:
     told = connection_told("ws://there")
-    for is_up in (True, False, True):
-        told(is_up)
-    assert capsys.readouterr().err == "no connection to ws://there; trying again\nconnected\n"
+    for is_up, why in ((True, ""), (False, "it burns"), (True, "")):
+        told(is_up, why)
+    assert capsys.readouterr().err == "no connection to ws://there (it burns); trying again\nconnected\n"

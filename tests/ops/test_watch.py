@@ -108,11 +108,13 @@ def test_update_is_told_line_by_line() -> None:
     update.incidents[7] = encode_incident(FIRE)
     update.removed |= {7, 8}
     update.notices.append(Notice(IncidentId(7), Micros(6), "shift_lead", "accept", "", "not accepted in time"))
+    update.notices.append(Notice(None, Micros(6), "shift_lead", "mode_set", "", "the centre works in heightened mode"))
     told = list(lines(update))
     assert told == [
         "crew F-1: assigned on incident 7; fire, rescue; kz/almaty",
         incident_line(FIRE),
         "incident 8: not in view any more",
         "notice: incident 7: not accepted in time",
+        "notice: the centre works in heightened mode",
     ]
     assert list(json_lines(update)) == [encode_crew(crew).decode(), encode_incident(FIRE).decode()]

@@ -183,14 +183,18 @@ def test_wrong_token_is_raised_and_not_tried_again() -> None:
 
 
 def test_client_waits_for_a_centre_that_is_not_there_yet() -> None:
-    told: list[bool] = []
+    told: list[tuple[bool, str]] = []
 
     async def whole() -> None:
         first = Centre()
         async with first:
             port = first.port
         client = DispatchClient(
-            f"ws://127.0.0.1:{port}/dispatch/v1", "d", retry_s=0.001, retry_max_s=0.01, on_connection=told.append
+            f"ws://127.0.0.1:{port}/dispatch/v1",
+            "d",
+            retry_s=0.001,
+            retry_max_s=0.01,
+            on_connection=lambda is_up, why: told.append((is_up, why)),
         )
         entering = asyncio.create_task(client.__aenter__())
         await until(lambda: bool(told))
@@ -203,19 +207,23 @@ def test_client_waits_for_a_centre_that_is_not_there_yet() -> None:
 
     uvloop.run(whole())
     # Each once, however often it was tried.
-    assert told == [False, True]
+    assert [is_up for is_up, _ in told] == [False, True]
+    assert "Connect call failed" in told[0][1]
 
 
 def test_connection_that_breaks_is_told_of_once_and_so_is_its_comeback() -> None:
-    told: list[bool] = []
+    told: list[tuple[bool, str]] = []
 
     async def story(centre: Centre) -> None:
-        async with DispatchClient(centre.url, "d", retry_s=0.001, on_connection=told.append) as client:
+        def tell(is_up: bool, why: str) -> None:
+            told.append((is_up, why))
+
+        async with DispatchClient(centre.url, "d", retry_s=0.001, on_connection=tell) as client:
             client.cut()
             await until(lambda: len(told) == 3)
 
     run(story)
-    assert told == [True, False, True]
+    assert told == [(True, ""), (False, "the connection is gone"), (True, "")]
 
 
 @pytest.mark.parametrize(

@@ -168,7 +168,7 @@ def test_wrong_token_is_turned_away() -> None:
     async def story() -> None:
         async with Centre() as centre:
             peer = await connect(centre, Hello(protocol=PROTOCOL, token="x"), Subscribe(id="a"))
-            assert await peer.get() == Goodbye(reason="unauthorized")
+            assert await peer.get() == Goodbye(reason="unauthorized", text="the token is not one of a client's")
             assert await peer.get() is None
             assert centre.hub.goodbyes[GoodbyeReason.UNAUTHORIZED] == 1
 

@@ -77,7 +77,9 @@ def test_timeout_that_cuts_the_standby_is_told(database: str) -> None:
 
 def test_role_without_privileges_is_told(database: str) -> None:
     role = f"guest_{urlsplit(database).path.removeprefix('/')}"
-    asyncio.run(execute(database, f"CREATE ROLE {role} LOGIN", f"GRANT SELECT ON centre TO {role}"))
+    # Before PostgreSQL 15 everybody might make tables there.
+    lock = "REVOKE CREATE ON SCHEMA public FROM PUBLIC"
+    asyncio.run(execute(database, lock, f"CREATE ROLE {role} LOGIN", f"GRANT SELECT ON centre TO {role}"))
     try:
         dsn = database.replace("postgres@", f"{role}@", 1)
         lines = look(checks.check_reachable, world(dsn=dsn))
@@ -87,9 +89,18 @@ def test_role_without_privileges_is_told(database: str) -> None:
         asyncio.run(execute(database, f"DROP OWNED BY {role}", f"DROP ROLE {role}"))
 
 
+async def _make_old_bytes(dsn: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        # Before PostgreSQL 15 there was no other provider.
+        provider = "LOCALE_PROVIDER libc" if connection.get_server_version().major >= 15 else ""
+        await connection.execute(f"CREATE DATABASE old_bytes TEMPLATE template0 ENCODING 'SQL_ASCII' {provider} LOCALE 'C'")
+    finally:
+        await connection.close()
+
+
 def test_database_in_another_encoding_is_told(postgres_server: Server) -> None:
-    made = "CREATE DATABASE old_bytes TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE_PROVIDER libc LOCALE 'C'"
-    asyncio.run(execute(postgres_server.dsn, made))
+    asyncio.run(_make_old_bytes(postgres_server.dsn))
     try:
         lines = look(checks.check_reachable, world(dsn=postgres_server.dsn_of("old_bytes")))
         assert has(lines, "fault: the database's encoding is SQL_ASCII", "createdb --encoding=UTF8")
