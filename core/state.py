@@ -163,7 +163,7 @@ class CentreState:
         """Crew → what it serves as now by the roster."""
         self._silent = 0
         """How many crews are silent."""
-        self.waiting = Waiting(self._still_waits)
+        self.waiting = Waiting(self._still_waiting)
         self.answers: dict[str, CommandAnswer] = {}
         self.wanted: dict[IncidentId, None] = {}
         """Incidents to find crews for at the end of this batch."""
@@ -399,8 +399,10 @@ class CentreState:
             for crew in self.changed_crews.values()
         ]
 
-    def _still_waits(self, incident_id: IncidentId, capability: str, priority: int) -> bool:
+    def _still_waiting(self, incident_id: IncidentId, capability: str, priority: int) -> int:
         incident = self.incidents.get(incident_id)
         # An entry that was left behind by a change of priority, or by a crew that was ordered, counts no more.
-        waits = incident is not None and capability in self.queued.get(incident_id, ())
-        return waits and incident is not None and incident.priority == priority and capability in incident.unmet()
+        queued = () if incident is None or incident.priority != priority else self.queued.get(incident_id, ())
+        if incident is None or capability not in queued:
+            return 0
+        return min(queued.count(capability), incident.unmet().count(capability))

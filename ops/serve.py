@@ -271,6 +271,10 @@ class Service:
             )
         finally:
             self._life = None
+            # A commit that went on after the life would hold all of it in memory, and its failures would be taken for the
+            # next one's.
+            with trio.CancelScope(shield=True):
+                await on_host(store.close())
             self._instruments.ends()
 
     def _stand_by(self) -> None:

@@ -113,7 +113,7 @@ class Teller:
         self._try_ended = trio.Event()
 
     def committed(self, decisions: Decisions) -> None:
-        """Says that a batch is committed. Called on the host loop; costs nothing where it tells nobody anything."""
+        """Says that a batch is committed, on the centre's thread; costs nothing where it tells nobody anything."""
         self._acknowledged += decisions.acknowledged
         if decisions.tellings or decisions.acknowledged:
             self._wake.ring()

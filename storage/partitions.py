@@ -120,12 +120,16 @@ async def ensure(connection: asyncpg.Connection, days: Iterable[int]) -> None:
 
 
 async def _with_lock_timeout(connection: asyncpg.Connection, wait_ms: int, work: Callable[[], Awaitable[T]]) -> T:
+    """Does it with a bound on waiting for locks. Who is cancelled gives the connection up, and waits for no answer any more."""
     await connection.execute(f"SET lock_timeout = {wait_ms}")
     try:
-        return await work()
-    finally:
+        done = await work()
+    except Exception:
         if not connection.is_closed():
             await connection.execute("RESET lock_timeout")
+        raise
+    await connection.execute("RESET lock_timeout")
+    return done
 
 
 async def _make(connection: asyncpg.Connection, absent: dict[str, tuple[str, int]]) -> None:

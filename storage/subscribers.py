@@ -254,6 +254,8 @@ class SubscriberCache:
         self.version = 0
         self.hits = 0
         self.misses = 0
+        self.questions = 0
+        """How often the base was asked."""
 
     def __len__(self) -> int:
         """Numbers remembered."""
@@ -300,6 +302,7 @@ class SubscriberCache:
             self.misses += len(missing)
             seen = self.version
         if missing or (hits and not self._is_fresh(now_us)):
+            self.questions += 1
             version, found = await _fetch(connection, missing)
             if version != seen and hits:
                 # Imported anew since the hits were remembered: none of them counts.

@@ -21,7 +21,9 @@ from typing import Final
 import uvloop
 
 from core.decisions import Decisions
+from storage.errors import StorageError, StorageReason
 from storage.refused_data import RefusedEvent
+from storage.session import CLOSE_TIMEOUT_S
 from storage.writer import Writer
 
 Committed = Callable[[list[RefusedEvent]], None]
@@ -39,6 +41,7 @@ class WriterThread:
         self._loop = uvloop.new_event_loop()
         self._under_way: asyncio.Task[list[RefusedEvent]] | None = None
         self._ended: deque[Callable[[], None]] = deque()
+        self._closing = False
         # A process that is told to stop with the database away must not wait for it: the sources keep what is not committed.
         self._thread = threading.Thread(target=self._loop.run_forever, name="writer", daemon=True)
         self._thread.start()
@@ -50,18 +53,21 @@ class WriterThread:
     def settle(self) -> bool:
         """Tells of what has ended. Returns whether anything had."""
         told = False
-        while self._ended:
+        while self._ended and not self._closing:
             self._ended.popleft()()
             told = True
         return told
 
     async def close(self) -> None:
-        """Cuts off what is under way, closes the writer's connection and ends the thread."""
+        """Cuts off what is under way, closes the writer's connection and ends the thread; within `CLOSE_TIMEOUT_S` or so."""
+        self._closing = True
         await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._finish(), self._loop))
         self._ended.clear()
         self._loop.call_soon_threadsafe(self._loop.stop)
         await asyncio.to_thread(self._thread.join)
-        self._loop.close()
+        if self._under_way is None:
+            # Else it would wait for what holds its sockets.
+            self._loop.close()
 
     # On the writer's thread.
 
@@ -71,17 +77,24 @@ class WriterThread:
 
     def _end(self, committed: Committed, failed: Failed, done: asyncio.Task[list[RefusedEvent]]) -> None:
         self._under_way = None
-        if done.cancelled():
+        if self._closing:
             return
-        error = done.exception()
+        error = asyncio.CancelledError() if done.cancelled() else done.exception()
         if error is None:
             self._ended.append(partial(committed, done.result()))
         elif isinstance(error, Exception):
             self._ended.append(partial(failed, error))
+        else:
+            # The centre would wait for ever for a commit of which nobody tells.
+            self._ended.append(partial(failed, StorageError(StorageReason.INTERNAL, f"the commit has ended by {error!r}")))
         self._centre_loop.call_soon_threadsafe(self.settle)
 
     async def _finish(self) -> None:
-        if self._under_way is not None:
-            self._under_way.cancel()
-            await asyncio.wait([self._under_way])
+        under_way = self._under_way
+        if under_way is not None:
+            under_way.cancel()
+            # Whatever it does on its way out may wait for a server that answers nothing.
+            await asyncio.wait([under_way], timeout=CLOSE_TIMEOUT_S)
         await self._writer.close()
+        if under_way is not None:
+            await asyncio.wait([under_way], timeout=CLOSE_TIMEOUT_S)

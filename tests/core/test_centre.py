@@ -171,6 +171,21 @@ async def test_run_when_a_commit_fails_raises_and_has_told_nothing() -> None:
     assert shell.told == []
 
 
+async def test_run_when_a_commit_fails_while_nothing_is_to_do_raises_at_once(autojump_clock: MockClock) -> None:
+    shell = Shell()
+    shell.failure = ConnectionError("the database is gone")
+    with pytest.RaisesGroup(ConnectionError):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(shell.centre.run)
+            shell.call()
+            await wait_all_tasks_blocked()
+            # Nothing more comes in, and no term is due for seconds.
+            began_s = trio.current_time()
+            shell.let_through()
+    assert trio.current_time() - began_s < 1
+    assert shell.told == []
+
+
 async def test_run_when_a_commit_ends_while_the_next_batch_is_decided_tells_at_once() -> None:
     shell = Shell()
     told_at: list[tuple[Stage | None, list[int]]] = []

@@ -59,3 +59,14 @@ def test_push_when_nobody_ever_pops_keeps_no_more_than_twice_what_waits() -> Non
         most = max(most, len(waiting))
     assert most <= 6_001
     assert waiting.pop(["divers"], lambda _: True) == (47_000, "divers")
+
+
+def test_push_when_the_same_needs_are_pushed_again_and_again_keeps_as_many_as_wait() -> None:
+    """Two patrols are wanted by one incident, and asked for anew each time its term passes."""
+    waiting = Waiting(lambda incident_id, capability, priority: 2, sweep_min=8)
+    most = 0
+    for _ in range(1_000):
+        waiting.push(IncidentId(1), "patrol", "kz", 2, 5)
+        most = max(most, len(waiting))
+    assert most <= 8
+    assert [waiting.pop(["patrol"], lambda _: True) for _ in range(2)] == [(1, "patrol")] * 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 
 import asyncpg
@@ -89,10 +90,24 @@ def test_close_ends_a_look_ahead(database: str) -> None:
         callers = CallerLookup(database, "KZ")
         callers.foresee(urgent(KNOWN))
         callers.close()
+        assert not [thread for thread in threading.enumerate() if thread.name == "callers"]
         await asyncio.sleep(0)
         assert callers.known([KNOWN]) is None
 
     asyncio.run(main())
+
+
+def test_what_is_remembered_says_nothing_of_how_quick_the_base_is(database: str) -> None:
+    async def body(callers: CallerLookup) -> None:
+        await callers.find([KNOWN])
+        asked = sum(callers.asking.counts)
+        await callers.find([KNOWN])
+        assert (asked, sum(callers.asking.counts)) == (1, 1)
+        await callers.find([KNOWN, OTHER])
+        assert sum(callers.asking.counts) == 2
+
+    asyncio.run(execute(database, FILL))
+    run(database, body)
 
 
 def test_known_stands_still_for_an_answer_that_is_on_its_way_and_no_more_where_one_was_late(

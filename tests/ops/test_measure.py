@@ -19,7 +19,7 @@ from core.instant import SECOND_US
 from core.vocabulary import AssignReason, CrewState, IncidentState, LocationSource, RejectCode, Stage, TermKind
 from ops import metrics
 from ops.acknowledged import Urgency
-from ops.measure import CALLER, CATEGORY, CREW, INCIDENT, PLACE, UNTIL, Measure
+from ops.measure import CALLER, CATEGORY, CREW, INCIDENT, PLACE, UNTIL, Measure, Stopwatch
 from ops.needs import waiting_in
 from tests.core.town import ACCEPT_S, DONE, EASTERN, ELSEWHERE, START_US, Town, chunk
 
@@ -317,3 +317,19 @@ def test_everything_that_facts_are_counted_by_is_handed_over_with_the_log() -> N
     last = town.committed.decisions[-1]
     assert [type(fact).__struct_config__.tag for fact in last.facts] == [entry.fact for entry in last.log]
     assert [msgspec.json.encode(fact) for fact in last.facts] == [entry.body for entry in last.log]
+
+
+def test_what_is_left_out_counts_for_no_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock_s = iter([10.0, 11.0, 11.5, 12.0, 15.0, 15.25, 16.0])
+    monkeypatch.setattr("ops.measure.perf_counter", lambda: next(clock_s))
+    measure = Measure()
+    stopwatch = Stopwatch(measure.durations)
+    stopwatch(None)
+    stopwatch(Stage.TERMS)  # 1 s
+    stopwatch.leave_out()  # 0.5 s of something else
+    stopwatch(Stage.LOCATE)  # 0.5 s
+    stopwatch.leave_out()  # 3 s
+    stopwatch(Stage.CORRELATE)  # 0.25 s
+    stopwatch(Stage.DECIDE)  # 6 s since the beginning, 3.5 of them left out
+    stages = (Stage.TERMS, Stage.LOCATE, Stage.CORRELATE, Stage.DECIDE)
+    assert [measure.durations[stage].total for stage in stages] == [1.0, 0.5, 0.25, 2.5]
