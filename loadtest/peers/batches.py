@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final, Protocol
 
 import asyncpg
@@ -20,14 +21,25 @@ import msgspec
 
 from core.category import Category, load_categories
 from core.events import Call
+from core.identify import CALLS_SHOWN
+from core.limits import PASSED_OVER_MAX
 from loadtest.city import CITY_TERRITORY
 from loadtest.peers.fastapi_service import (
     CAPABILITIES,
+    EARLIER_S,
+    NOT_HE,
     REPEAT_WINDOW_S,
+    Evidence,
+    Heard,
+    Passed,
+    Sent,
+    View,
+    encode,
     metres,
     normal_phone,
     read_corner,
     read_house,
+    terms_of,
 )
 
 SOURCE: Final = "telephone"
@@ -38,7 +50,13 @@ _STREET: Final = (
     "(SELECT street_id FROM street_name WHERE words <-> n.{0} < 0.7 ORDER BY words <-> n.{0} LIMIT 1) AS street_{0}"
 )
 KNOWN: Final = "SELECT seq, incident_id FROM event WHERE source = $1 AND seq = ANY($2)"
-SUBSCRIBERS: Final = "SELECT phone, name, address, place FROM subscriber WHERE phone = ANY($1)"
+SUBSCRIBERS: Final = "SELECT phone, name, line, address, place FROM subscriber WHERE phone = ANY($1)"
+EARLIER: Final = (
+    "SELECT n.phone, e.incident_id, e.received_at FROM unnest($1::text[]) AS n (phone) CROSS JOIN LATERAL"
+    " (SELECT incident_id, received_at FROM event WHERE phone = n.phone"
+    " AND received_at >= now() - make_interval(secs => $2)"
+    f" ORDER BY received_at DESC LIMIT {CALLS_SHOWN}) e"
+)
 HOUSES: Final = (
     "SELECT n.row, h.shown, h.place FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS n (words, number, row)"
     f" CROSS JOIN LATERAL {_STREET.format('words')}"
@@ -71,6 +89,7 @@ LOCK: Final = "SELECT FROM incident WHERE incident_id = ANY($1) ORDER BY inciden
 JOIN: Final = (
     "UPDATE incident SET updated_at = now(), event_count = event_count + n.joined"
     " FROM unnest($1::bigint[], $2::integer[]) AS n (id, joined) WHERE incident_id = n.id"
+    " RETURNING incident_id, state, category, priority, territory, address, event_count"
 )
 CREWS: Final = {
     capability: (
@@ -90,18 +109,36 @@ CLAIM: Final = (
     " WHERE crew.crew_id = n.id RETURNING crew.crew_id"
 )
 
+PASSED: Final = {
+    capability: (
+        f"SELECT n.row, c.crew_id, c.distance_m, {NOT_HE.format('c', 'n.territory')}"
+        " FROM unnest($1::float8[], $2::float8[], $3::text[], $4::float8[], $5::text[]) WITH ORDINALITY"
+        " AS n (x, y, territory, reach_m, chosen, row) CROSS JOIN LATERAL"
+        " (SELECT k.crew_id, k.state, k.outside, k.territory, k.place <-> point(n.x, n.y) AS distance_m FROM crew k"
+        f" WHERE k.capabilities @> '{{{capability}}}' AND k.place <@ circle(point(n.x, n.y), n.reach_m)"
+        f" AND k.crew_id <> n.chosen ORDER BY k.place <-> point(n.x, n.y) LIMIT {PASSED_OVER_MAX}) c"
+        " ORDER BY n.row, c.distance_m"
+    )
+    for capability in CAPABILITIES
+}
+TERMS: Final = (
+    "INSERT INTO term (incident_id, kind, about, due_at) SELECT id, kind, about, now() + make_interval(secs => after_s)"
+    " FROM unnest($1::bigint[], $2::text[], $3::text[], $4::float8[]) AS n (id, kind, about, after_s)"
+)
+
 Place = tuple[float, float]
 categories = load_categories(None)
 
 
 class Answer(msgspec.Struct):
-    """What became of a call, as its source and every listening client are told."""
+    """What became of a call: its source is told the number of its incident, and every listening client the incident."""
 
     seq: int
     incident_id: int
     joined: bool
-    category: str
     crews: list[str]
+    view: View | None = None
+    """The incident as it is now; None for a call that was answered before."""
 
 
 class Demand(msgspec.Struct, frozen=True):
@@ -137,15 +174,28 @@ class _Taken(msgspec.Struct):
     payload: str
     phone: str
     category: Category
-    place: Place | None = None
-    accuracy_m: float = 0.0
-    address: str = ""
+    evidence: list[Evidence] = []
     caller: str = ""
+    line: str = ""
+    earlier: list[tuple[int, datetime]] = []
+    reason: str = "first"
     territory: str = CITY_TERRITORY
     incident_id: int = 0
     joined: bool = False
     opens: int = -1
     """Which of the batch's new incidents, from 0."""
+
+    @property
+    def best(self) -> Evidence | None:
+        return self.evidence[0] if self.evidence else None
+
+    @property
+    def place(self) -> Place | None:
+        return self.evidence[0].place if self.evidence else None
+
+    def heard(self) -> Heard:
+        call = f"{SOURCE}/{self.call.call_id}"
+        return Heard(call, self.call.words, self.reason, self.phone, self.caller, self.line, self.earlier, self.evidence)
 
 
 class PostgresCrews:
@@ -214,17 +264,11 @@ async def _take(connection: asyncpg.Connection, crews: Crews, calls: Sequence[tu
     await _locate(connection, taken)
     opening = await _correlate(connection, taken)
     by_incident = await _assign(connection, crews, opening)
-    await _record(connection, taken, opening, by_incident)
-    again = [Answer(seq, incident_id, True, "", []) for seq, incident_id in known.items()]
+    views = await _record(connection, taken, opening, by_incident)
+    again = [Answer(seq, incident_id, True, []) for seq, incident_id in known.items()]
     return again + [
-        Answer(
-            one.call.seq,
-            one.incident_id,
-            one.joined,
-            one.category.code,
-            [] if one.joined else [crew.crew_id for _, crew in by_incident[one.incident_id] if crew is not None],
-        )
-        for one in taken
+        Answer(one.call.seq, one.incident_id, one.joined, [sent.crew for sent in view.assignments], view)
+        for one, view in zip(taken, views, strict=True)
     ]
 
 
@@ -234,20 +278,24 @@ def _category(call: Call) -> Category:
 
 
 async def _locate(connection: asyncpg.Connection, taken: Sequence[_Taken]) -> None:
-    """The best evidence of each: fix, given place, address in words, the subscriber's, the cell."""
+    """All evidence of each, the best first: fix, given place, address in words, the subscriber's, the cell."""
     phones = list({one.phone for one in taken if one.phone})
     callers = {row["phone"]: row for row in await connection.fetch(SUBSCRIBERS, phones)}
-    fixed: list[_Taken] = []
+    earlier: dict[str, list[tuple[int, datetime]]] = {}
+    for phone, incident_id, received_at in await connection.fetch(EARLIER, phones, EARLIER_S):
+        earlier.setdefault(phone, []).append((incident_id, received_at))
+    fixed: list[Evidence] = []
     houses: list[tuple[_Taken, tuple[str, str]]] = []
     corners: list[tuple[_Taken, tuple[str, str]]] = []
     for one in taken:
-        caller = callers.get(one.phone)
-        one.caller = caller["name"] if caller else ""
-        fix = one.call.fix or one.call.given
-        if fix is not None:
-            one.place, one.accuracy_m = metres(fix.latitude_deg, fix.longitude_deg), fix.accuracy_m
-            fixed.append(one)
-        elif one.call.address:
+        one.earlier = earlier.get(one.phone, [])
+        one.evidence = [
+            Evidence(source, metres(fix.latitude_deg, fix.longitude_deg), fix.accuracy_m)
+            for source, fix in (("device_fix", one.call.fix), ("given", one.call.given))
+            if fix is not None
+        ]
+        fixed += one.evidence[:1]
+        if one.call.address:
             corner = read_corner(one.call.address)
             house = None if corner is not None else read_house(one.call.address)
             if corner is not None:
@@ -257,21 +305,19 @@ async def _locate(connection: asyncpg.Connection, taken: Sequence[_Taken]) -> No
     for statement, asked in ((HOUSES, houses), (CORNERS, corners)):
         if asked:
             for row, shown, place in await connection.fetch(statement, *_columns([words for _, words in asked], 2)):
-                one = asked[row - 1][0]
-                one.place, one.accuracy_m, one.address = tuple(place), 15.0, shown
+                asked[row - 1][0].evidence.append(Evidence("address", tuple(place), 15.0, shown))
     if fixed:
-        places = [one.place for one in fixed if one.place is not None]
-        for row, shown in await connection.fetch(NEAREST_ADDRESSES, *_columns(places, 2)):
-            fixed[row - 1].address = shown
+        for row, shown in await connection.fetch(NEAREST_ADDRESSES, *_columns([each.place for each in fixed], 2)):
+            fixed[row - 1].text = shown
     for one in taken:
         caller = callers.get(one.phone)
-        if one.place is not None:
-            continue
-        if caller is not None and caller["place"] is not None:
-            one.place, one.accuracy_m, one.address = tuple(caller["place"]), 50.0, caller["address"]
-        elif one.call.cell is not None:
+        if caller is not None:
+            one.caller, one.line = caller["name"], caller["line"]
+            if caller["place"] is not None:
+                one.evidence.append(Evidence("registered", tuple(caller["place"]), 50.0, caller["address"]))
+        if one.call.cell is not None:
             cell = one.call.cell
-            one.place, one.accuracy_m = metres(cell.latitude_deg, cell.longitude_deg), cell.accuracy_m
+            one.evidence.append(Evidence("cell", metres(cell.latitude_deg, cell.longitude_deg), cell.accuracy_m))
 
 
 async def _correlate(connection: asyncpg.Connection, taken: Sequence[_Taken]) -> list[_Taken]:
@@ -292,6 +338,7 @@ async def _correlate(connection: asyncpg.Connection, taken: Sequence[_Taken]) ->
         first = opened_by_phone.get(one.phone)
         fresh = None if one.place is None else _nearest(one, opened_by_category.get(one.category.code, ()))
         stored = near.get(one.call.seq)
+        one.reason = "same_number" if one.phone in by_phone or first is not None else "near_same_category"
         if one.phone in by_phone:
             one.incident_id, one.joined = by_phone[one.phone], True
         elif first is not None:
@@ -301,7 +348,7 @@ async def _correlate(connection: asyncpg.Connection, taken: Sequence[_Taken]) ->
         elif stored is not None:
             one.incident_id, one.joined = stored[1], True
         else:
-            one.opens = len(opening)
+            one.reason, one.opens = "first", len(opening)
             opening.append(one)
             opened_by_category.setdefault(one.category.code, []).append(one)
             if one.phone:
@@ -318,7 +365,7 @@ async def _correlate(connection: asyncpg.Connection, taken: Sequence[_Taken]) ->
 
 
 def _reach_m(one: _Taken) -> float:
-    return one.category.radius_m + min(one.accuracy_m, 300.0)
+    return one.category.radius_m + min(0.0 if one.best is None else one.best.accuracy_m, 300.0)
 
 
 def _nearest(one: _Taken, opened: Sequence[_Taken]) -> tuple[float, _Taken] | None:
@@ -336,44 +383,84 @@ def _nearest(one: _Taken, opened: Sequence[_Taken]) -> tuple[float, _Taken] | No
 
 async def _assign(
     connection: asyncpg.Connection, crews: Crews, opening: Sequence[_Taken]
-) -> dict[int, list[tuple[str, Found | None]]]:
+) -> dict[int, list[tuple[str, Sent | None]]]:
     """For each new incident the crew of each capability that it needs, or None."""
-    by_incident: dict[int, list[tuple[str, Found | None]]] = {one.incident_id: [] for one in opening}
+    by_incident: dict[int, list[tuple[str, Sent | None]]] = {one.incident_id: [] for one in opening}
     demands = [
         Demand(one.incident_id, capability, one.place, one.territory)
         for one in opening
         if one.place is not None
         for capability in one.category.needs
     ]
-    for demand, found in zip(demands, await crews.choose(connection, demands), strict=True):
-        by_incident[demand.incident_id].append((demand.capability, found))
+    found = await crews.choose(connection, demands)
+    passed = await _passed_over(connection, demands, found)
+    for row, (demand, crew) in enumerate(zip(demands, found, strict=True)):
+        sent = None
+        if crew is not None:
+            sent = Sent(crew.crew_id, demand.capability, crew.distance_m, passed.get(row, []))
+        by_incident[demand.incident_id].append((demand.capability, sent))
     for one in opening:
         if one.place is None:
             by_incident[one.incident_id] = [(capability, None) for capability in one.category.needs]
     return by_incident
 
 
+async def _passed_over(
+    connection: asyncpg.Connection, demands: Sequence[Demand], found: Sequence[Found | None]
+) -> dict[int, list[Passed]]:
+    """By the number of a demand, the nearer crews that could do it, and why they were not sent."""
+    passed: dict[int, list[Passed]] = {}
+    for capability in dict.fromkeys(demand.capability for demand in demands):
+        asked = [
+            (row, (*demand.place, demand.territory, crew.distance_m, crew.crew_id))
+            for row, (demand, crew) in enumerate(zip(demands, found, strict=True))
+            if demand.capability == capability and crew is not None
+        ]
+        if asked:
+            rows = await connection.fetch(PASSED[capability], *_columns([each for _, each in asked], 5))
+            for place, crew_id, distance_m, reason in rows:
+                passed.setdefault(asked[place - 1][0], []).append(Passed(crew_id, distance_m, reason))
+    return passed
+
+
 async def _record(
     connection: asyncpg.Connection,
     taken: Sequence[_Taken],
     opening: Sequence[_Taken],
-    by_incident: dict[int, list[tuple[str, Found | None]]],
-) -> None:
+    by_incident: dict[int, list[tuple[str, Sent | None]]],
+) -> list[View]:
+    """Writes everything, and returns for each call its incident as it is now."""
     joined = Counter(one.incident_id for one in taken if one.joined)
-    rows = [
-        (
+    views: dict[int, View] = {}
+    for one in opening:
+        needs = by_incident[one.incident_id]
+        sent = [crew for _, crew in needs if crew is not None]
+        views[one.incident_id] = View(
             one.incident_id,
-            "assigned" if any(crew is not None for _, crew in by_incident[one.incident_id]) else "queued",
+            "assigned" if sent else "queued",
             one.category.code,
             one.category.priority,
             one.territory,
-            one.address,
+            "" if one.best is None else one.best.text,
+            1 + joined.pop(one.incident_id, 0),
+            one.heard(),
+            sent,
+            [capability for capability, crew in needs if crew is None],
+        )
+    rows = [
+        (
+            view.incident_id,
+            view.state,
+            view.category,
+            view.priority,
+            view.territory,
+            view.address,
             one.phone,
             one.caller,
             one.place,
-            1 + joined.pop(one.incident_id, 0),
+            view.event_count,
         )
-        for one in opening
+        for one, view in zip(opening, views.values(), strict=True)
     ]
     columns = (
         "incident_id",
@@ -388,26 +475,40 @@ async def _record(
         "event_count",
     )
     await connection.copy_records_to_table("incident", records=rows, columns=columns)
+    known: dict[int, asyncpg.Record] = {}
     if joined:
         await connection.execute(LOCK, list(joined))
-        await connection.execute(JOIN, list(joined), list(joined.values()))
+        told = await connection.fetch(JOIN, list(joined), list(joined.values()))
+        known = {row["incident_id"]: row for row in told}
     events = [(SOURCE, one.call.seq, one.incident_id, one.phone, one.payload) for one in taken]
     await connection.copy_records_to_table(
         "event", records=events, columns=("source", "seq", "incident_id", "phone", "payload")
     )
-    log = [(one.incident_id, "event_joined" if one.joined else "opened", one.payload) for one in taken]
-    sent = []
-    for incident_id, needs in by_incident.items():
-        for capability, crew in needs:
-            if crew is None:
-                log.append((incident_id, "queued", f'{{"capability":"{capability}"}}'))
-            else:
-                log.append((incident_id, "crew_assigned", f'{{"crew":"{crew.crew_id}"}}'))
-                sent.append((incident_id, crew.crew_id, capability, "offered", crew.distance_m))
+    log = [(one.incident_id, "event_joined" if one.joined else "opened", encode(one.heard()).decode()) for one in taken]
+    assigned = []
+    terms = []
+    for incident_id, view in views.items():
+        log += [(incident_id, "queued", f'{{"capability":"{capability}"}}') for capability in view.wanted]
+        for crew in view.assignments:
+            explanation = encode(crew).decode()
+            log.append((incident_id, "crew_assigned", explanation))
+            assigned.append((incident_id, crew.crew, crew.capability, "offered", crew.distance_m, explanation))
+        terms += [(incident_id, *term) for term in terms_of([crew.crew for crew in view.assignments], view.wanted)]
     await connection.copy_records_to_table("incident_log", records=log, columns=("incident_id", "fact", "body"))
     await connection.copy_records_to_table(
-        "assignment", records=sent, columns=("incident_id", "crew_id", "capability", "state", "distance_m")
+        "assignment",
+        records=assigned,
+        columns=("incident_id", "crew_id", "capability", "state", "distance_m", "explanation"),
     )
+    await connection.execute(TERMS, *_columns(terms, 4))
+    return [
+        views[one.incident_id]
+        if not one.joined
+        else View(heard=one.heard(), **known[one.incident_id])
+        if one.incident_id in known
+        else msgspec.structs.replace(views[one.incident_id], heard=one.heard())
+        for one in taken
+    ]
 
 
 def _columns(rows: Sequence[Sequence[object]], count: int) -> list[list[object]]:

@@ -1,11 +1,13 @@
 """The peer of `ingest_call`: the same job done the usual way with FastAPI, uvicorn, asyncpg and PostgreSQL.
 
-One transaction a call: subscriber by primary key, street by pg_trgm and its house or corner by key, district by polygon,
-nearest address and correlation by GiST, nearest free crew that can do it by GiST with SKIP LOCKED, and inserts of
-event, incident, log and assignment; then the commit, the answer, and the publication to every listening client (server-sent
-events, which cost uvicorn less than WebSocket messages). Everything that makes such a service fast without changing what it is
-has been done: prepared statements, a pool, uvloop, httptools, partial indexes a capability, no access log, validation compiled
-by pydantic. The category comes from jedel's own table and code, so both decide alike.
+One transaction a call: subscriber by primary key, earlier calls of the number, street by pg_trgm and its house or corner by
+key, district by polygon, nearest address and correlation by GiST, nearest free crew that can do it by GiST with SKIP LOCKED,
+the nearer ones that it was preferred to and why, and inserts of event, incident, log with all evidence, assignment with its
+explanation, and terms; then the commit, the answer, and the publication of the incident to every listening client (server-sent
+events, which cost uvicorn less than WebSocket messages). Nobody fires the terms: in a round of seconds none is due. Everything
+that makes such a service fast without changing what it is has been done: prepared statements, a pool, uvloop, httptools,
+partial indexes a capability, no access log, validation compiled by pydantic, views encoded by msgspec. The category comes from
+jedel's own table and code, so both decide alike.
 
 Run it as `uvicorn loadtest.peers.fastapi_service:app` with `PEER_DSN` and `PEER_POOL` in the environment.
 """
@@ -22,15 +24,22 @@ from math import cos, radians
 from typing import Annotated, Final
 
 import asyncpg
+import msgspec
 from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime, BaseModel, Field
 
 from core import events
 from core.category import Category, load_categories
+from core.identify import CALLS_SHOWN, WINDOW_US
+from core.instant import SECOND_US
+from core.limits import PASSED_OVER_MAX
 from loadtest.city import CENTRE_LATITUDE_DEG, CENTRE_LONGITUDE_DEG, CITY_TERRITORY, METRES_A_DEGREE
 
 REPEAT_WINDOW_S: Final = 7200
+EARLIER_S: Final = WINDOW_US / SECOND_US
+ACCEPT_S, CREW_S, SCENE_S, REVIEW_S = 60.0, 120.0, 720.0, 1800.0
+"""Terms: a crew accepts, one is found, it is on scene, somebody looks again."""
 CLIENT_QUEUE: Final = 65_536
 _COLUMN_M: Final = METRES_A_DEGREE * cos(radians(CENTRE_LATITUDE_DEG))
 _NOT_DIGITS: Final = re.compile(r"[^0-9]")
@@ -42,6 +51,10 @@ _CORNER: Final = re.compile(r"^(?:угол|перекресток) (.+) и (.+)$
 CAPABILITIES: Final = ("patrol", "ambulance", "fire", "rescue", "gas")
 
 SUBSCRIBER: Final = "SELECT name, line, address, place FROM subscriber WHERE phone = $1"
+EARLIER: Final = (
+    "SELECT incident_id, received_at FROM event WHERE phone = $1 AND received_at >= now() - make_interval(secs => $2)"
+    f" ORDER BY received_at DESC LIMIT {CALLS_SHOWN}"
+)
 _STREET: Final = "(SELECT street_id FROM street_name WHERE words <-> ${} < 0.7 ORDER BY words <-> ${} LIMIT 1)"
 HOUSE: Final = f"SELECT shown, place FROM house WHERE street_id = {_STREET.format(1, 1)} AND number = $2"
 CORNER: Final = (
@@ -57,7 +70,10 @@ SAME_PLACE: Final = (
     "SELECT incident_id FROM incident WHERE place <@ circle($1::point, $2) AND category = $3 AND closed_at IS NULL"
     " AND updated_at >= now() - make_interval(secs => $4) ORDER BY place <-> $1::point LIMIT 1"
 )
-JOIN: Final = "UPDATE incident SET updated_at = now(), event_count = event_count + 1 WHERE incident_id = $1"
+JOIN: Final = (
+    "UPDATE incident SET updated_at = now(), event_count = event_count + 1 WHERE incident_id = $1"
+    " RETURNING state, category, priority, territory, address, event_count"
+)
 OPEN: Final = (
     "INSERT INTO incident (state, category, priority, territory, address, phone, caller, place)"
     " VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING incident_id"
@@ -71,9 +87,27 @@ CREW: Final = {
     )
     for capability in CAPABILITIES
 }
+NOT_HE: Final = (
+    "CASE WHEN {0}.state <> 'free' THEN 'not_free' WHEN {0}.outside OR {0}.territory = {1} OR {1} LIKE {0}.territory || '/%'"
+    " THEN 'taken' ELSE 'other_territory' END"
+)
+"""Why a crew that could do it was passed over, by its table and the territory."""
+PASSED: Final = {
+    capability: (
+        f"SELECT crew_id AS crew, place <-> $1::point AS distance_m, {NOT_HE.format('crew', '$2')} AS reason FROM crew"
+        f" WHERE capabilities @> '{{{capability}}}' AND place <@ circle($1::point, $3) AND crew_id <> $4"
+        f" ORDER BY place <-> $1::point LIMIT {PASSED_OVER_MAX}"
+    )
+    for capability in CAPABILITIES
+}
 SEND: Final = "UPDATE crew SET state = 'assigned', incident_id = $2 WHERE crew_id = $1"
 ASSIGN: Final = (
-    "INSERT INTO assignment (incident_id, crew_id, capability, state, distance_m) VALUES ($1, $2, $3, 'offered', $4)"
+    "INSERT INTO assignment (incident_id, crew_id, capability, state, distance_m, explanation)"
+    " VALUES ($1, $2, $3, 'offered', $4, $5)"
+)
+TERMS: Final = (
+    "INSERT INTO term (incident_id, kind, about, due_at) SELECT $1, kind, about, now() + make_interval(secs => after_s)"
+    " FROM unnest($2::text[], $3::text[], $4::float8[]) AS n (kind, about, after_s)"
 )
 STATE: Final = "UPDATE incident SET state = $2 WHERE incident_id = $1"
 EVENT: Final = "INSERT INTO event (source, seq, incident_id, phone, payload) VALUES ($1, $2, $3, $4, $5)"
@@ -105,12 +139,62 @@ class Call(BaseModel):
     cell: Fix | None = None
 
 
-class Located(BaseModel):
-    """The best place found."""
+class Evidence(msgspec.Struct):
+    """One indication of a place."""
 
-    place: tuple[float, float] | None = None
-    accuracy_m: float = 0.0
-    address: str = ""
+    source: str
+    place: tuple[float, float]
+    accuracy_m: float
+    text: str = ""
+
+
+class Passed(msgspec.Struct):
+    """A nearer crew that was not sent, and why."""
+
+    crew: str
+    distance_m: float
+    reason: str
+
+
+class Sent(msgspec.Struct):
+    """A crew that was sent, and why it."""
+
+    crew: str
+    capability: str
+    distance_m: float
+    passed_over: list[Passed]
+    state: str = "offered"
+
+
+class Heard(msgspec.Struct):
+    """What a call adds to its incident, as the log keeps it and clients are told."""
+
+    call: str
+    words: str
+    reason: str
+    phone: str
+    caller: str
+    line: str
+    earlier: list[tuple[int, datetime]]
+    evidence: list[Evidence]
+
+
+class View(msgspec.Struct):
+    """An incident as clients are told of it."""
+
+    incident_id: int
+    state: str
+    category: str
+    priority: int
+    territory: str
+    address: str
+    event_count: int
+    heard: Heard
+    assignments: list[Sent] = []
+    wanted: list[str] = []
+
+
+encode: Final = msgspec.json.Encoder().encode
 
 
 class Answer(BaseModel):
@@ -176,63 +260,96 @@ async def news() -> StreamingResponse:
 async def take(call: Call, request: Request) -> Answer:
     """Takes one call: everything is committed when this answers."""
     async with request.app.state.pool.acquire() as connection, connection.transaction():
-        answer = await _decide(connection, call)
-    clients.publish(answer.model_dump_json().encode())
-    return answer
+        view, joined = await _decide(connection, call)
+    clients.publish(encode(view))
+    crews = [one.crew for one in view.assignments]
+    return Answer(incident_id=view.incident_id, joined=joined, category=view.category, crews=crews)
 
 
-async def _decide(connection: asyncpg.Connection, call: Call) -> Answer:
+async def _decide(connection: asyncpg.Connection, call: Call) -> tuple[View, bool]:
+    """The incident as it is now, and whether it was there before."""
     phone = normal_phone(call.phone)
     caller = await connection.fetchrow(SUBSCRIBER, phone) if phone else None
-    located = await _locate(connection, call, caller)
+    earlier = await connection.fetch(EARLIER, phone, EARLIER_S) if phone else []
+    evidence = await _locate(connection, call, caller)
+    best = evidence[0] if evidence else None
     category = _category(call)
+    reason = "same_number"
     incident_id = await connection.fetchval(SAME_NUMBER, phone, REPEAT_WINDOW_S) if phone else None
-    if incident_id is None and located.place is not None:
-        reach_m = category.radius_m + min(located.accuracy_m, 300.0)
-        incident_id = await connection.fetchval(SAME_PLACE, located.place, reach_m, category.code, category.window_s)
+    if incident_id is None and best is not None:
+        reason = "near_same_category"
+        reach_m = category.radius_m + min(best.accuracy_m, 300.0)
+        incident_id = await connection.fetchval(SAME_PLACE, best.place, reach_m, category.code, category.window_s)
+    heard = Heard(
+        f"telephone/{call.call_id}",
+        call.words,
+        "first" if incident_id is None else reason,
+        phone,
+        caller["name"] if caller else "",
+        caller["line"] if caller else "",
+        [(one["incident_id"], one["received_at"]) for one in earlier],
+        evidence,
+    )
     payload = call.model_dump_json()
     if incident_id is not None:
-        await connection.execute(JOIN, incident_id)
+        known = await connection.fetchrow(JOIN, incident_id)
+        assert known is not None, "it has just been found, and nobody deletes"
         await connection.execute(EVENT, "telephone", call.seq, incident_id, phone, payload)
-        await connection.execute(LOG, incident_id, "event_joined", payload)
-        return Answer(incident_id=incident_id, joined=True, category=category.code, crews=[])
+        await connection.execute(LOG, incident_id, "event_joined", encode(heard).decode())
+        return View(incident_id=incident_id, heard=heard, **known), True
     territory = CITY_TERRITORY
-    if located.place is not None:
-        territory = await connection.fetchval(DISTRICT, located.place) or CITY_TERRITORY
+    if best is not None:
+        territory = await connection.fetchval(DISTRICT, best.place) or CITY_TERRITORY
+    address = "" if best is None else best.text
     incident_id = await connection.fetchval(
         OPEN,
         "opened",
         category.code,
         category.priority,
         territory,
-        located.address,
+        address,
         phone,
-        caller["name"] if caller else "",
-        located.place,
+        heard.caller,
+        None if best is None else best.place,
     )
     await connection.execute(EVENT, "telephone", call.seq, incident_id, phone, payload)
-    await connection.execute(LOG, incident_id, "opened", payload)
-    crews = await _assign(connection, incident_id, category, located.place, territory)
-    return Answer(incident_id=incident_id, joined=False, category=category.code, crews=crews)
+    await connection.execute(LOG, incident_id, "opened", encode(heard).decode())
+    sent, wanted = await _assign(connection, incident_id, category, None if best is None else best.place, territory)
+    state = "assigned" if sent else "queued"
+    terms = terms_of([one.crew for one in sent], wanted)
+    await connection.execute(TERMS, incident_id, *([term[column] for term in terms] for column in range(3)))
+    return View(incident_id, state, category.code, category.priority, territory, address, 1, heard, sent, wanted), False
 
 
-async def _locate(connection: asyncpg.Connection, call: Call, caller: asyncpg.Record | None) -> Located:
-    """The best evidence: fix, given place, address in words, the subscriber's, the cell."""
-    for fix in (call.fix, call.given):
-        if fix is not None:
-            place = metres(fix.latitude_deg, fix.longitude_deg)
-            shown = await connection.fetchval(NEAREST_ADDRESS, place)
-            return Located(place=place, accuracy_m=fix.accuracy_m, address=shown or "")
+def terms_of(sent: list[str], wanted: list[str]) -> list[tuple[str, str, float]]:
+    """What must have happened in so many seconds, by its kind and what it is about."""
+    return [
+        *(("accept", crew, ACCEPT_S) for crew in sent),
+        *(("crew", capability, CREW_S) for capability in wanted),
+        ("on_scene", "", SCENE_S),
+        ("review", "", REVIEW_S),
+    ]
+
+
+async def _locate(connection: asyncpg.Connection, call: Call, caller: asyncpg.Record | None) -> list[Evidence]:
+    """All evidence, the best first: fix, given place, address in words, the subscriber's, the cell."""
+    evidence = [
+        Evidence(source, metres(fix.latitude_deg, fix.longitude_deg), fix.accuracy_m)
+        for source, fix in (("device_fix", call.fix), ("given", call.given))
+        if fix is not None
+    ]
+    if evidence:
+        evidence[0].text = await connection.fetchval(NEAREST_ADDRESS, evidence[0].place) or ""
     if call.address:
         found = await _look_up(connection, call.address)
         if found is not None:
-            return Located(place=tuple(found["place"]), accuracy_m=15.0, address=found["shown"])
+            evidence.append(Evidence("address", tuple(found["place"]), 15.0, found["shown"]))
     if caller is not None and caller["place"] is not None:
-        return Located(place=tuple(caller["place"]), accuracy_m=50.0, address=caller["address"])
+        evidence.append(Evidence("registered", tuple(caller["place"]), 50.0, caller["address"]))
     if call.cell is not None:
         place = metres(call.cell.latitude_deg, call.cell.longitude_deg)
-        return Located(place=place, accuracy_m=call.cell.accuracy_m)
-    return Located()
+        evidence.append(Evidence("cell", place, call.cell.accuracy_m))
+    return evidence
 
 
 async def _look_up(connection: asyncpg.Connection, said: str) -> asyncpg.Record | None:
@@ -245,19 +362,26 @@ async def _look_up(connection: asyncpg.Connection, said: str) -> asyncpg.Record 
 
 async def _assign(
     connection: asyncpg.Connection, incident_id: int, category: Category, place: tuple[float, float] | None, territory: str
-) -> list[str]:
-    crews: list[str] = []
+) -> tuple[list[Sent], list[str]]:
+    """Who goes, and the capabilities for which there is nobody."""
+    sent: list[Sent] = []
+    wanted: list[str] = []
     for capability in category.needs:
         crew = None if place is None else await connection.fetchrow(CREW[capability], place, territory)
         if crew is None:
+            wanted.append(capability)
             await connection.execute(LOG, incident_id, "queued", f'{{"capability":"{capability}"}}')
             continue
-        crews.append(crew["crew_id"])
-        await connection.execute(SEND, crew["crew_id"], incident_id)
-        await connection.execute(ASSIGN, incident_id, crew["crew_id"], capability, crew["distance_m"])
-        await connection.execute(LOG, incident_id, "crew_assigned", f'{{"crew":"{crew["crew_id"]}"}}')
-    await connection.execute(STATE, incident_id, "assigned" if crews else "queued")
-    return crews
+        crew_id, distance_m = crew
+        passed = await connection.fetch(PASSED[capability], place, territory, distance_m, crew_id)
+        one = Sent(crew_id, capability, distance_m, [Passed(*nearer) for nearer in passed])
+        sent.append(one)
+        explanation = encode(one).decode()
+        await connection.execute(SEND, crew_id, incident_id)
+        await connection.execute(ASSIGN, incident_id, crew_id, capability, distance_m, explanation)
+        await connection.execute(LOG, incident_id, "crew_assigned", explanation)
+    await connection.execute(STATE, incident_id, "assigned" if sent else "queued")
+    return sent, wanted
 
 
 def _category(call: Call) -> Category:

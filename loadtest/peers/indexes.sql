@@ -6,9 +6,17 @@ CREATE INDEX crew_ambulance ON crew USING gist (place) WHERE state = 'free' AND 
 CREATE INDEX crew_fire ON crew USING gist (place) WHERE state = 'free' AND capabilities @> '{fire}';
 CREATE INDEX crew_rescue ON crew USING gist (place) WHERE state = 'free' AND capabilities @> '{rescue}';
 CREATE INDEX crew_gas ON crew USING gist (place) WHERE state = 'free' AND capabilities @> '{gas}';
+CREATE INDEX crew_able_patrol ON crew USING gist (place) WHERE capabilities @> '{patrol}';
+CREATE INDEX crew_able_ambulance ON crew USING gist (place) WHERE capabilities @> '{ambulance}';
+CREATE INDEX crew_able_fire ON crew USING gist (place) WHERE capabilities @> '{fire}';
+CREATE INDEX crew_able_rescue ON crew USING gist (place) WHERE capabilities @> '{rescue}';
+CREATE INDEX crew_able_gas ON crew USING gist (place) WHERE capabilities @> '{gas}';
 CREATE INDEX incident_place ON incident USING gist (place) WHERE closed_at IS NULL;
 CREATE INDEX incident_phone ON incident (phone, updated_at) WHERE closed_at IS NULL;
+CREATE INDEX event_phone ON event (phone, received_at);
 CREATE INDEX event_incident ON event (incident_id);
 CREATE INDEX incident_log_incident ON incident_log (incident_id);
+CREATE INDEX term_due ON term (due_at);
+CREATE INDEX term_incident ON term (incident_id);
 CREATE INDEX assignment_incident ON assignment (incident_id);
 VACUUM ANALYZE;

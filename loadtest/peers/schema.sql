@@ -66,5 +66,13 @@ CREATE TABLE assignment (
     capability text NOT NULL,
     state text NOT NULL,
     offered_at timestamptz NOT NULL DEFAULT now(),
-    distance_m double precision NOT NULL
+    distance_m double precision NOT NULL,
+    explanation json NOT NULL
+);
+-- What must have happened by when; whoever watches them asks for those that are due.
+CREATE TABLE term (
+    incident_id bigint NOT NULL,
+    kind text NOT NULL,
+    about text NOT NULL,
+    due_at timestamptz NOT NULL
 );

@@ -6,6 +6,7 @@ Redis comes from the system's packages, which CI installs; without it the sessio
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +21,7 @@ from loadtest.bench.bed import Bed, bed
 from loadtest.bench.queue_peers import AnswerCount, Queue, available, encode_calls, left_out, send_calls, serving
 from loadtest.city import City
 from loadtest.peers.batches import PostgresCrews, take
-from loadtest.peers.fastapi_service import metres
+from loadtest.peers.fastapi_service import Heard, Sent, metres
 from loadtest.peers.redis_service import degrees_of
 
 TOWN = City(3, districts=2, streets=16, crews=40, cameras=2, subscribers=200, panels=2)
@@ -56,7 +57,7 @@ async def counts(dsn: str) -> dict[str, int]:
     try:
         return {
             table: await connection.fetchval(f"SELECT count(*) FROM {table}")
-            for table in ("event", "incident", "incident_log", "assignment")
+            for table in ("event", "incident", "incident_log", "assignment", "term")
         } | {"busy": await connection.fetchval("SELECT count(*) FROM crew WHERE state <> 'free'")}
     finally:
         await connection.close()
@@ -96,6 +97,43 @@ def test_no_crew_is_sent_twice_though_a_batch_asks_for_more_than_there_are(stand
     asyncio.run(taken(stand.dsn(DATABASE), calls))
     found = asyncio.run(counts(stand.dsn(DATABASE)))
     assert 0 < found["assignment"] == found["busy"] <= len(TOWN.crews)
+
+
+@pytest.mark.end_to_end
+def test_what_is_recorded_says_who_called_where_and_why_he_goes(stand: Bed) -> None:
+    """The peers do the job that jedel does: all evidence, earlier calls, explanations, terms."""
+    stand.make(DATABASE, peer.BASE)
+    told = [
+        *(again(FIRE, seq, "87010001122") for seq in (1, 2)),
+        msgspec.structs.replace(FIRE, seq=3, phone="", fix=Fix(HERE.latitude_deg + 0.01, HERE.longitude_deg, 10.0)),
+    ]
+    asyncio.run(taken(stand.dsn(DATABASE), *([one] for one in told)))
+
+    async def look() -> None:
+        connection = await asyncpg.connect(stand.dsn(DATABASE))
+        try:
+            heard = [
+                msgspec.json.decode(body, type=Heard)
+                for (body,) in await connection.fetch("SELECT body FROM incident_log WHERE fact IN ('opened', 'event_joined')")
+            ]
+            assert [one.reason for one in heard] == ["first", "same_number", "first"]
+            assert [len(one.earlier) for one in heard] == [0, 1, 0]
+            assert {one.evidence[0].source for one in heard} == {"device_fix"}
+            assert all(one.evidence[0].text for one in heard)
+            sent = [
+                msgspec.json.decode(body, type=Sent)
+                for (body,) in await connection.fetch("SELECT explanation FROM assignment ORDER BY assignment_id")
+            ]
+            passed = [nearer for one in sent for nearer in one.passed_over]
+            assert {nearer.reason for nearer in passed} <= {"not_free", "other_territory", "taken"}
+            assert any(nearer.reason == "not_free" for nearer in passed), "those sent to the first fire are near the second"
+            assert all(nearer.distance_m <= one.distance_m for one in sent for nearer in one.passed_over)
+            terms = Counter(kind for (kind,) in await connection.fetch("SELECT kind FROM term"))
+            assert (terms["accept"], terms["on_scene"], terms["review"]) == (len(sent), 2, 2)
+        finally:
+            await connection.close()
+
+    asyncio.run(look())
 
 
 @pytest.mark.end_to_end
