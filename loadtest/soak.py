@@ -22,7 +22,9 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -236,28 +238,42 @@ def is_carried(played: Played) -> bool:
 
 
 def capacity_times(centre: Centre) -> float:
-    """How many times the mix the machine carries, its generator on it: the last step of a ladder that was carried."""
-    carried = 0.0
-    times = FIRST_TIMES
-    while times <= TIMES_MAX:
+    """How many times the mix the machine carries, its generator on it."""
+
+    def carries(times: float) -> bool:
         print(f"soak: {times:.2f} times the mix: ", end="", flush=True)
-        if not is_carried(apart(play, centre, PROBE_S, times, PROBE_S / 4)):
-            break
-        carried, times = times, times * STEP_TIMES
-    return carried or FIRST_TIMES / 2
+        return is_carried(apart(play, centre, PROBE_S, times, PROBE_S / 4))
+
+    return climbed(carries)
 
 
 def confirmed_times(city: City, folder: Path, times: float) -> float:
     """Plays a load for longer, and less of it until it is carried. Each time on a centre of its own: what a load that was too
     much has left behind would be counted against the next."""
-    step = 0
-    while times > FIRST_TIMES / 2:
-        print(f"soak: {times:.2f} times the mix, for {CONFIRM_S:.0f} s: ", end="", flush=True)
-        with demo_service(city, folder / f"confirm-{step}") as service:
-            if is_carried(apart(play, service.centre, CONFIRM_S, times, PROBE_S / 4)):
-                return times
-        step, times = step + 1, times * STEP_BACK
-    return FIRST_TIMES / 2
+    numbers = count()
+
+    def carries(lower: float) -> bool:
+        print(f"soak: {lower:.2f} times the mix, for {CONFIRM_S:.0f} s: ", end="", flush=True)
+        with demo_service(city, folder / f"confirm-{next(numbers)}") as service:
+            return is_carried(apart(play, service.centre, CONFIRM_S, lower, PROBE_S / 4))
+
+    return descended(carries, times)
+
+
+def climbed(carries: Callable[[float], bool]) -> float:
+    """The last step of a ladder that is carried, up to `TIMES_MAX`; half the first one where not even that is."""
+    carried = FIRST_TIMES / 2
+    times = FIRST_TIMES
+    while times <= TIMES_MAX and carries(times):
+        carried, times = times, times * STEP_TIMES
+    return carried
+
+
+def descended(carries: Callable[[float], bool], times: float) -> float:
+    """The first load that is carried on the way down; half the ladder's first step is carried unasked."""
+    while times > FIRST_TIMES / 2 and not carries(times):
+        times *= STEP_BACK
+    return max(times, FIRST_TIMES / 2)
 
 
 def soak(folder: Path, seconds: float) -> Course:

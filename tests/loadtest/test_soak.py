@@ -10,7 +10,7 @@ import pytest
 from loadtest.board import Board
 from loadtest.flatness import Verdict
 from loadtest.ledger import Ledger
-from loadtest.soak import Course, Interval, Meter, Played, Sample, draw, is_carried, judged
+from loadtest.soak import Course, Interval, Meter, Played, Sample, climbed, descended, draw, is_carried, judged
 
 
 def course(leak_mb_s: float = 0.0, slower_ms_s: float = 0.0, seconds: int = 1_000) -> Course:
@@ -49,6 +49,53 @@ def test_load_is_carried_while_nothing_is_lost_late_or_left_waiting(
         for one in course(seconds=20).played.intervals
     ]
     assert is_carried(Played(intervals, lost, 20_000, 400)) is carried
+
+
+@pytest.mark.parametrize(
+    ("most", "found", "tried"),
+    [
+        # What a machine carries at most, the step of the ladder that is found, and those that were played.
+        (0.9, 0.5, [1.0]),
+        (1.0, 1.0, [1.0, 1.5]),
+        (3.4, 3.375, [1.0, 1.5, 2.25, 3.375, 5.0625]),
+        (
+            999.0,
+            57.665,
+            [1.0, 1.5, 2.25, 3.375, 5.0625, 7.59375, 11.390625, 17.0859375, 25.62890625, 38.443359375, 57.6650390625],
+        ),
+    ],
+)
+def test_ladder_is_climbed_up_to_what_is_carried(most: float, found: float, tried: list[float]) -> None:
+    played: list[float] = []
+
+    def carries(times: float) -> bool:
+        played.append(times)
+        return times <= most
+
+    assert climbed(carries) == pytest.approx(found, abs=1e-3)
+    assert played == tried
+
+
+@pytest.mark.parametrize(
+    ("times", "most", "found", "tried"),
+    [
+        (10.0, 10.0, 10.0, [10.0]),
+        (10.0, 7.0, 6.4, [10.0, 8.0, 6.4]),
+        (1.0, 0.1, 0.5, [1.0, 0.8, 0.64, 0.512]),
+        (0.5, 0.1, 0.5, []),
+    ],
+)
+def test_what_a_longer_run_does_not_bear_is_taken_back_step_by_step(
+    times: float, most: float, found: float, tried: list[float]
+) -> None:
+    played: list[float] = []
+
+    def carries(lower: float) -> bool:
+        played.append(lower)
+        return lower <= most
+
+    assert descended(carries, times) == pytest.approx(found)
+    assert played == pytest.approx(tried)
 
 
 def test_growth_while_it_warms_up_is_no_leak() -> None:
