@@ -402,7 +402,7 @@ class CentreState:
     def _still_waiting(self, incident_id: IncidentId, capability: str, priority: int) -> int:
         incident = self.incidents.get(incident_id)
         # An entry that was left behind by a change of priority, or by a crew that was ordered, counts no more.
-        queued = () if incident is None or incident.priority != priority else self.queued.get(incident_id, ())
-        if incident is None or capability not in queued:
+        if incident is None or incident.priority != priority:
             return 0
-        return min(queued.count(capability), incident.unmet().count(capability))
+        queued = self.queued.get(incident_id, [])
+        return min(queued.count(capability), incident.unmet().count(capability)) if queued else 0
