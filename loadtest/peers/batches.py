@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final
 
 import asyncpg
 import msgspec
@@ -24,6 +24,7 @@ from core.events import Call
 from core.identify import CALLS_SHOWN
 from core.limits import PASSED_OVER_MAX
 from loadtest.city import CITY_TERRITORY
+from loadtest.peers.crew_choice import Crews, Demand, Found, Place, columns_of
 from loadtest.peers.fastapi_service import (
     CAPABILITIES,
     EARLIER_S,
@@ -43,8 +44,6 @@ from loadtest.peers.fastapi_service import (
 )
 
 SOURCE: Final = "telephone"
-CANDIDATES: Final = 4
-"""Crews looked at for each demand of a batch before it is asked again for those who had none of them."""
 _PLACES: Final = "unnest($1::float8[], $2::float8[]) WITH ORDINALITY AS n (x, y, row)"
 _STREET: Final = (
     "(SELECT street_id FROM street_name WHERE words <-> n.{0} < 0.7 ORDER BY words <-> n.{0} LIMIT 1) AS street_{0}"
@@ -91,24 +90,6 @@ JOIN: Final = (
     " FROM unnest($1::bigint[], $2::integer[]) AS n (id, joined) WHERE incident_id = n.id"
     " RETURNING incident_id, state, category, priority, territory, address, event_count"
 )
-CREWS: Final = {
-    capability: (
-        "SELECT n.row, c.crew_id, c.distance_m"
-        " FROM unnest($1::float8[], $2::float8[], $3::text[]) WITH ORDINALITY AS n (x, y, territory, row) CROSS JOIN LATERAL"
-        " (SELECT k.crew_id, k.place <-> point(n.x, n.y) AS distance_m FROM crew k"
-        f" WHERE k.state = 'free' AND k.capabilities @> '{{{capability}}}'"
-        " AND (k.outside OR k.territory = n.territory OR n.territory LIKE k.territory || '/%')"
-        f" ORDER BY k.place <-> point(n.x, n.y) LIMIT {CANDIDATES}) c ORDER BY n.row, c.distance_m"
-    )
-    for capability in CAPABILITIES
-}
-CLAIM: Final = (
-    "WITH mine AS (SELECT crew_id FROM crew WHERE crew_id = ANY($1) AND state = 'free' FOR UPDATE SKIP LOCKED)"
-    " UPDATE crew SET state = 'assigned', incident_id = n.incident"
-    " FROM unnest($1::text[], $2::bigint[]) AS n (id, incident) JOIN mine ON mine.crew_id = n.id"
-    " WHERE crew.crew_id = n.id RETURNING crew.crew_id"
-)
-
 PASSED: Final = {
     capability: (
         f"SELECT n.row, c.crew_id, c.distance_m, {NOT_HE.format('c', 'n.territory')}"
@@ -126,7 +107,6 @@ TERMS: Final = (
     " FROM unnest($1::bigint[], $2::text[], $3::text[], $4::float8[]) AS n (id, kind, about, after_s)"
 )
 
-Place = tuple[float, float]
 categories = load_categories(None)
 
 
@@ -139,32 +119,6 @@ class Answer(msgspec.Struct):
     crews: list[str]
     view: View | None = None
     """The incident as it is now; None for a call that was answered before."""
-
-
-class Demand(msgspec.Struct, frozen=True):
-    """A crew is wanted."""
-
-    incident_id: int
-    capability: str
-    place: Place
-    territory: str
-
-
-class Found(msgspec.Struct, frozen=True):
-    """The crew that goes."""
-
-    crew_id: str
-    distance_m: float
-
-
-class Crews(Protocol):
-    """Finds and claims the nearest free crews."""
-
-    async def choose(self, connection: asyncpg.Connection, demands: Sequence[Demand]) -> list[Found | None]:
-        """A crew for each demand, claimed within the connection's transaction; None where there is none."""
-
-    async def undo(self) -> None:
-        """The transaction of what was chosen last has failed."""
 
 
 class _Taken(msgspec.Struct):
@@ -196,45 +150,6 @@ class _Taken(msgspec.Struct):
     def heard(self) -> Heard:
         call = f"{SOURCE}/{self.call.call_id}"
         return Heard(call, self.call.words, self.reason, self.phone, self.caller, self.line, self.earlier, self.evidence)
-
-
-class PostgresCrews:
-    """Nearest free crews by GiST, some for each demand of a batch in one statement a capability."""
-
-    async def choose(self, connection: asyncpg.Connection, demands: Sequence[Demand]) -> list[Found | None]:
-        """As `Crews.choose`."""
-        found: list[Found | None] = [None] * len(demands)
-        waiting = list(range(len(demands)))
-        while waiting:
-            offers = await self._offers(connection, demands, waiting)
-            chosen: dict[str, int] = {}
-            for row in waiting:
-                crew = next((one for one in offers.get(row, ()) if one.crew_id not in chosen), None)
-                if crew is not None:
-                    chosen[crew.crew_id] = row
-                    found[row] = crew
-            incidents = [demands[row].incident_id for row in chosen.values()]
-            claimed = {row[0] for row in await connection.fetch(CLAIM, list(chosen), incidents)} if chosen else set()
-            for crew_id, row in chosen.items():
-                if crew_id not in claimed:
-                    found[row] = None
-            # Whom nobody was offered has nobody; the others ask again, and see what has been taken since.
-            waiting = [row for row in waiting if found[row] is None and row in offers]
-        return found
-
-    async def undo(self) -> None:
-        """The transaction has done it."""
-
-    async def _offers(
-        self, connection: asyncpg.Connection, demands: Sequence[Demand], waiting: Sequence[int]
-    ) -> dict[int, list[Found]]:
-        offers: dict[int, list[Found]] = {}
-        for capability in dict.fromkeys(demands[row].capability for row in waiting):
-            rows = [row for row in waiting if demands[row].capability == capability]
-            asked = [(*demands[row].place, demands[row].territory) for row in rows]
-            for told in await connection.fetch(CREWS[capability], *_columns(asked, 3)):
-                offers.setdefault(rows[told[0] - 1], []).append(Found(told[1], told[2]))
-        return offers
 
 
 async def take(connection: asyncpg.Connection, crews: Crews, calls: Sequence[tuple[Call, str]]) -> list[Answer]:
@@ -304,10 +219,10 @@ async def _locate(connection: asyncpg.Connection, taken: Sequence[_Taken]) -> No
                 houses.append((one, house))
     for statement, asked in ((HOUSES, houses), (CORNERS, corners)):
         if asked:
-            for row, shown, place in await connection.fetch(statement, *_columns([words for _, words in asked], 2)):
+            for row, shown, place in await connection.fetch(statement, *columns_of([words for _, words in asked], 2)):
                 asked[row - 1][0].evidence.append(Evidence("address", tuple(place), 15.0, shown))
     if fixed:
-        for row, shown in await connection.fetch(NEAREST_ADDRESSES, *_columns([each.place for each in fixed], 2)):
+        for row, shown in await connection.fetch(NEAREST_ADDRESSES, *columns_of([each.place for each in fixed], 2)):
             fixed[row - 1].text = shown
     for one in taken:
         caller = callers.get(one.phone)
@@ -328,7 +243,7 @@ async def _correlate(connection: asyncpg.Connection, taken: Sequence[_Taken]) ->
     asked = [(*place, _reach_m(one), one.category.code, one.category.window_s) for one, place in placed]
     near: dict[int, tuple[float, int]] = {}
     if asked:
-        for row, incident_id, distance_m in await connection.fetch(SAME_PLACES, *_columns(asked, 5)):
+        for row, incident_id, distance_m in await connection.fetch(SAME_PLACES, *columns_of(asked, 5)):
             near[placed[row - 1][0].call.seq] = (distance_m, incident_id)
     opening: list[_Taken] = []
     opened_by_phone: dict[str, _Taken] = {}
@@ -357,7 +272,7 @@ async def _correlate(connection: asyncpg.Connection, taken: Sequence[_Taken]) ->
         for one, (number,) in zip(opening, await connection.fetch(NUMBERS, len(opening)), strict=True):
             one.incident_id = number
         places = [(one, one.place) for one in opening if one.place is not None]
-        for row, territory in await connection.fetch(DISTRICTS, *_columns([place for _, place in places], 2)):
+        for row, territory in await connection.fetch(DISTRICTS, *columns_of([place for _, place in places], 2)):
             places[row - 1][0].territory = territory
     for one, first in followers:
         one.incident_id, one.joined = first.incident_id, True
@@ -417,7 +332,7 @@ async def _passed_over(
             if demand.capability == capability and crew is not None
         ]
         if asked:
-            rows = await connection.fetch(PASSED[capability], *_columns([each for _, each in asked], 5))
+            rows = await connection.fetch(PASSED[capability], *columns_of([each for _, each in asked], 5))
             for place, crew_id, distance_m, reason in rows:
                 passed.setdefault(asked[place - 1][0], []).append(Passed(crew_id, distance_m, reason))
     return passed
@@ -500,7 +415,7 @@ async def _record(
         records=assigned,
         columns=("incident_id", "crew_id", "capability", "state", "distance_m", "explanation"),
     )
-    await connection.execute(TERMS, *_columns(terms, 4))
+    await connection.execute(TERMS, *columns_of(terms, 4))
     return [
         views[one.incident_id]
         if not one.joined
@@ -509,8 +424,3 @@ async def _record(
         else msgspec.structs.replace(views[one.incident_id], heard=one.heard())
         for one in taken
     ]
-
-
-def _columns(rows: Sequence[Sequence[object]], count: int) -> list[list[object]]:
-    """Rows as a list for each column, as `unnest` takes them."""
-    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(count)]

@@ -27,7 +27,8 @@ from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, StreamConfig
 
 from core.events import Call
-from loadtest.peers.batches import PostgresCrews, take
+from loadtest.peers.batches import take
+from loadtest.peers.crew_choice import PostgresCrews
 
 BATCH_CALLS: Final = 500
 AHEAD_CALLS: Final = 2_000

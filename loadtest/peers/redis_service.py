@@ -29,7 +29,8 @@ from redis.exceptions import ResponseError
 
 from core.events import Call
 from loadtest.city import CENTRE_LATITUDE_DEG, CENTRE_LONGITUDE_DEG, METRES_A_DEGREE
-from loadtest.peers.batches import CANDIDATES, Demand, Found, take
+from loadtest.peers.batches import take
+from loadtest.peers.crew_choice import CANDIDATES, Demand, Found
 
 BATCH_CALLS: Final = 500
 STREAM: Final = "calls"

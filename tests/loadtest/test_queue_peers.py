@@ -20,7 +20,8 @@ from loadtest.bench import peer, scene
 from loadtest.bench.bed import Bed, bed
 from loadtest.bench.queue_peers import AnswerCount, Queue, available, encode_calls, left_out, send_calls, serving
 from loadtest.city import City
-from loadtest.peers.batches import PostgresCrews, take
+from loadtest.peers.batches import take
+from loadtest.peers.crew_choice import PostgresCrews
 from loadtest.peers.fastapi_service import Heard, Sent, metres
 from loadtest.peers.redis_service import degrees_of
 
