@@ -23,6 +23,7 @@ from core.instant import SECOND_US
 from core.tally import Buckets
 from core.vocabulary import PRIORITY_HIGHEST, Mode, Stage
 from ops import metrics as m
+from ops.clock import CENTRE
 from ops.health import Hindrance, State
 from ops.instruments import Instruments, Parts, counted_by
 from ops.measure import UNTIL, SourceTally
@@ -115,6 +116,7 @@ def _put_process(page: _Page, instruments: Instruments) -> None:
         page.put_buckets(m.LOOP_LAG, lags, loop)
     now_s = time()
     page.put_all(m.LOOP_BEAT, (((loop,), now_s - age_s) for loop, age_s in pulse.age_s().items()))
+    page.put(m.TIME_AHEAD, CENTRE.ahead_us / SECOND_US)
     for generation, pauses in enumerate(instruments.collections.pauses):
         page.put_buckets(m.GC_PAUSE, pauses, str(generation))
 

@@ -34,7 +34,7 @@ from core.vocabulary import Part, Stage
 from ops.addresses import AddressReader
 from ops.authenticator import Authenticator
 from ops.callers import CallerLookup
-from ops.clock import now_us
+from ops.clock import CENTRE, now_us
 from ops.config import Config, split_address
 from ops.contexts import Contexts
 from ops.duty import follow_roster
@@ -136,6 +136,8 @@ class Life:
             patrols,
             self._passed,
         )
+        # Whoever committed it had a clock that may have been ahead of this machine's.
+        CENTRE.not_before(engine.state.now_us)
         publisher = Publisher()
         publisher.restore(recovered.batch_no, recovered.incidents, recovered.crews, recovered.positions)
         # What has been recovered lives long: the collector need not look at it again and again.

@@ -203,6 +203,10 @@ LOOP_LAG: Final = _histogram(
     "loop",
 )
 LOOP_BEAT: Final = _gauge("jedel_loop_beat_timestamp_seconds", "When a loop was last seen to turn, in Unix time.", "loop")
+TIME_AHEAD: Final = _gauge(
+    "jedel_time_ahead_seconds",
+    "How far the centre's time is ahead of its machine's clock, which was set back: it goes a tenth slower until they meet.",
+)
 GC_PAUSE: Final = _histogram("jedel_gc_pause_seconds", DURATIONS_S, "Pauses of the garbage collector.", "generation")
 
 # What comes to an end by itself.

@@ -208,6 +208,12 @@ PROCESS: Final = Row(
             (Query(f"max by (instance) ({BEAT} - timestamp({BEAT}))", "{{instance}}"),),
             from_zero=False,
         ),
+        Panel(
+            "Time ahead",
+            Unit.SECONDS,
+            "How far the centre's time is before its process's clock, which was set back (JedelTimeAhead).",
+            (Query(f"max by (instance) (jedel_time_ahead_seconds{{{JOB}}})", "{{instance}}"),),
+        ),
     ),
 )
 

@@ -158,6 +158,7 @@ CASES = [
         gauge("jedel_loop_beat_timestamp_seconds", "0+60x20", f'{CENTRE},loop="host"')
         | gauge("jedel_loop_beat_timestamp_seconds", "0+0x20", f'{CENTRE},loop="trio"'),
     ),
+    Case("JedelTimeAhead", "3m", gauge("jedel_time_ahead_seconds", "2.1+0x20"), gauge("jedel_time_ahead_seconds", "1.9+0x20")),
     Case(
         "JedelCertificateExpires",
         "10m",
