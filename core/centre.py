@@ -9,7 +9,7 @@ their own: the deciding task sleeps no longer than until the next one.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import trio
 
@@ -67,6 +67,7 @@ class Centre:
         region: country whose national telephone numbers are read.
         batch_events: most events of one batch.
         quarantine: what earlier lives of this process know of events on which the engine failed.
+        bound: ends the engine's deciding by an exception where it would never end by itself.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Centre:
         known: Known = _nobody,
         batch_events: int = limits.BATCH_EVENTS,
         quarantine: Quarantine | None = None,
+        bound: AbstractContextManager[None] | None = None,
     ) -> None:
         self._engine = engine
         self._inlet = inlet
@@ -93,6 +95,7 @@ class Centre:
         self._region = region
         self._batch_events = batch_events
         self._quarantine = Quarantine() if quarantine is None else quarantine
+        self._bound = nullcontext() if bound is None else bound
         self._wake = Wake()
         self._finishing = False
         self._news: list[Batch] = []
@@ -164,7 +167,7 @@ class Centre:
         return bool(self._inlet or self._news)
 
     async def _handle(self, batch: Batch) -> None:
-        with self._blaming(batch):
+        with self._blaming(batch), self._bound:
             decisions = self._engine.handle(batch, self._now_us())
         self._quarantine.went_well(batch)
         self._fail_on_failure()
@@ -217,7 +220,7 @@ class Centre:
             raise EngineFaultError(f"the engine has failed ({type(error).__name__}: {error}): {told}") from error
 
     def _sleep_s(self) -> float:
-        with self._blaming(Batch([], [], {})):
+        with self._blaming(Batch([], [], {})), self._bound:
             due_us = self._engine.next_due_us
         return IDLE_S if due_us is None else min(IDLE_S, max(0.0, (due_us - self._now_us()) / SECOND_US))
 

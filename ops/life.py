@@ -9,6 +9,7 @@ import errno
 import gc
 import ssl
 from collections.abc import Callable, Coroutine
+from contextlib import nullcontext
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
@@ -43,6 +44,7 @@ from ops.instruments import Instruments, Parts
 from ops.maps import load_map_data, load_territories, travel_times_of
 from ops.patrols import follow_routes, patrols_of, read_routes
 from ops.post import PeopleOfFile
+from ops.processor_limit import ProcessorLimit
 from ops.ready_file import ReadyFile
 from ops.rules import centre_rules, context_scope, nightly, queue_look, retention, session_limits
 from ops.scenarios import settled
@@ -94,8 +96,10 @@ class Life:
         people: PeopleOfFile,
         instruments: Instruments,
         watchers: tuple[StageWatcher, ...] = (),
+        bound: ProcessorLimit | None = None,
     ) -> None:
         self._instruments = instruments
+        self._bound = bound
         self._config = config
         self._store = store
         self._dsn = dsn
@@ -156,6 +160,7 @@ class Life:
             region=config.centre.region,
             batch_events=config.limits.batch_events,
             quarantine=self._quarantine,
+            bound=self._bound,
         )
         self._contexts = Contexts(self._dsn, AddressReader(gazetteer), context_scope(config), now_us)
         authenticator = Authenticator.of(config)
@@ -329,8 +334,10 @@ class Life:
         """The engine stands between two stages: a commit that has ended meanwhile is told of now, not when all is decided."""
         stopwatch = self._instruments.measure.stopwatch
         stopwatch(stage)
-        if self._store.settle():
-            stopwatch.leave_out()
+        # What is told of the batch before has nothing to do with how long this one takes.
+        with nullcontext() if self._bound is None else self._bound.aside():
+            if self._store.settle():
+                stopwatch.leave_out()
 
     def _commit(self, decisions: Decisions, ended: Ended) -> None:
         began_s = perf_counter()

@@ -22,6 +22,7 @@ import structlog
 import trio
 import uvloop
 
+from core import limits
 from core.bridge import host, on_host
 from core.category import load_categories
 from core.quarantine import EngineFaultError, Quarantine
@@ -35,6 +36,7 @@ from ops.health_server import HealthServer
 from ops.instruments import Instruments
 from ops.life import Life, LostError
 from ops.notify import READY, STOPPING, Notifier
+from ops.processor_limit import ProcessorLimit
 from ops.rules import descriptors_wanted
 from ops.scenarios import centre_scenarios
 from ops.telling import people_of
@@ -73,7 +75,8 @@ def run(config: Config) -> int:
         server = None if config.database.dsn else embedded.start(data_dir)
         try:
             dsn = config.database.dsn or (server.dsn if server else "")
-            host(lambda: Service(config, dsn, data_dir, instruments, server).run(), uvloop.new_event_loop)
+            bound = ProcessorLimit(limits.ENGINE_STUCK_S)
+            host(lambda: Service(config, dsn, data_dir, instruments, server, bound).run(), uvloop.new_event_loop)
         finally:
             if server is not None:
                 server.stop()
@@ -107,6 +110,7 @@ class Service:
         data_dir: where the ready file goes.
         instruments: what the process is watched by; its own if None.
         server: the embedded server behind `dsn`, which is started again where it has died.
+        bound: on what the engine may compute for a batch; none if None.
     """
 
     def __init__(
@@ -116,11 +120,13 @@ class Service:
         data_dir: Path,
         instruments: Instruments | None = None,
         server: embedded.EmbeddedServer | None = None,
+        bound: ProcessorLimit | None = None,
     ) -> None:
         self._config = config
         self._instruments = instruments or Instruments()
         self._dsn = dsn
         self._server = server
+        self._bound = bound
         self._data_dir = data_dir
         self._categories = load_categories(Path(config.centre.categories) if config.centre.categories else None)
         # Read once before anything else, so that a fault in them is told at the start and not by the first life.
@@ -259,6 +265,7 @@ class Service:
             self._people,
             self._instruments,
             watchers,
+            self._bound,
         )
         try:
             await life.recover(self._categories, self._scenarios_of_life())

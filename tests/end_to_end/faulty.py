@@ -4,6 +4,7 @@ Place in the flow: what `Service` runs in the place of the command line. Rules: 
 that has not been called changes nothing. What calls them:
 
 - a call in the words `POISON`, or an order to open an incident in them: the engine fails on it, in every process;
+- a call in the words `ENDLESS`: the engine computes for ever, of which it may do `STUCK_S` here;
 - a plate read by `HOARDED`: the engine keeps a mebibyte for ever of each batch that has one, up to `HOARD_MAX_BYTES`;
 - `STICK`: the thread of both loops stands still, and other threads go on;
 - `SHIFT`: the process's clock is `SHIFT_S` ahead of the machine's, and at the next one right again.
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 FAULTY: Final = "import sys; from tests.end_to_end.faulty import main; sys.exit(main())"
 """The program of such a process."""
 POISON: Final = "words on which the engine fails"
+ENDLESS: Final = "words on which the engine computes for ever"
+STUCK_S: Final = 1.0
 HOARDED: Final = "cam-hoarded"
 HOARD_MAX_BYTES: Final = 256 * 1024**2
 STICK: Final = signal.SIGUSR1
@@ -41,8 +44,10 @@ def main() -> int:
     _make_clock_shift()
     signal.signal(STICK, lambda *_: threading.Event().wait())
     # Whoever reads the clock is imported after it has been made to shift.
+    from core import limits
     from ops.cli import main as serve
 
+    limits.ENGINE_STUCK_S = STUCK_S  # type: ignore[misc]
     _poison()
     _make_hoard()
     return serve(sys.argv[1:])
@@ -72,6 +77,8 @@ def _poison() -> None:
     def classify(self: CategoryTable, event: Call, mode: Mode = Mode.DAILY) -> tuple[Category, CategoryReason] | None:
         if isinstance(event, Call) and event.words == POISON:
             raise ZeroDivisionError("planted")
+        while isinstance(event, Call) and event.words == ENDLESS:
+            pass
         return right(self, event, mode)
 
     CategoryTable.classify = classify  # type: ignore[method-assign,assignment]

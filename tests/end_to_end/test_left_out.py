@@ -1,4 +1,5 @@
-"""A real service whose engine fails on parts of its work in every life: calls are served, and it says what is off."""
+"""A real service whose engine fails on parts of its work in every life, or on a call never ends: others are served, and it says
+what is off."""
 
 from __future__ import annotations
 
@@ -6,13 +7,19 @@ import asyncio
 import os
 import shutil
 import signal
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from core.events import Call, Fix
+from core.vocabulary import RejectCode
+from protocols.ingest.client import IngestClient
+from protocols.ingest.message import EventError
 from storage.session import connect
-from tests.end_to_end.service import Service, until
+from tests.end_to_end.faulty import ENDLESS, FAULTY
+from tests.end_to_end.service import SOURCE_TOKEN, Service, until
 from tests.end_to_end.test_scenarios import PROJECT, call, raise_version, scenario_of
 
 pytestmark = pytest.mark.end_to_end
@@ -81,3 +88,25 @@ def test_service_that_fails_on_parts_of_its_work_serves_calls_and_says_what_is_o
     shutil.copytree(PROJECT / "core" / "scenarios", scenarios)
     raise_version(scenarios, 1, within_s=30)
     asyncio.run(_story(tmp_path, scenarios, database))
+
+
+async def _endless(folder: Path, dsn: str) -> None:
+    errors: list[EventError] = []
+    with Service(folder, dsn, program=FAULTY) as service:
+        service.start()
+        pid = await service.ready()
+        async with IngestClient(service.tcp_url, source="first", token=SOURCE_TOKEN, on_error=errors.append) as phone:
+            place = Fix(43.2, 76.9, 10.0)
+            words = ["драка", ENDLESS, "пожар"]
+            await phone.push([Call(seq=1, at=datetime.now(UTC), words=each, fix=place) for each in words])
+            await phone.flush()
+        await call(service, 2)
+        assert await service.ready() == pid, "no other process had to take over"
+        text = service.log.read_text()
+    assert [(error.seq, error.code) for error in errors] == [(2, RejectCode.INTERNAL_FAULT)]
+    assert "event first/2: refused from now on" in text
+    assert "in classify" in text, "its makers see where it was cut off"
+
+
+def test_call_on_which_the_engine_computes_for_ever_is_refused_and_others_are_served(tmp_path: Path, database: str) -> None:
+    asyncio.run(_endless(tmp_path, database))
