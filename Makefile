@@ -12,6 +12,8 @@ INSTALLED := $(VENV)/.installed
 # Test processes at once: one more than two cores, for a third of the time a test waits. Servers and databases are each test's
 # own, so it may be raised.
 WORKERS ?= 3
+# Handed to them few at a time: of thirty blocks of the simulation one would be left with ten when the others are done.
+SHARED := --maxschedchunk=2
 # Seeds that `make sim` runs; `make test` runs fewer of them.
 SEEDS ?= 1000
 # The folder with the real files that `make test-real` reads; it is never copied into the project.
@@ -64,7 +66,7 @@ check: $(INSTALLED) ## lints, checks the format and the types
 	$(PY) -m mypy
 
 test: check ## check, then every test that needs nothing outside the project
-	$(PY) -m pytest -q -n $(WORKERS) -m "not real"
+	$(PY) -m pytest -q -n $(WORKERS) $(SHARED) -m "not real"
 
 test-real: $(INSTALLED) ## the tests on the real files in REAL_DATA
 	REAL_DATA="$(REAL_DATA)" $(PY) -m pytest -q -m real
@@ -73,7 +75,7 @@ sim: $(INSTALLED) ## the seeded simulation on virtual time (SEEDS=1000, or one S
 ifdef SEED
 	$(PY) -m tests.simulation $(SEED)
 else
-	SEEDS=$(SEEDS) $(PY) -m pytest -q -n $(WORKERS) tests/simulation
+	SEEDS=$(SEEDS) $(PY) -m pytest -q -n $(WORKERS) $(SHARED) tests/simulation
 endif
 
 bench: $(INSTALLED) ## measures speed and memory against the baselines; results also in build/bench.json

@@ -100,7 +100,8 @@ def crew(seq: int) -> CrewStatus:
 
 def test_probes_and_counts_follow_a_centre_through_its_lives(tmp_path: Path, database: str) -> None:
     async def main() -> None:
-        with Service(tmp_path, database) as service:
+        # No crew takes its assignment: it stays offered for as long as this takes.
+        with Service(tmp_path, database, settings={"terms.accept_s": "3600"}) as service:
             first = await started(service, 1)
             await service.ready()
             assert [(await ask(first, path)).status for path in ("/livez", "/readyz")] == [200, 200]

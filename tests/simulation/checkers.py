@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 READ_EVENTS: Final = 8
 """Events that one read may bring beyond the window; a burst of a source and the loss that it declares."""
 READ_BYTES: Final = 2_500
-DEEP_BATCHES: Final = 12
+DEEP_BATCHES: Final = 20
 """Every so many batches the live engine is compared with one that has recovered."""
 
 

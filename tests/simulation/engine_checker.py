@@ -6,6 +6,7 @@ side by side, and a crew goes to the most urgent need that it may serve.
 
 from __future__ import annotations
 
+from math import inf
 from typing import Final, Protocol
 
 import msgspec
@@ -44,13 +45,16 @@ def check_decided(engine: Engine, decisions: Decisions | None, require: Require)
     next_due_us = engine.next_due_us
     terms = sum(len(incident.terms) for incident in state.incidents.values())
     require(6, bool(state.muted) or len(state.running) == terms, "{} deadlines for {} terms", len(state.running), terms)
+    looked_us = inf if next_due_us is None else next_due_us
+    come_us = 0 if engine.has_more else state.now_us + 1
     for incident in state.incidents.values():
         number = incident.incident_id
-        require(6, incident.owner != "", "incident {} has no owner", number)
-        require(6, bool(incident.terms), "incident {} has no term", number)
-        due_us = min(term.due_us for term in incident.terms)
-        require(6, next_due_us is not None and next_due_us <= due_us, "nobody looks at incident {} when it is due", number)
-        require(6, engine.has_more or due_us > state.now_us, "incident {}: what was due at {} has not come", number, due_us)
+        due_us = min([term.due_us for term in incident.terms], default=None)
+        # Asked of every incident after every batch: what it would say is put together where it is wanted.
+        if due_us is None or not incident.owner or due_us < looked_us or due_us < come_us:
+            require(6, incident.owner != "", "incident {} has no owner", number)
+            require(6, due_us is not None, "incident {} has no term", number)
+            require(6, False, "incident {} is due at {}, looked at {} and now is {}", number, due_us, next_due_us, state.now_us)
         for assignment in incident.assignments:
             if assignment.state in ACTIVE:
                 crew = state.crews.get(assignment.crew)  # type: ignore[call-overload]  # plain text in the log
@@ -117,11 +121,14 @@ def _told(body: bytes) -> bool:
 def _check_queue(state: CentreState, require: Require) -> None:
     """A free crew and a need it may serve never stand side by side at the end of a batch."""
     free = [crew for crew in state.crews.values() if crew.state in AVAILABLE and crew.crew_id in state.last_positions]
+    if not free:
+        return
     for incident in state.incidents.values():
         for capability in incident.unmet():
             for crew in free:
-                idle = _may_serve(state, crew, incident, capability)
-                require(6, not idle, "crew {} is free, incident {} wants {}", crew.crew_id, incident.incident_id, capability)
+                if _may_serve(state, crew, incident, capability):
+                    text = "crew {} is free, incident {} wants {}"
+                    require(6, False, text, crew.crew_id, incident.incident_id, capability)
 
 
 def _check_order(state: CentreState, decisions: Decisions, require: Require) -> None:
@@ -155,11 +162,13 @@ def _sent_by_engine(decisions: Decisions) -> dict[int, int]:
 
 
 def _may_serve(state: CentreState, crew: Crew, incident: Incident, capability: str) -> bool:
+    if capability not in crew.capabilities:
+        return False
     own = crew.territory
     serves = crew.outside or not own or incident.territory == own or incident.territory.startswith(own + "/")
     refused = any(one.crew == crew.crew_id and one.state in _REFUSED and one.served_by is None for one in incident.assignments)
     free = crew.state in AVAILABLE or crew.incident_id is not None
-    return free and serves and not refused and incident.place is not None and capability in crew.capabilities
+    return free and serves and not refused and incident.place is not None
 
 
 def _incidents(state: CentreState) -> dict[int, bytes]:
