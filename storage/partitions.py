@@ -9,6 +9,8 @@ Place in the flow: persist, and a daily housekeeping task (`ops.upkeep`). Rules:
 - Whoever makes or drops a partition needs, for a moment, a lock that a commit waits for. PostgreSQL has a way round it
   (DETACH PARTITION CONCURRENTLY), but not beside a default partition. So nothing here waits long for a table: behind a dump
   that reads it for an hour, every commit would wait with us. What cannot be had is left for the next time.
+- A day to which rows are only added is vacuumed once, by night, when it is over. PostgreSQL's autovacuum would do so each time
+  that it has grown by a fifth, which is when most is to be done.
 Days are counted since 1970-01-01. Names of tables come from this module and from the catalogue, never from data.
 """
 
@@ -57,6 +59,13 @@ TIME_COLUMNS: Final[dict[str, str]] = {
     "notice": "at",
 }
 """Partitioned tables and the column they are partitioned by."""
+_APPENDED: Final = frozenset(TIME_COLUMNS) - _UPDATED_IN_PLACE
+"""Those of them to which rows are only added."""
+_ROOM: Final = " WITH (fillfactor = 75)"
+_BY_NIGHT: Final = " WITH (autovacuum_vacuum_insert_threshold = -1, toast.autovacuum_vacuum_insert_threshold = -1)"
+"""What becomes of rows that are deleted is left to the autovacuum all the same."""
+VACUUM_DELAY_MS: Final = 2
+"""As long as autovacuum pauses between pieces of its work, so that commits have the disk."""
 _OF_INCIDENT: Final = frozenset({"event", "incident", "incident_log", "assignment", "notice"})
 """Those of them whose rows belong to an incident."""
 
@@ -134,11 +143,11 @@ async def _with_lock_timeout(connection: asyncpg.Connection, wait_ms: int, work:
 
 async def _make(connection: asyncpg.Connection, absent: dict[str, tuple[str, int]]) -> None:
     for name, (table, day) in absent.items():
-        room = " WITH (fillfactor = 75)" if table in _UPDATED_IN_PLACE else ""
+        options = _BY_NIGHT if table in _APPENDED else _ROOM
         try:
             await connection.execute(
                 f'CREATE TABLE IF NOT EXISTS {name} PARTITION OF "{table}"'
-                f" FOR VALUES FROM ('{_date(day)} 00:00:00+00') TO ('{_date(day + 1)} 00:00:00+00'){room}"
+                f" FOR VALUES FROM ('{_date(day)} 00:00:00+00') TO ('{_date(day + 1)} 00:00:00+00'){options}"
             )
         except (asyncpg.CheckViolationError, asyncpg.LockNotAvailableError):
             # The default partition holds rows of this day already (a clock was set back), and they and their like stay there;
@@ -159,7 +168,7 @@ async def prune(
     *,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Pruned:
-    """Drops what is older than it must be kept, beside whoever commits, in steps with a pause after each.
+    """Drops what is older than it must be kept, beside whoever commits, in steps with a pause after each, and vacuums days.
 
     A step holds commits up for milliseconds, and for `DROP_WAIT_MS` at most where its table is in use.
 
@@ -177,6 +186,7 @@ async def prune(
     try:
         dropped: list[str] = []
         held = await _prune(connection, now_us, retention, sleep, dropped)
+        await _vacuum_past(connection, now_us)
         if held is None:
             await connection.execute("UPDATE centre SET pruned_at = $1", now_us)
         return Pruned(dropped, held)
@@ -220,6 +230,21 @@ async def _prune(
     )
     await _forget_past(connection, day_of(now_us) - retention.incident_days)
     return None
+
+
+async def _vacuum_past(connection: asyncpg.Connection, now_us: Micros) -> None:
+    """Vacuums the days before this one that never were, but for those that somebody else has in hand."""
+    past = [
+        name
+        for table in sorted(_APPENDED)
+        for name in await _partitions_of(connection, table)
+        if (day := _day_of_name(table, name)) is not None and day < day_of(now_us)
+    ]
+    unseen = "SELECT relname FROM pg_class WHERE relname = ANY($1) AND relallvisible = 0 AND pg_relation_size(oid) > 0"
+    await connection.execute(f"SET vacuum_cost_delay = {VACUUM_DELAY_MS}")
+    for row in await connection.fetch(unseen, past):
+        await connection.execute(f"VACUUM (FREEZE, SKIP_LOCKED) {row['relname']}")
+    await connection.execute("RESET vacuum_cost_delay")
 
 
 async def _drop(

@@ -230,3 +230,26 @@ def test_ensure_leaves_days_to_the_default_partition_while_a_dump_reads_it(datab
         await connection.close()
 
     asyncio.run(main())
+
+
+def test_day_that_is_over_is_vacuumed_by_night_and_the_one_that_runs_is_not(database: str) -> None:
+    async def main() -> None:
+        connection = await connect(database, "test")
+        await ensure(connection, [DAY - 1, DAY])
+        writer = Writer(database, 0)
+        for batch_no, day in ((1, DAY - 1), (2, DAY)):
+            await writer.commit(day_batch(batch_no, day, batch_no, is_open=False))
+        await writer.close()
+        options = "SELECT array_to_string(reloptions, ' ') FROM pg_class WHERE relname = $1"
+        # Known since its first vacuum; whether its rows are visible to all depends on who else is looking.
+        pages = "SELECT relpages FROM pg_class WHERE relname = $1"
+        for passed in (0, 1):
+            for table in ("event", "incident_log", "position"):
+                over, running = partition_name(table, DAY - 1), partition_name(table, DAY)
+                assert "autovacuum_vacuum_insert_threshold=-1" in await connection.fetchval(options, running)
+                assert [await connection.fetchval(pages, name) for name in (over, running)] == [passed, 0]
+            await prune(connection, Micros(DAY * DAY_US + 7), Retention(), sleep=no_pause)
+        assert await connection.fetchval("SHOW vacuum_cost_delay") == "0"
+        await connection.close()
+
+    asyncio.run(main())
