@@ -32,6 +32,8 @@ LOOKUP_TIMEOUT_S: Final = 0.5
 """A caller's name is worth this much of a call's time; without it the call goes on."""
 STAND_S: Final = 0.005
 """Longest time for which the thread that decides stands still for an answer: about as long as a short batch."""
+CLOSE_TIMEOUT_S: Final = 2.0
+"""Longest wait for questions under way when a life ends."""
 RETRY_S: Final = 2.0
 """Pause before a base that failed is asked again; until then its callers are unknown at once."""
 
@@ -93,9 +95,11 @@ class CallerLookup:
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._find(phones), self._loop))
 
     def close(self) -> None:
-        """Closes the connection and ends the thread."""
+        """Closes the connection and ends the thread; leaves one behind that does not end, for the next life has its own."""
         self._loop.call_soon_threadsafe(self._closing.set)
-        self._thread.join()
+        self._thread.join(2 * CLOSE_TIMEOUT_S)
+        if self._thread.is_alive():
+            _log.error("the thread of callers does not end", waited_s=2 * CLOSE_TIMEOUT_S)
 
     # On the thread of the look-ups.
 
@@ -105,6 +109,12 @@ class CallerLookup:
 
     async def _until_closed(self) -> None:
         await self._closing.wait()
+        self._expected.clear()
+        self._drop()
+        # Let be and not cancelled: asyncpg would begin to tell the server so, by a connection of its own, and uvloop closes only
+        # when all that was begun has ended, which may be never.
+        if others := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(others, timeout=CLOSE_TIMEOUT_S)
         self._drop()
 
     def _begin_ahead(self) -> None:

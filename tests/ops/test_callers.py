@@ -13,6 +13,7 @@ from core.events import Alarm, AnyEvent, Call, Chunk, PlateRead, Rejected
 from core.instant import Micros, to_datetime
 from ops.callers import CallerLookup
 from tests.database import execute
+from tests.database_way import Way
 
 AT = to_datetime(1_770_000_000_000_000)
 KNOWN, OTHER, NOBODY = "+77010000001", "+77010000002", "+77019999999"
@@ -91,8 +92,23 @@ def test_close_ends_a_look_ahead(database: str) -> None:
         callers.foresee(urgent(KNOWN))
         callers.close()
         assert not [thread for thread in threading.enumerate() if thread.name == "callers"]
-        await asyncio.sleep(0)
-        assert callers.known([KNOWN]) is None
+        assert not callers.known([KNOWN])
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("given_up", [False, True], ids=["while it is asked", "after it was given up"])
+def test_close_ends_the_questions_to_a_base_that_has_fallen_silent(given_up: bool, database: str) -> None:
+    async def main() -> None:
+        way = Way(database, mute_from=b"LEFT JOIN subscriber")
+        async with way.served() as dsn:
+            callers = CallerLookup(dsn, "KZ")
+            callers.foresee(urgent(KNOWN))
+            await way.is_mute.wait()
+            while given_up and not callers.failures:  # noqa: ASYNC110 - it is a look at what a task has brought
+                await asyncio.sleep(0)
+            callers.close()
+            assert not [thread for thread in threading.enumerate() if thread.name == "callers"]
 
     asyncio.run(main())
 
