@@ -111,8 +111,8 @@ class CallerLookup:
         await self._closing.wait()
         self._expected.clear()
         self._drop()
-        # Let be and not cancelled: asyncpg would begin to tell the server so, by a connection of its own, and uvloop closes when
-        # all that was begun has ended, which may be never.
+        # Let be and not cancelled: asyncpg would begin to tell the server so, by a connection of its own, and uvloop closes
+        # when all that was begun has ended, which may be never.
         if others := asyncio.all_tasks() - {asyncio.current_task()}:
             await asyncio.wait(others, timeout=CLOSE_TIMEOUT_S)
         self._drop()
