@@ -222,7 +222,7 @@ CLIENT_CONTEXTS_PER_S: Final = 5.0
 """Contexts that one dispatch client may ask for in the long run: faster than anybody reads. More is refused as `too_many`."""
 ENGINE_STUCK_S: Final = 10.0
 """Processor time of a batch after which the engine is taken to compute for ever (`ops.processor_limit`): less than
-`LOOP_STUCK_S`, so that nobody ends the process for it."""
+`LOOP_STUCK_S`, after which whoever runs the process thinks of ending it."""
 LOOP_STUCK_S: Final = 15.0
 """A loop that has not turned for so long is taken for dead. A batch of the largest size keeps it for a second or two."""
 RECOVERY_STUCK_S: Final = 600.0

@@ -7,6 +7,7 @@ slower than life, until the two meet: a term passes a tenth of its length late, 
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Final
@@ -29,29 +30,35 @@ class Clock:
     def __init__(self, wall_ns: Callable[[], int] = time.time_ns, monotonic_ns: Callable[[], int] = time.monotonic_ns) -> None:
         self._wall_ns = wall_ns
         self._monotonic_ns = monotonic_ns
-        # One object, so that no thread sees half of it.
+        self._reading = threading.Lock()
         self._last = (0, monotonic_ns())
         """What was told last, and when by the clock that nobody sets, both in nanoseconds."""
 
     def now_us(self) -> Micros:
         """The present instant."""
-        last_ns, at_ns = self._last
-        reached_ns = self._monotonic_ns()
-        elapsed_ns = reached_ns - at_ns
-        now_ns = max(self._wall_ns(), last_ns + elapsed_ns - elapsed_ns // SLOWER_BY)
-        self._last = now_ns, reached_ns
+        return self.not_before(Micros(0))
+
+    def not_before(self, instant_us: Micros) -> Micros:
+        """Goes on from an instant that is known to have been, by a clock that may have been ahead; returns the present one."""
+        with self._reading:
+            last_ns, at_ns = self._last
+            reached_ns = self._monotonic_ns()
+            elapsed_ns = reached_ns - at_ns
+            now_ns = max(self._wall_ns(), last_ns + elapsed_ns - elapsed_ns // SLOWER_BY, instant_us * 1000)
+            self._last = now_ns, reached_ns
         return Micros(now_ns // 1000)
 
-    def not_before(self, instant_us: Micros) -> None:
-        """Goes on from an instant that is known to have been, by a clock that may have been ahead."""
-        self._last = max(self._last[0], instant_us * 1000), self._monotonic_ns()
+    def machine_us(self) -> Micros:
+        """What the machine's clock says: for what leaves the centre, and for what is dropped for its age."""
+        return Micros(self._wall_ns() // 1000)
 
     @property
     def ahead_us(self) -> int:
         """How far it is ahead of the machine's clock, which it waits for; 0 where it is that."""
-        return max(0, self.now_us() - self._wall_ns() // 1000)
+        return max(0, self.now_us() - self.machine_us())
 
 
 CENTRE: Final = Clock()
 """The process's."""
 now_us: Final = CENTRE.now_us
+machine_us: Final = CENTRE.machine_us

@@ -210,7 +210,8 @@ class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     prune_at: Annotated[str, Meta(pattern=r"^(([01]\d|2[0-3]):[0-5]\d)?$", description="a time of day as 03:30, or empty")] = (
         "03:30"
     )
-    """When the active process drops them every night, by `centre.time_zone`; empty leaves it to `jedel prune`."""
+    """When the active process drops them every night, by `centre.time_zone`; empty leaves it to `jedel prune`,
+    which must then be run every day: it vacuums as well."""
 
     event_days: Annotated[int, Meta(ge=1, le=36_500)] = 30
     """Events and rejected events; those of an incident that is still kept for being open stay with it."""

@@ -110,7 +110,8 @@ def _put_process(page: _Page, instruments: Instruments) -> None:
     page.put_one_of(m.HINDRANCE, (one.value for one in Hindrance), [no.reason for no in ready.reasons])
     page.put(m.EPOCH, health.epoch)
     page.put_all(m.LIVES_ENDED, (((reason,), count) for reason, count in dict(instruments.lives_ended).items()))
-    page.put(m.LAST_COMMIT, instruments.measure.last_commit_us / SECOND_US)
+    # What is put beside Prometheus' clock is told by the machine's, as near as it can be known.
+    page.put(m.LAST_COMMIT, max(0, instruments.measure.last_commit_us - CENTRE.ahead_us) / SECOND_US)
     page.put(m.COMMIT_UNDER_WAY, health.commit_s)
     for loop, lags in pulse.lags.items():
         page.put_buckets(m.LOOP_LAG, lags, loop)
@@ -155,8 +156,9 @@ def _put_source(page: _Page, source: str, tally: SourceTally) -> None:
     page.put(m.SOURCE_EVENTS, tally.events, source)
     page.put(m.SOURCE_REJECTED, tally.rejected, source)
     if tally.last_seen_us:
-        page.put(m.SOURCE_LAG, tally.lag_s, source)
-        page.put(m.SOURCE_LAST_SEEN, tally.last_seen_us / SECOND_US, source)
+        ahead_us = CENTRE.ahead_us
+        page.put(m.SOURCE_LAG, tally.lag_s - ahead_us / SECOND_US, source)
+        page.put(m.SOURCE_LAST_SEEN, (tally.last_seen_us - ahead_us) / SECOND_US, source)
 
 
 def _put_happenings(page: _Page, instruments: Instruments) -> None:
@@ -190,7 +192,7 @@ def _put_room(page: _Page, instruments: Instruments) -> None:
 def _put_queues(page: _Page, instruments: Instruments, parts: Parts) -> None:
     page.put_one_of(m.MODE, (mode.value for mode in Mode), [parts.state.mode.value])
     page.put(m.RUNNING_TERMS, len(parts.state.running))
-    now_s = time()
+    now_s = CENTRE.now_us() / SECOND_US
     for priority, since_us in enumerate(list(instruments.measure.needs.oldest_us)[PRIORITY_HIGHEST:], PRIORITY_HIGHEST):
         page.put(m.WAITING_OLDEST, 0.0 if since_us is None else max(0.0, now_s - since_us / SECOND_US), str(priority))
     page.put(m.INLET_BYTES, parts.inlet.held_bytes)

@@ -35,7 +35,7 @@ from core.vocabulary import Part, Stage
 from ops.addresses import AddressReader
 from ops.authenticator import Authenticator
 from ops.callers import CallerLookup
-from ops.clock import CENTRE, now_us
+from ops.clock import CENTRE, machine_us, now_us
 from ops.config import Config, split_address
 from ops.contexts import Contexts
 from ops.duty import follow_roster
@@ -112,10 +112,12 @@ class Life:
         keeping = retention(config)
         self._upkeep = Upkeep(
             nightly(config),
-            prepare=lambda at_us: on_host(store.prepare_days(at_us)),
+            prepare=lambda: on_host(store.prepare_days(now_us())),
             prune=lambda at_us: on_host(store.prune(at_us, keeping)),
+            vacuum=lambda at_us: on_host(store.vacuum_past(at_us)),
             pruned_us=lambda: on_host(store.pruned_us()),
-            now_us=now_us,
+            # The centre's time may be days ahead of it, and what is dropped is gone.
+            now_us=machine_us,
         )
 
     async def recover(self, categories: CategoryTable, scenarios: ScenarioSet) -> None:
@@ -123,6 +125,8 @@ class Life:
         config = self._config
         gazetteer, territories, travel = await on_host(_load_maps(self._dsn, config.centre.territory))
         recovered: Recovered = await on_host(self._store.recover())
+        # Whoever committed it had a clock that may have been ahead of this machine's.
+        CENTRE.not_before(recovered.last_us)
         self._routes_version, routes = await on_host(read_routes(self._dsn, now_us()))
         began_us = now_us()
         self._categories = categories
@@ -140,7 +144,6 @@ class Life:
             patrols,
             self._passed,
         )
-        # Whoever committed it had a clock that may have been ahead of this machine's.
         CENTRE.not_before(engine.state.now_us)
         publisher = Publisher()
         publisher.restore(recovered.batch_no, recovered.incidents, recovered.crews, recovered.positions)
@@ -235,8 +238,8 @@ class Life:
                 nursery.cancel_scope.cancel()
         finally:
             self._ready.forget()
-            self._callers.close()
             self._ingest.close()
+            self._callers.close()
             with trio.CancelScope(shield=True):
                 await on_host(self._dispatch.drain())
 
@@ -334,7 +337,7 @@ class Life:
         """The engine stands between two stages: a commit that has ended meanwhile is told of now, not when all is decided."""
         stopwatch = self._instruments.measure.stopwatch
         stopwatch(stage)
-        # What is told of the batch before has nothing to do with how long this one takes.
+        # What is told of the batch before must not be cut off for what this one does.
         with nullcontext() if self._bound is None else self._bound.aside():
             if self._store.settle():
                 stopwatch.leave_out()

@@ -2,9 +2,9 @@
 
 Place in the flow: around the engine, in a process that serves. An event on which the engine computes for ever would else stop
 this process, and the next one that it is sent to, for no exception tells the quarantine of it. Here it becomes one. Rules:
-- Processor time counts, the process's own (ITIMER_VIRTUAL): one that was stopped, or whose machine was, is innocent.
-- Work that was only long, on a slow machine, must not end life after life: after an overrun the bound is twice as long, until a
-  piece of work has kept it.
+- Processor time counts, the process's own (ITIMER_PROF): one that was stopped, or whose machine was, is innocent.
+- Work that is only long, on a slow machine, must not end life after life: after an overrun the bound is twice as long, up to
+  `LONGEST` times, until `CALM_WORKS` in a row have kept it.
 - It reaches whatever Python executes. C that never comes back is left to the watchdog of systemd or Kubernetes.
 """
 
@@ -17,9 +17,14 @@ from types import FrameType
 from typing import Final
 
 LONGER: Final = 2.0
-"""So many times as long is the bound after each overrun."""
+"""So many times as long is the bound after each overrun,"""
+LONGEST: Final = 4.0
+"""and no longer than so many times the first one."""
+CALM_WORKS: Final = 1_000
+"""A centre decides as many batches within a minute or ten."""
 LOOK_AGAIN_S: Final = 0.1
-"""After which an overrun is looked for again that fell into what must not be interrupted."""
+"""After which work is cut off again that has gone on: an exception is lost where it is raised in what C has called, as the
+collector calls those who watch it. And after which it is looked again whether what must not be interrupted is done."""
 
 
 class OverrunError(Exception):
@@ -27,7 +32,7 @@ class OverrunError(Exception):
 
 
 class ProcessorLimit:
-    """The bound of one piece of work at a time: `with` it. Made and used on the main thread, one a process: it takes SIGVTALRM.
+    """The bound of one piece of work at a time: `with` it. Made and used on the main thread, one a process: it takes SIGPROF.
 
     Args:
         limit_s: seconds of processor time that a piece of work may take.
@@ -37,32 +42,42 @@ class ProcessorLimit:
         self._first_s = limit_s
         self._limit_s = limit_s
         self._works = False
+        self._overran = False
         self._aside = False
-        signal.signal(signal.SIGVTALRM, self._passed)
+        self._kept = 0
+        """Works since the last overrun."""
+        signal.signal(signal.SIGPROF, self._passed)
 
     def __enter__(self) -> None:
+        self._overran = False
         self._works = True
-        signal.setitimer(signal.ITIMER_VIRTUAL, self._limit_s)
+        signal.setitimer(signal.ITIMER_PROF, self._limit_s)
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(self, *_: object) -> None:
         self._works = False
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        if kind is None:
-            self._limit_s = self._first_s
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        if self._overran:
+            self._kept = 0
+            self._limit_s = min(self._limit_s * LONGER, self._first_s * LONGEST)
+        else:
+            self._kept += 1
+            if self._kept >= CALM_WORKS:
+                self._limit_s = self._first_s
 
     @contextmanager
     def aside(self) -> Iterator[None]:
-        """Something else is done in the middle of the work that must not be interrupted."""
+        """Something else is done in the middle of the work that must not be interrupted, but counts."""
         self._aside = True
         try:
             yield
         finally:
             self._aside = False
 
-    def _passed(self, _number: int, _frame: FrameType | None) -> None:
-        if self._aside:
-            signal.setitimer(signal.ITIMER_VIRTUAL, LOOK_AGAIN_S)
-        elif self._works:
-            self._works = False
-            taken_s, self._limit_s = self._limit_s, self._limit_s * LONGER
-            raise OverrunError(f"cut off after {taken_s:g} s of processor time")
+    def _passed(self, _number: int, frame: FrameType | None) -> None:
+        # An exception out of `__exit__` would leave the timer to whatever comes after the work.
+        if not self._works or (frame is not None and frame.f_code is ProcessorLimit.__exit__.__code__):
+            return
+        signal.setitimer(signal.ITIMER_PROF, LOOK_AGAIN_S)
+        if not self._aside:
+            self._overran = True
+            raise OverrunError(f"cut off after {self._limit_s:g} s of processor time")

@@ -27,6 +27,7 @@ from core.category import CategoryTable
 from core.decisions import Acknowledgement, Decisions
 from core.instant import SECOND_US, Micros
 from core.telling import Channel
+from ops.clock import machine_us
 from ops.config import Channels, Config, split_address
 from ops.post import PeopleOfFile, Post
 from storage.errors import StorageError
@@ -53,7 +54,7 @@ def senders_of(channels: Channels, now_us: Callable[[], Micros]) -> dict[Channel
     """The channels that the configuration has servers for."""
     senders: dict[Channel, Sender] = {}
     if channels.webhook_secret:
-        senders[Channel.WEBHOOK] = Webhook(channels.webhook_secret, now_us, channels.timeout_s)
+        senders[Channel.WEBHOOK] = Webhook(channels.webhook_secret, machine_us, channels.timeout_s)
     mail, sms = mail_of(channels), sms_of(channels, now_us)
     if mail is not None:
         senders[Channel.MAIL] = mail

@@ -1,4 +1,5 @@
-"""What the active process does by itself to keep its tables in order: days made ahead, and nightly those dropped that are over.
+"""What the active process does by itself to keep its tables in order: days made ahead, and nightly those dropped whose time
+is over, and those vacuumed that are over.
 
 Place in the flow: beside it, for as long as a life. Rules:
 - Only the active process does it, and `storage.partitions` sees to it that nobody prunes beside it.
@@ -52,25 +53,28 @@ class Upkeep:
 
     Args:
         nightly: when days are dropped; None for never.
-        prepare: makes the partitions of the days around an instant.
+        prepare: makes the partitions of the days around the present one.
         prune: drops what is no longer kept at an instant.
+        vacuum: vacuums the days that are over at an instant; returns their tables.
         pruned_us: when that was last done to its end; None where it never was.
-        now_us: reads the clock.
+        now_us: reads the machine's clock.
 
-    The three raise `StorageError`, and are called from a Trio task.
+    The four raise `StorageError`, and are called from a Trio task.
     """
 
     def __init__(
         self,
         nightly: Nightly | None,
-        prepare: Callable[[Micros], Awaitable[None]],
+        prepare: Callable[[], Awaitable[None]],
         prune: Callable[[Micros], Awaitable[Pruned]],
+        vacuum: Callable[[Micros], Awaitable[list[str]]],
         pruned_us: Callable[[], Awaitable[Micros | None]],
         now_us: Callable[[], Micros],
     ) -> None:
         self._nightly = nightly
         self._prepare = prepare
         self._prune = prune
+        self._vacuum = vacuum
         self._pruned_us = pruned_us
         self._now_us = now_us
 
@@ -86,7 +90,7 @@ class Upkeep:
         while True:
             await trio.sleep(PREPARE_S)
             try:
-                await self._prepare(self._now_us())
+                await self._prepare()
             except StorageError as error:
                 _log.warning("partitions not prepared", reason=str(error), again_s=PREPARE_S)
 
@@ -101,6 +105,7 @@ class Upkeep:
                 last_us = began_us if pruned_us is None else min(pruned_us, self._now_us())
                 await self._sleep_until(nightly.after(last_us))
                 if await self._drop_now(self._now_us()):
+                    await self._vacuum_now(self._now_us())
                     continue
             except StorageError as error:
                 _log.warning("not pruned", reason=str(error), again_s=RETRY_S)
@@ -114,6 +119,14 @@ class Upkeep:
             return False
         _log.info("pruned", partitions=len(pruned.dropped), took_ms=took_ms)
         return True
+
+    async def _vacuum_now(self, now_us: Micros) -> None:
+        try:
+            tables = await self._vacuum(now_us)
+        except StorageError as error:
+            _log.warning("days not vacuumed", reason=str(error), consequence="those that are left come tomorrow")
+            return
+        _log.info("days vacuumed", tables=len(tables), took_ms=(self._now_us() - now_us) // 1000)
 
     async def _sleep_until(self, due_us: Micros) -> None:
         while True:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from datetime import date, timedelta
 from typing import Final, TypeVar
 
@@ -66,6 +67,10 @@ _BY_NIGHT: Final = " WITH (autovacuum_vacuum_insert_threshold = -1, toast.autova
 """What becomes of rows that are deleted is left to the autovacuum all the same."""
 VACUUM_DELAY_MS: Final = 2
 """As long as autovacuum pauses between pieces of its work, so that commits have the disk."""
+VACUUM_TIMEOUT_S: Final = 12 * 3600.0
+"""Longest time for a table: at that pace some 30 MB a second, ten times a day of the largest centre."""
+GONE_CHECK_MS: Final = 10_000
+"""Between two looks of the server whether the process is still there for which it vacuums."""
 _OF_INCIDENT: Final = frozenset({"event", "incident", "incident_log", "assignment", "notice"})
 """Those of them whose rows belong to an incident."""
 
@@ -168,7 +173,7 @@ async def prune(
     *,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Pruned:
-    """Drops what is older than it must be kept, beside whoever commits, in steps with a pause after each, and vacuums days.
+    """Drops what is older than it must be kept, beside whoever commits, in steps with a pause after each.
 
     A step holds commits up for milliseconds, and for `DROP_WAIT_MS` at most where its table is in use.
 
@@ -186,13 +191,35 @@ async def prune(
     try:
         dropped: list[str] = []
         held = await _prune(connection, now_us, retention, sleep, dropped)
-        await _vacuum_past(connection, now_us)
         if held is None:
             await connection.execute("UPDATE centre SET pruned_at = $1", now_us)
         return Pruned(dropped, held)
     finally:
         if not connection.is_closed():
             await connection.execute("SELECT pg_advisory_unlock($1)", PRUNE_LOCK)
+
+
+async def vacuum_past(connection: asyncpg.Connection, now_us: Micros) -> list[str]:
+    """Vacuums the days before this one that never were, but for those that somebody else has in hand. Returns their tables.
+
+    It holds no commit up, and ends with its process where the server can notice that.
+    """
+    past = [
+        name
+        for table in sorted(_APPENDED)
+        for name in await _partitions_of(connection, table)
+        if (day := _day_of_name(table, name)) is not None and day < day_of(now_us)
+    ]
+    never = "SELECT relname FROM pg_class WHERE relname = ANY($1) AND relallvisible = 0 AND pg_relation_size(oid) > 0"
+    names = [row["relname"] for row in await connection.fetch(never, past)]
+    await connection.execute(f"SET vacuum_cost_delay = {VACUUM_DELAY_MS}")
+    with suppress(asyncpg.PostgresError):
+        # Where its system does not say so, the server learns that a client is gone when it has an answer for it.
+        await connection.execute(f"SET client_connection_check_interval = {GONE_CHECK_MS}")
+    for name in names:
+        await connection.execute(f"VACUUM (FREEZE, SKIP_LOCKED) {name}", timeout=VACUUM_TIMEOUT_S)
+    await connection.execute("RESET vacuum_cost_delay")
+    return names
 
 
 async def _prune(
@@ -230,21 +257,6 @@ async def _prune(
     )
     await _forget_past(connection, day_of(now_us) - retention.incident_days)
     return None
-
-
-async def _vacuum_past(connection: asyncpg.Connection, now_us: Micros) -> None:
-    """Vacuums the days before this one that never were, but for those that somebody else has in hand."""
-    past = [
-        name
-        for table in sorted(_APPENDED)
-        for name in await _partitions_of(connection, table)
-        if (day := _day_of_name(table, name)) is not None and day < day_of(now_us)
-    ]
-    unseen = "SELECT relname FROM pg_class WHERE relname = ANY($1) AND relallvisible = 0 AND pg_relation_size(oid) > 0"
-    await connection.execute(f"SET vacuum_cost_delay = {VACUUM_DELAY_MS}")
-    for row in await connection.fetch(unseen, past):
-        await connection.execute(f"VACUUM (FREEZE, SKIP_LOCKED) {row['relname']}")
-    await connection.execute("RESET vacuum_cost_delay")
 
 
 async def _drop(

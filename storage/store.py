@@ -168,6 +168,11 @@ class Store:
         async with self._connection("prune") as connection:
             return await partitions.prune(connection, now_us, retention, sleep=self._sleep)
 
+    async def vacuum_past(self, now_us: Micros) -> list[str]:
+        """Vacuums days that are over; see `storage.partitions.vacuum_past`. Call it nightly."""
+        async with self._connection("vacuum") as connection:
+            return await partitions.vacuum_past(connection, now_us)
+
     async def pruned_us(self) -> Micros | None:
         """When retention was last obeyed to its end; None where it never was."""
         async with self._connection("prune") as connection:

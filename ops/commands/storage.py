@@ -44,7 +44,9 @@ def prune(*, configured: Configured = AS_GIVEN) -> int:
 
     async def run() -> partitions.Pruned:
         async with connected(config.database) as connection:
-            return await partitions.prune(connection, now_us(), retention(config))
+            pruned = await partitions.prune(connection, now_us(), retention(config))
+            await partitions.vacuum_past(connection, now_us())
+            return pruned
 
     pruned = asyncio.run(run())
     dropped = pruned.dropped

@@ -163,6 +163,8 @@ async def clock_is_off(watched: Watched) -> None:
     await sees_end(watched, "JedelClockOff")
     await sees(watched, "JedelTimeAhead")
     await watched.push("telephone", call(3))
+    # Sources are not behind for it.
+    await sees_end(watched, "JedelSourceLags")
     opened = await rows(watched, "SELECT extract(epoch FROM opened_at - now()) FROM incident ORDER BY incident_id")
     right, off, later = (float(ahead_s) for (ahead_s,) in opened)
     assert right < SHIFT_S / 2 < off <= later

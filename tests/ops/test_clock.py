@@ -81,6 +81,13 @@ def test_what_another_clock_has_been_told_of_is_gone_on_from(known_s: int, expec
     assert machine.told_s == expected_s
 
 
+def test_what_the_machine_says_is_told_as_it_is() -> None:
+    machine = Machine()
+    machine.clock.not_before(Micros((BEGAN_S + 3_600) * 1_000_000))
+    machine.passes(60)
+    assert machine.clock.machine_us() == (BEGAN_S + 60) * 1_000_000
+
+
 @given(st.lists(st.tuples(st.integers(0, 10_000), st.sampled_from((0, 0, 0, -3_000, -1, 1, 3_000)))))
 def test_time_never_goes_back_and_never_slows_down_by_more_than_a_tenth(steps: list[tuple[int, int]]) -> None:
     machine = Machine()

@@ -54,12 +54,20 @@ class Tables:
         """When pruning was tried, in seconds since the life began."""
         self.done: list[float] = []
         self.prepared: list[float] = []
+        self.vacuumed: list[float] = []
+        self.vacuum_fails = False
 
     def now_us(self) -> Micros:
         return Micros(self.began_us + round(trio.current_time() * SECOND_US))
 
-    async def prepare(self, now_us: Micros) -> None:
-        self.prepared.append((now_us - self.began_us) / SECOND_US)
+    async def prepare(self) -> None:
+        self.prepared.append((self.now_us() - self.began_us) / SECOND_US)
+
+    async def vacuum(self, now_us: Micros) -> list[str]:
+        self.vacuumed.append((now_us - self.began_us) / SECOND_US)
+        if self.vacuum_fails:
+            raise StorageError(StorageReason.UNREACHABLE, "the database is away")
+        return ["event_20261126"]
 
     async def prune(self, now_us: Micros) -> Pruned:
         self.tried.append((now_us - self.began_us) / SECOND_US)
@@ -75,7 +83,7 @@ class Tables:
         return self.pruned_us
 
     async def live(self, nightly: Nightly | None, seconds: float) -> None:
-        upkeep = Upkeep(nightly, self.prepare, self.prune, self.when_pruned, self.now_us)
+        upkeep = Upkeep(nightly, self.prepare, self.prune, self.vacuum, self.when_pruned, self.now_us)
         with trio.move_on_at(seconds):
             await upkeep.run()
 
@@ -98,7 +106,7 @@ async def test_days_are_dropped_once_a_night(autojump_clock: MockClock, pruned: 
     tables = Tables("2026-11-27 12:00", pruned)
     await tables.live(ALMATY, 3 * DAY_S)
     assert tables.done == pytest.approx(nights)
-    assert tables.tried == tables.done
+    assert tables.tried == tables.done == tables.vacuumed
 
 
 async def test_what_fails_is_tried_again_until_it_is_done(autojump_clock: MockClock) -> None:
@@ -110,11 +118,18 @@ async def test_what_fails_is_tried_again_until_it_is_done(autojump_clock: MockCl
     ]
     await tables.live(ALMATY, DAY_S)
     assert tables.tried == pytest.approx([NIGHT_S + tries * RETRY_S for tries in range(4)])
-    assert tables.done == tables.tried[-1:]
+    assert tables.done == tables.tried[-1:] == tables.vacuumed
+
+
+async def test_days_are_dropped_once_a_night_though_those_that_are_over_cannot_be_vacuumed(autojump_clock: MockClock) -> None:
+    tables = Tables("2026-11-27 12:00", None)
+    tables.vacuum_fails = True
+    await tables.live(ALMATY, 2 * DAY_S)
+    assert tables.tried == tables.done == tables.vacuumed == pytest.approx([NIGHT_S, NIGHT_S + DAY_S])
 
 
 async def test_nothing_is_dropped_when_it_is_left_to_the_command(autojump_clock: MockClock) -> None:
     tables = Tables("2026-11-27 12:00", "2026-01-01 00:00")
     await tables.live(None, 3 * DAY_S)
-    assert tables.tried == []
+    assert tables.tried == tables.vacuumed == []
     assert tables.prepared[:3] == pytest.approx([PREPARE_S, 2 * PREPARE_S, 3 * PREPARE_S])
