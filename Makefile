@@ -12,8 +12,8 @@ INSTALLED := $(VENV)/.installed
 # Test processes at once: one more than two cores, for a third of the time a test waits. Servers and databases are each test's
 # own, so it may be raised.
 WORKERS ?= 3
-# Handed to them few at a time: of thirty blocks of the simulation one would be left with ten when the others are done.
-SHARED := --maxschedchunk=2
+# Who is done takes from who is not: one would be left with ten blocks of the simulation when the others have nothing to do.
+SHARED := --dist=worksteal
 # Seeds that `make sim` runs; `make test` runs fewer of them.
 SEEDS ?= 1000
 # The folder with the real files that `make test-real` reads; it is never copied into the project.
