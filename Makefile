@@ -56,7 +56,8 @@ $(INSTALLED): requirements.lock pyproject.toml
 	  "$$chosen" -m venv $(VENV); \
 	fi
 	@"$(PY)" -c 'import sys; sys.exit("setup: $(VENV) has Python %d.%d, needs 3.11 or newer: make clean setup" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
-	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@# Python compiles what is imported; all of it beforehand would take as long as the rest of the installation.
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements.lock
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 

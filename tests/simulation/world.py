@@ -27,7 +27,7 @@ from tests.simulation.process import Life
 from tests.simulation.sources import Source
 from tests.simulation.store import StoreModel
 
-TROUBLE_S: Final = 150
+TROUBLE_S: Final = 100
 REST_S: Final = 120
 BOUNDED_STEPS: Final = 4
 """Steps after which it is looked at what sources have under way: a batch takes eleven, and what is too much stays as long."""
