@@ -70,7 +70,7 @@ test: check ## check, then every test that needs nothing outside the project
 	$(PY) -m pytest -q -n $(WORKERS) $(SHARED) -m "not real"
 
 test-real: $(INSTALLED) ## the tests on the real files in REAL_DATA
-	REAL_DATA="$(REAL_DATA)" $(PY) -m pytest -q -m real
+	REAL_DATA="$(REAL_DATA)" $(PY) -m pytest -q -n 2 --dist=loadfile -m real
 
 sim: $(INSTALLED) ## the seeded simulation on virtual time (SEEDS=1000, or one SEED=17)
 ifdef SEED

@@ -71,6 +71,9 @@ def pytest_configure(config: pytest.Config) -> None:
     # Under xdist the workers' reports all come to the controller, which alone decides, and so do its folders.
     if hasattr(config, "workerinput"):
         return
+    if config.option.markexpr == "real":
+        # A worker of xdist that finds them missing is not heard.
+        _require_real_files()
     config.pluginmanager.register(NothingInSilence(), "nothing-in-silence")
     if config.option.basetemp is None:
         # Every session of a user shares one folder by default, and each closes it to other users when it starts. For root the
@@ -106,8 +109,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         items[:] = [item for item in items if item not in left_out]
         config.hook.pytest_deselected(items=left_out)
-    if not any(item.get_closest_marker("real") for item in items):
-        return
+    if any(item.get_closest_marker("real") for item in items):
+        _require_real_files()
+
+
+def _require_real_files() -> None:
     folder = _real_folder()
     if not folder.is_dir():
         raise pytest.UsageError(f"tests marked `real` need the folder REAL_DATA={folder}, and it does not exist")
