@@ -29,8 +29,6 @@ from tests.simulation.store import StoreModel
 
 TROUBLE_S: Final = 100
 REST_S: Final = 120
-BOUNDED_STEPS: Final = 4
-"""Steps after which it is looked at what sources have under way: a batch takes eleven, and what is too much stays as long."""
 _MACHINES: Final = ("first", "second")
 _RESTART_US: Final = 2 * SECOND_US
 _STALLED_S: Final = 100
@@ -163,9 +161,8 @@ class World:
 
     def _step(self) -> None:
         self.agenda.step()
-        if self.agenda.steps % BOUNDED_STEPS == 0:
-            for life in self.lives:
-                self.checks.bounded(life)
+        for life in self.lives:
+            self.checks.bounded(life)
         if self.lives:
             self.checks.committed_by(self.lives[-1])
 
