@@ -9,7 +9,6 @@ import errno
 import gc
 import ssl
 from collections.abc import Callable, Coroutine
-from contextlib import nullcontext
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
@@ -95,8 +94,8 @@ class Life:
         quarantine: Quarantine,
         people: PeopleOfFile,
         instruments: Instruments,
+        bound: ProcessorLimit,
         watchers: tuple[StageWatcher, ...] = (),
-        bound: ProcessorLimit | None = None,
     ) -> None:
         self._instruments = instruments
         self._bound = bound
@@ -338,7 +337,7 @@ class Life:
         stopwatch = self._instruments.measure.stopwatch
         stopwatch(stage)
         # What is told of the batch before must not be cut off for what this one does.
-        with nullcontext() if self._bound is None else self._bound.aside():
+        with self._bound.aside():
             if self._store.settle():
                 stopwatch.leave_out()
 

@@ -75,8 +75,7 @@ def run(config: Config) -> int:
         server = None if config.database.dsn else embedded.start(data_dir)
         try:
             dsn = config.database.dsn or (server.dsn if server else "")
-            bound = ProcessorLimit(limits.ENGINE_STUCK_S)
-            host(lambda: Service(config, dsn, data_dir, instruments, server, bound).run(), uvloop.new_event_loop)
+            host(lambda: Service(config, dsn, data_dir, instruments, server).run(), uvloop.new_event_loop)
         finally:
             if server is not None:
                 server.stop()
@@ -110,7 +109,6 @@ class Service:
         data_dir: where the ready file goes.
         instruments: what the process is watched by; its own if None.
         server: the embedded server behind `dsn`, which is started again where it has died.
-        bound: on what the engine may compute for a batch; none if None.
     """
 
     def __init__(
@@ -120,13 +118,12 @@ class Service:
         data_dir: Path,
         instruments: Instruments | None = None,
         server: embedded.EmbeddedServer | None = None,
-        bound: ProcessorLimit | None = None,
     ) -> None:
         self._config = config
         self._instruments = instruments or Instruments()
         self._dsn = dsn
         self._server = server
-        self._bound = bound
+        self._bound = ProcessorLimit(limits.ENGINE_STUCK_S)
         self._data_dir = data_dir
         self._categories = load_categories(Path(config.centre.categories) if config.centre.categories else None)
         # Read once before anything else, so that a fault in them is told at the start and not by the first life.
@@ -264,8 +261,8 @@ class Service:
             self._quarantine,
             self._people,
             self._instruments,
-            watchers,
             self._bound,
+            watchers,
         )
         try:
             await life.recover(self._categories, self._scenarios_of_life())
