@@ -63,12 +63,12 @@ TIME_COLUMNS: Final[dict[str, str]] = {
 _APPENDED: Final = frozenset(TIME_COLUMNS) - _UPDATED_IN_PLACE
 """Those of them to which rows are only added."""
 _ROOM: Final = " WITH (fillfactor = 75)"
-_BY_NIGHT: Final = " WITH (autovacuum_vacuum_insert_threshold = -1, toast.autovacuum_vacuum_insert_threshold = -1)"
+_BY_NIGHT: Final = " WITH (autovacuum_vacuum_insert_threshold = -1)"
 """What becomes of rows that are deleted is left to the autovacuum all the same."""
 VACUUM_DELAY_MS: Final = 2
 """As long as autovacuum pauses between pieces of its work, so that commits have the disk."""
 VACUUM_TIMEOUT_S: Final = 12 * 3600.0
-"""Longest time for a table: at that pace some 30 MB a second, ten times a day of the largest centre."""
+"""Longest time for a table: at that pace, some 30 MB a second, a month of the largest centre."""
 GONE_CHECK_MS: Final = 10_000
 """Between two looks of the server whether the process is still there for which it vacuums."""
 _OF_INCIDENT: Final = frozenset({"event", "incident", "incident_log", "assignment", "notice"})
@@ -203,6 +203,10 @@ async def vacuum_past(connection: asyncpg.Connection, now_us: Micros) -> list[st
     """Vacuums the days before this one that never were, but for those that somebody else has in hand. Returns their tables.
 
     It holds no commit up, and ends with its process where the server can notice that.
+
+    Args:
+        connection: outside a transaction, and given up afterwards: it is left with settings that suit this.
+        now_us: the time.
     """
     past = [
         name
@@ -218,7 +222,6 @@ async def vacuum_past(connection: asyncpg.Connection, now_us: Micros) -> list[st
         await connection.execute(f"SET client_connection_check_interval = {GONE_CHECK_MS}")
     for name in names:
         await connection.execute(f"VACUUM (FREEZE, SKIP_LOCKED) {name}", timeout=VACUUM_TIMEOUT_S)
-    await connection.execute("RESET vacuum_cost_delay")
     return names
 
 

@@ -35,8 +35,8 @@ def verify(*, configured: Configured = AS_GIVEN) -> int:
 
 
 def prune(*, configured: Configured = AS_GIVEN) -> int:
-    """Drops the days older than section storage of the configuration says, beside a running service, which does so by itself
-    every night; status 1 where a table that somebody reads (a dump) was in the way."""
+    """Drops the days older than section storage of the configuration says, and vacuums those that are over, beside a running
+    service, which does so by itself every night; status 1 where a table that somebody reads (a dump) was in the way."""
     from ops.rules import retention
     from storage import partitions
 
