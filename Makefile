@@ -56,7 +56,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 	  "$$chosen" -m venv $(VENV); \
 	fi
 	@"$(PY)" -c 'import sys; sys.exit("setup: $(VENV) has Python %d.%d, needs 3.11 or newer: make clean setup" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
-	@# Python compiles what is imported; all of it beforehand would take as long as the rest of the installation.
+	@# Python compiles what is imported, when it is; all of it beforehand makes this a quarter longer.
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements.lock
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
@@ -69,6 +69,7 @@ check: $(INSTALLED) ## lints, checks the format and the types
 test: check ## check, then every test that needs nothing outside the project
 	$(PY) -m pytest -q -n $(WORKERS) $(SHARED) -m "not real"
 
+# A file's tests share what they have read, which takes them longest.
 test-real: $(INSTALLED) ## the tests on the real files in REAL_DATA
 	REAL_DATA="$(REAL_DATA)" $(PY) -m pytest -q -n 2 --dist=loadfile -m real
 
